@@ -1,0 +1,40 @@
+locals {
+  function_log_group = "/aws/lambda/${var.name}"
+
+  # Lambda's names of the levels differ from Python's in two places.
+  application_log_level = lookup({ WARNING = "WARN", CRITICAL = "FATAL" }, var.logs.level, var.logs.level)
+
+  access_log_fields = {
+    requestId          = "$context.requestId"
+    requestTime        = "$context.requestTime"
+    httpMethod         = "$context.httpMethod"
+    path               = "$context.path"
+    routeKey           = "$context.routeKey"
+    status             = "$context.status"
+    protocol           = "$context.protocol"
+    responseLength     = "$context.responseLength"
+    responseLatency    = "$context.responseLatency"
+    integrationLatency = "$context.integrationLatency"
+    integrationStatus  = "$context.integrationStatus"
+    integrationError   = "$context.integrationErrorMessage"
+    authorizerError    = "$context.authorizer.error"
+    gatewayError       = "$context.error.message"
+    sourceIp           = "$context.identity.sourceIp"
+    userAgent          = "$context.identity.userAgent"
+  }
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  name              = local.function_log_group
+  retention_in_days = var.logs.retention_days
+  kms_key_id        = var.logs.kms_key_arn
+  tags              = var.tags
+}
+
+# Under /aws/vendedlogs/ the region's one log delivery policy (5,120 characters) does not grow with every API.
+resource "aws_cloudwatch_log_group" "access" {
+  name              = "/aws/vendedlogs/apigateway/${var.name}"
+  retention_in_days = var.logs.retention_days
+  kms_key_id        = var.logs.kms_key_arn
+  tags              = var.tags
+}

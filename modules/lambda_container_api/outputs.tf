@@ -1,0 +1,74 @@
+output "alias_arn" {
+  description = "ARN of the alias `live`, the only door to the function."
+  value       = aws_lambda_alias.live.arn
+}
+
+output "api_id" {
+  description = "Id of the HTTP API."
+  value       = aws_apigatewayv2_api.this.id
+}
+
+output "endpoint" {
+  description = "HTTPS URL of the API, without a trailing slash. Known only once a request to it can succeed."
+  value       = aws_apigatewayv2_api.this.api_endpoint
+
+  depends_on = [aws_apigatewayv2_stage.default, aws_lambda_permission.api, aws_lambda_permission.authorizer]
+}
+
+output "function_arn" {
+  description = "ARN of the Lambda function, without a version. Callers use `alias_arn`."
+  value       = aws_lambda_function.this.arn
+}
+
+output "function_name" {
+  description = "Name of the Lambda function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "image_uri" {
+  description = "Image of the newest version, by digest. Give it to another environment's `image.uri` to promote exactly this image."
+  value       = local.image_uri
+}
+
+output "log_groups" {
+  description = "Names of the log groups: `function` (the application's JSON lines) and `access` (the gateway's)."
+  value = {
+    access   = aws_cloudwatch_log_group.access.name
+    function = aws_cloudwatch_log_group.function.name
+  }
+}
+
+output "newest_version" {
+  description = "Version published last. It serves unless `release.version` pins another."
+  value       = aws_lambda_function.this.version
+}
+
+output "repository_name" {
+  description = "Name of the ECR repository."
+  value       = aws_ecr_repository.this.name
+}
+
+output "repository_url" {
+  description = "URL of the ECR repository, without a tag."
+  value       = local.repository_url
+}
+
+output "role_arn" {
+  description = "ARN of the function's execution role."
+  value       = aws_iam_role.execution.arn
+}
+
+output "role_name" {
+  description = "Name of the function's execution role, for attaching further policies."
+  value       = aws_iam_role.execution.name
+}
+
+output "source_hash" {
+  description = "SHA-256 (hex) over everything that goes into the image; with `image.uri`, the image's digest. The function has it as SOURCE_HASH."
+  value       = local.source_hash
+}
+
+output "version" {
+  description = "Version that serves: the pinned one, or the newest."
+  value       = aws_lambda_alias.live.function_version
+}

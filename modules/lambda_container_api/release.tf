@@ -1,0 +1,80 @@
+locals {
+  # The versions that take traffic once this apply is done: each must answer first, and no other is asked.
+  released_version = var.release.version == null ? aws_lambda_function.this.version : tostring(var.release.version)
+  canary           = var.release.canary_percent > 0
+  gated_versions = merge(
+    { live = local.released_version },
+    local.canary ? { canary = aws_lambda_function.this.version } : {},
+  )
+
+  smoke = var.release.smoke
+  smoke_event = {
+    version        = "2.0"
+    routeKey       = "$default"
+    rawPath        = local.smoke.path
+    rawQueryString = ""
+    headers        = { host = "release-gate.invalid", user-agent = "lambda_container_api/release-gate" }
+    requestContext = {
+      accountId    = "anonymous"
+      apiId        = "release-gate"
+      domainName   = "release-gate.invalid"
+      domainPrefix = "release-gate"
+      http = {
+        method    = local.smoke.method
+        path      = local.smoke.path
+        protocol  = "HTTP/1.1"
+        sourceIp  = "127.0.0.1"
+        userAgent = "lambda_container_api/release-gate"
+      }
+      requestId = "release-gate"
+      routeKey  = "$default"
+      stage     = "$default"
+      time      = "01/Jan/2025:00:00:00 +0000"
+      timeEpoch = 1735689600000
+    }
+    isBase64Encoded = false
+  }
+  smoke_answers = { for k, invocation in aws_lambda_invocation.smoke : k => try(jsondecode(invocation.result), null) }
+}
+
+resource "aws_lambda_invocation" "smoke" {
+  for_each = local.gated_versions
+
+  function_name = aws_lambda_function.this.function_name
+  qualifier     = each.value
+  input         = jsonencode(local.smoke_event)
+  triggers      = { version = each.value }
+}
+
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "The version that serves the API; every caller comes through here"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = local.released_version
+
+  dynamic "routing_config" {
+    for_each = local.canary ? [var.release.canary_percent / 100] : []
+
+    content {
+      additional_version_weights = { (aws_lambda_function.this.version) = routing_config.value }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for answer in values(local.smoke_answers) : try(answer.statusCode == local.smoke.status, false)])
+      error_message = <<-EOT
+        Release refused, the alias "live" was not touched: whatever served before still serves.
+        Asked ${local.smoke.method} ${local.smoke.path} of version ${join(" and ", values(local.gated_versions))}, expected status ${local.smoke.status}, and got:
+        ${join("\n", [for k, answer in local.smoke_answers : "  ${k}: ${try("status ${answer.statusCode}: ${substr(tostring(answer.body), 0, 500)}", "no HTTP response: ${substr(jsonencode(answer), 0, 500)}")}"])}
+        Mend the source and apply again; or, where only its surroundings were broken, ask the same version once more with
+        terraform apply -replace='${join("' -replace='", [for k in keys(local.smoke_answers) : "<this module>.aws_lambda_invocation.smoke[\"${k}\"]"])}'
+      EOT
+    }
+
+    precondition {
+      condition     = !local.canary || local.released_version != aws_lambda_function.this.version
+      error_message = "release.canary_percent needs two versions, but release.version (${local.released_version}) is the newest one: pin the version that serves now, then deploy the next one."
+    }
+  }
+}
