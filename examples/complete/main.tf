@@ -1,0 +1,99 @@
+provider "aws" {}
+
+# The login for the push. Docker's own credential store is not read by the provider.
+provider "docker" {
+  registry_auth {
+    address  = data.aws_ecr_authorization_token.this.proxy_endpoint
+    username = data.aws_ecr_authorization_token.this.user_name
+    password = data.aws_ecr_authorization_token.this.password
+  }
+}
+
+data "aws_ecr_authorization_token" "this" {}
+
+data "aws_caller_identity" "this" {}
+
+data "aws_partition" "this" {}
+
+data "aws_region" "this" {}
+
+locals {
+  # From names, so that the function's policy is known at plan and policy scanners can read it.
+  table_name = "${var.name}-data"
+  table_arn  = "arn:${data.aws_partition.this.partition}:dynamodb:${data.aws_region.this.id}:${data.aws_caller_identity.this.account_id}:table/${local.table_name}"
+}
+
+module "api" {
+  source = "../../modules/lambda_container_api"
+
+  name = var.name
+
+  image = {
+    build = {
+      context    = "../../service"
+      dockerfile = "../Dockerfile"
+      args       = { BASE_IMAGE = var.base_image }
+      log_file   = "build.log"
+    }
+  }
+
+  function = {
+    memory_mb       = 1024
+    timeout_seconds = 10
+    tracing         = true
+    environment     = { TABLE_NAME = aws_dynamodb_table.this.name }
+  }
+
+  auth = {
+    jwt = {
+      issuer   = var.jwt_issuer
+      audience = [var.jwt_audience]
+    }
+  }
+
+  permissions = {
+    statements = [{
+      sid = "Table"
+      actions = [
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+      ]
+      resources = [local.table_arn]
+    }]
+  }
+
+  tags = { service = var.name }
+}
+
+resource "aws_dynamodb_table" "this" {
+  name         = local.table_name
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "pk"
+  range_key    = "sk"
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  deletion_protection_enabled = true
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  tags = { service = var.name }
+}

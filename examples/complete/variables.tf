@@ -1,0 +1,24 @@
+variable "base_image" {
+  description = "Base image of the build: AWS's Lambda image for Python, or a copy of it in a registry that the build can reach."
+  type        = string
+  default     = "public.ecr.aws/lambda/python:3.13"
+  nullable    = false
+}
+
+variable "jwt_audience" {
+  description = "Audience (`aud` or `client_id`) that a caller's token must be for."
+  type        = string
+  nullable    = false
+}
+
+variable "jwt_issuer" {
+  description = "HTTPS URL of the OpenID Connect issuer whose tokens the API accepts."
+  type        = string
+  nullable    = false
+}
+
+variable "name" {
+  description = "Names everything that this configuration makes."
+  type        = string
+  nullable    = false
+}
