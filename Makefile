@@ -1,0 +1,57 @@
+# The README's two commands: `make up`, `make test`. The other targets are parts of them, or their neighbours.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help up url down dev static policy check test e2e lock
+PYTHON ?= python3
+PORT ?= 4566
+WORKERS ?= 2
+dev := .venvs/dev/bin
+sandbox := $(dev)/python -m sandbox
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## List these targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+# One environment per requirements file, made again when the file changes: their boto pins conflict.
+.venvs/%/.ready: requirements/%.txt
+	@echo "installing $(@D) from $<"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed. Name one: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+up: .venvs/dev/.ready .venvs/emulator/.ready ## Deploy examples/complete to a sandbox on this machine and print its URL (PORT=4566)
+	@$(sandbox) up --port $(PORT)
+
+url: .venvs/dev/.ready ## Print the sandbox's URL
+	@$(sandbox) url --port $(PORT)
+
+down: .venvs/dev/.ready ## Remove all that `make up` made
+	@$(sandbox) down --port $(PORT)
+
+dev: .venvs/dev/.ready .venvs/emulator/.ready ## Run the service alone, reloading on save, on the emulator's DynamoDB
+	@$(sandbox) dev --port $(PORT)
+
+# What needs no tests run: seconds.
+static: .venvs/dev/.ready
+	$(dev)/ruff format --check .
+	$(dev)/ruff check --quiet .
+	terraform fmt -check -recursive .
+	$(dev)/mypy
+
+policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan HCL, plan, Dockerfile and workflows with checkov
+	$(dev)/python -m tests.policy.scan
+
+check: static policy ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
+	$(dev)/pytest -n $(WORKERS) -m "not engine and not browser"
+
+test: static policy ## Everything: `make check`, and the applied tests with real containers
+	$(dev)/pytest -n $(WORKERS)
+
+e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
+	$(dev)/pytest tests/e2e
+
+compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
+lock: .venvs/dev/.ready ## Pin every dependency anew
+	$(compile) --python-version 3.13 service/requirements.in --output-file service/requirements.txt
+	$(foreach name,dev emulator policy,$(compile) --python-version 3.11 requirements/$(name).in --output-file requirements/$(name).txt &&) true
