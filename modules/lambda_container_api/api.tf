@@ -16,6 +16,9 @@ resource "aws_apigatewayv2_api" "this" {
   description   = var.auth.public == null ? "HTTP API ${var.name}" : "HTTP API ${var.name}, public: ${var.auth.public.reason}"
   protocol_type = "HTTP"
 
+  # With a domain of its own, the API's default endpoint would be a way round its certificate, firewall or mTLS.
+  disable_execute_api_endpoint = var.api.domain == null ? false : !var.api.domain.keep_default_endpoint
+
   dynamic "cors_configuration" {
     for_each = var.api.cors == null ? [] : [var.api.cors]
 
@@ -103,10 +106,21 @@ resource "aws_apigatewayv2_stage" "default" {
     throttling_rate_limit    = var.api.throttle.rate_per_second
   }
 
+  dynamic "route_settings" {
+    for_each = { for key, route in var.routes : key => route.throttle if route.throttle != null }
+
+    content {
+      route_key                = route_settings.key
+      detailed_metrics_enabled = true
+      throttling_burst_limit   = route_settings.value.burst
+      throttling_rate_limit    = route_settings.value.rate_per_second
+    }
+  }
+
   tags = var.tags
 
-  # A stage deployed before its route would answer 404 for a while.
-  depends_on = [aws_apigatewayv2_route.default]
+  # A stage deployed before its route would answer 404 for a while, and settings of a route that is not there are refused.
+  depends_on = [aws_apigatewayv2_route.default, aws_apigatewayv2_route.this]
 }
 
 # One statement for the whole API: the alias's policy holds 20 KB in all.

@@ -37,6 +37,16 @@ data "aws_iam_policy_document" "execution" {
   }
 
   dynamic "statement" {
+    for_each = local.failure_arn == null ? [] : [local.failure_arn]
+
+    content {
+      sid       = "ReportFailures"
+      actions   = [{ sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents" }[split(":", statement.value)[2]]]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.permissions.statements
 
     content {
@@ -58,6 +68,7 @@ data "aws_iam_policy_document" "execution" {
 }
 
 locals {
+  failure_arn = try(var.function.asynchronous.on_failure_arn, null)
   secret_reads = {
     for sid, read in {
       ReadParameters = { action = "ssm:GetParameter", arns = [for arn in values(var.function.secrets) : arn if split(":", arn)[2] == "ssm"] }

@@ -47,6 +47,14 @@ resource "aws_lambda_function" "this" {
     mode = var.function.tracing ? "Active" : "PassThrough"
   }
 
+  dynamic "snap_start" {
+    for_each = var.function.snap_start ? ["PublishedVersions"] : []
+
+    content {
+      apply_on = snap_start.value
+    }
+  }
+
   dynamic "vpc_config" {
     for_each = var.function.vpc == null ? [] : [var.function.vpc]
 
@@ -64,4 +72,23 @@ resource "aws_lambda_function" "this" {
     aws_iam_role_policy.execution,
     aws_iam_role_policy_attachment.managed,
   ]
+}
+
+resource "aws_lambda_function_event_invoke_config" "live" {
+  count = var.function.asynchronous == null ? 0 : 1
+
+  function_name                = aws_lambda_function.this.function_name
+  qualifier                    = aws_lambda_alias.live.name
+  maximum_event_age_in_seconds = var.function.asynchronous.max_age_seconds
+  maximum_retry_attempts       = var.function.asynchronous.retries
+
+  dynamic "destination_config" {
+    for_each = var.function.asynchronous.on_failure_arn == null ? [] : [var.function.asynchronous.on_failure_arn]
+
+    content {
+      on_failure {
+        destination = destination_config.value
+      }
+    }
+  }
 }

@@ -1,3 +1,8 @@
+output "alarm_arns" {
+  description = "ARNs of the alarms by name (errors, server-errors, throttles, latency, concurrency, spillover), as far as they apply."
+  value       = { for name, alarm in aws_cloudwatch_metric_alarm.this : name => alarm.arn }
+}
+
 output "alias_arn" {
   description = "ARN of the alias `live`, the only door to the function."
   value       = aws_lambda_alias.live.arn
@@ -8,11 +13,30 @@ output "api_id" {
   value       = aws_apigatewayv2_api.this.id
 }
 
+output "dashboard_url" {
+  description = "CloudWatch console URL of the dashboard, null without one."
+  value       = one([for d in aws_cloudwatch_dashboard.this : "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards/dashboard/${d.dashboard_name}"])
+}
+
+output "domain_target" {
+  description = "Where the custom domain's DNS record must point (`name`, `zone_id`), null without a domain. For DNS outside of Route 53: a CNAME to `name`."
+  value = one([for d in aws_apigatewayv2_domain_name.this : {
+    name    = d.domain_name_configuration[0].target_domain_name
+    zone_id = d.domain_name_configuration[0].hosted_zone_id
+  }])
+}
+
 output "endpoint" {
   description = "HTTPS URL of the API, without a trailing slash. Known only once a request to it can succeed."
-  value       = aws_apigatewayv2_api.this.api_endpoint
+  value       = var.api.domain == null ? aws_apigatewayv2_api.this.api_endpoint : "https://${var.api.domain.name}"
 
-  depends_on = [aws_apigatewayv2_stage.default, aws_lambda_permission.api, aws_lambda_permission.authorizer]
+  depends_on = [
+    aws_apigatewayv2_api_mapping.this,
+    aws_apigatewayv2_stage.default,
+    aws_lambda_permission.api,
+    aws_lambda_permission.authorizer,
+    aws_route53_record.this,
+  ]
 }
 
 output "function_arn" {

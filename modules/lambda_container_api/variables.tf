@@ -1,7 +1,51 @@
+variable "alarms" {
+  description = <<-EOT
+    CloudWatch alarms, each over five minutes (latency: fifteen); null for none.
+    - `actions`: up to 5 ARNs told of alarm and recovery, usually an SNS topic (not one encrypted with the AWS-managed key, which CloudWatch cannot use).
+    - `errors`, `server_errors`, `throttles`, `spillover`: counts from which to alarm: function failures, 5xx answers, refused requests, cold starts despite provisioned concurrency.
+    - `latency_p99_ms`: milliseconds, as callers see them.
+    - `concurrency_percent`: share of `function.reserved_concurrency` in use.
+    - `off`: names of alarms not to make: errors, server-errors, throttles, latency, concurrency, spillover.
+  EOT
+  type = object({
+    actions             = optional(list(string), [])
+    concurrency_percent = optional(number, 80)
+    errors              = optional(number, 1)
+    latency_p99_ms      = optional(number, 200)
+    off                 = optional(set(string), [])
+    server_errors       = optional(number, 1)
+    spillover           = optional(number, 1)
+    throttles           = optional(number, 1)
+  })
+  default = {}
+
+  validation {
+    condition     = var.alarms == null ? true : length(var.alarms.actions) <= 5
+    error_message = "alarms.actions must hold at most 5 ARNs: CloudWatch's limit for each kind of action."
+  }
+
+  validation {
+    condition     = var.alarms == null ? true : length(setsubtract(var.alarms.off, ["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"])) == 0
+    error_message = "alarms.off may name errors, server-errors, throttles, latency, concurrency and spillover."
+  }
+
+  validation {
+    condition     = var.alarms == null ? true : min(var.alarms.errors, var.alarms.latency_p99_ms, var.alarms.server_errors, var.alarms.spillover, var.alarms.throttles) > 0
+    error_message = "alarms: errors, latency_p99_ms, server_errors, spillover and throttles must be above 0: from 0 on, the alarm would always sound. Name it in alarms.off instead."
+  }
+
+  validation {
+    condition     = var.alarms == null ? true : var.alarms.concurrency_percent >= 1 && var.alarms.concurrency_percent <= 100
+    error_message = "alarms.concurrency_percent must be from 1 to 100: a share of function.reserved_concurrency."
+  }
+}
+
 variable "api" {
   description = <<-EOT
     The HTTP API.
     - `cors`: null leaves CORS to the application; an object has the gateway answer OPTIONS itself and override the application's headers.
+    - `domain`: custom domain `name` with a validated ACM `certificate_arn` of this region. `zone_id` makes its Route 53 records. `truststore_uri` (s3://…, with
+      `truststore_version`) asks clients for certificates (mTLS). The API's own endpoint is then off, unless `keep_default_endpoint`.
     - `throttle`: limits of the stage, shared by all callers: `rate_per_second` (requests, steady) and `burst` (requests at once). Above them the gateway answers 429.
   EOT
   type = object({
@@ -12,6 +56,14 @@ variable "api" {
       allow_origins     = list(string)
       expose_headers    = optional(list(string), [])
       max_age_seconds   = optional(number, 300)
+    }))
+    domain = optional(object({
+      certificate_arn       = string
+      keep_default_endpoint = optional(bool, false)
+      name                  = string
+      truststore_uri        = optional(string)
+      truststore_version    = optional(string)
+      zone_id               = optional(string)
     }))
     throttle = optional(object({
       rate_per_second = optional(number, 500)
@@ -41,6 +93,26 @@ variable "api" {
   validation {
     condition     = try(var.api.cors.max_age_seconds, 0) >= -1 && try(var.api.cors.max_age_seconds, 0) <= 86400
     error_message = "api.cors.max_age_seconds must be from -1 (no caching) to 86400 (a day): API Gateway's limits."
+  }
+
+  validation {
+    condition     = var.api.domain == null ? true : can(regex("^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.api.domain.name)) && length(var.api.domain.name) <= 255
+    error_message = "api.domain.name must be a fully qualified host name in lower case, such as api.example.com."
+  }
+
+  validation {
+    condition     = var.api.domain == null ? true : can(regex("^arn:[^:]+:acm:[^:]+:[0-9]{12}:certificate/.+$", var.api.domain.certificate_arn))
+    error_message = "api.domain.certificate_arn must be the ARN of an ACM certificate in this region: API Gateway takes no other."
+  }
+
+  validation {
+    condition     = var.api.domain == null ? true : var.api.domain.truststore_uri == null ? var.api.domain.truststore_version == null : can(regex("^s3://[^/]+/.+$", var.api.domain.truststore_uri))
+    error_message = "api.domain.truststore_uri must be s3://<bucket>/<key> of a PEM file; api.domain.truststore_version goes only with it."
+  }
+
+  validation {
+    condition     = var.api.domain == null ? true : var.api.domain.truststore_uri == null || !var.api.domain.keep_default_endpoint
+    error_message = "api.domain.keep_default_endpoint must be false with a truststore: the default endpoint asks no client for a certificate and would be a way round mTLS."
   }
 
   validation {
@@ -111,6 +183,13 @@ variable "auth" {
   }
 }
 
+variable "dashboard" {
+  description = "Whether to make a CloudWatch dashboard: is it up, is it fast, is it cold, what does it cost. The first three of an account are free."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "function" {
   description = <<-EOT
     Size, limits and surroundings of the Lambda function.
@@ -124,10 +203,18 @@ variable "function" {
     - `kms_key_arn`: key that encrypts the environment, default AWS's own.
     - `tracing`: AWS X-Ray.
     - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources; costs a NAT gateway or endpoints for everything else.
+    - `asynchronous`: for callers that invoke the alias without waiting (API Gateway always waits): `max_age_seconds` and `retries` of an event, and
+      `on_failure_arn` (SQS, SNS, Lambda or EventBridge) for those that failed; the function gets the right to send there.
+    - `snap_start`: start from a snapshot of the initialised environment; needs an AWS base image for Python 3.12 or later.
     - `image_config`: overrides of the image's command, entry point and working directory.
   EOT
   type = object({
-    architecture         = optional(string, "x86_64")
+    architecture = optional(string, "x86_64")
+    asynchronous = optional(object({
+      max_age_seconds = optional(number, 21600)
+      on_failure_arn  = optional(string)
+      retries         = optional(number, 2)
+    }))
     environment          = optional(map(string), {})
     ephemeral_storage_mb = optional(number, 512)
     image_config = optional(object({
@@ -139,6 +226,7 @@ variable "function" {
     memory_mb            = optional(number, 512)
     reserved_concurrency = optional(number)
     secrets              = optional(map(string), {})
+    snap_start           = optional(bool, false)
     timeout_seconds      = optional(number, 10)
     tracing              = optional(bool, false)
     vpc = optional(object({
@@ -208,6 +296,24 @@ variable "function" {
       length(var.function.vpc.security_group_ids) >= 1 && length(var.function.vpc.security_group_ids) <= 5
     )
     error_message = "function.vpc must name 1 to 16 subnet_ids and 1 to 5 security_group_ids: Lambda takes both or neither, within these limits."
+  }
+
+  validation {
+    condition = var.function.asynchronous == null ? true : (
+      var.function.asynchronous.retries >= 0 && var.function.asynchronous.retries <= 2 && floor(var.function.asynchronous.retries) == var.function.asynchronous.retries &&
+      var.function.asynchronous.max_age_seconds >= 60 && var.function.asynchronous.max_age_seconds <= 21600
+    )
+    error_message = "function.asynchronous: retries must be 0, 1 or 2, and max_age_seconds from 60 to 21600 (six hours): Lambda's limits."
+  }
+
+  validation {
+    condition     = try(var.function.asynchronous.on_failure_arn, null) == null ? true : can(regex("^arn:[^:]+:(sqs|sns|lambda|events):", var.function.asynchronous.on_failure_arn))
+    error_message = "function.asynchronous.on_failure_arn must be the ARN of an SQS queue, SNS topic, Lambda function or EventBridge bus: Lambda sends to no other."
+  }
+
+  validation {
+    condition     = !var.function.snap_start || var.function.ephemeral_storage_mb == 512
+    error_message = "function.snap_start does not go with function.ephemeral_storage_mb above 512: Lambda takes no snapshot of a larger /tmp."
   }
 }
 
@@ -330,6 +436,54 @@ variable "permissions" {
   }
 }
 
+variable "provisioned_concurrency" {
+  description = <<-EOT
+    Environments kept initialised on the alias, so that requests within their number meet no cold start; null for none. Billed by the hour, used or not.
+    - `min`: how many, from 1; without `max` exactly as many.
+    - `max`: with it, Application Auto Scaling keeps the number between `min` and `max`, aiming at `target_utilization` (0.1 to 0.9) of them in use.
+  EOT
+  type = object({
+    max                = optional(number)
+    min                = number
+    target_utilization = optional(number, 0.7)
+  })
+  default = null
+
+  validation {
+    condition     = var.provisioned_concurrency == null ? true : var.provisioned_concurrency.min >= 1 && floor(var.provisioned_concurrency.min) == var.provisioned_concurrency.min
+    error_message = "provisioned_concurrency.min must be a whole number from 1: Lambda's limit. Leave provisioned_concurrency null for none."
+  }
+
+  validation {
+    condition = try(var.provisioned_concurrency.max, null) == null ? true : (
+      var.provisioned_concurrency.max >= var.provisioned_concurrency.min && floor(var.provisioned_concurrency.max) == var.provisioned_concurrency.max
+    )
+    error_message = "provisioned_concurrency.max must be a whole number not below provisioned_concurrency.min."
+  }
+
+  validation {
+    condition     = var.provisioned_concurrency == null ? true : var.provisioned_concurrency.target_utilization >= 0.1 && var.provisioned_concurrency.target_utilization <= 0.9
+    error_message = "provisioned_concurrency.target_utilization must be from 0.1 to 0.9: Application Auto Scaling's limits."
+  }
+
+  validation {
+    condition = var.provisioned_concurrency == null || var.function.reserved_concurrency == null ? true : (
+      coalesce(var.provisioned_concurrency.max, var.provisioned_concurrency.min) <= var.function.reserved_concurrency
+    )
+    error_message = "provisioned_concurrency must not exceed function.reserved_concurrency: Lambda provisions out of what is reserved."
+  }
+
+  validation {
+    condition     = var.provisioned_concurrency == null || var.release.canary_percent == 0
+    error_message = "provisioned_concurrency does not go with release.canary_percent: Lambda refuses it on an alias with weights. End the canary first."
+  }
+
+  validation {
+    condition     = var.provisioned_concurrency == null || !var.function.snap_start
+    error_message = "provisioned_concurrency does not go with function.snap_start: Lambda offers one or the other."
+  }
+}
+
 variable "release" {
   description = <<-EOT
     Which version serves, and what it must answer first.
@@ -412,6 +566,75 @@ variable "repository" {
   validation {
     condition     = var.repository.registry_host == null ? true : can(regex("^[a-zA-Z0-9.-]+(:[0-9]+)?$", var.repository.registry_host))
     error_message = "repository.registry_host must be host or host:port, without a scheme or a path."
+  }
+}
+
+variable "routes" {
+  description = <<-EOT
+    Exceptions from the one `$default` route, by route key: `METHOD /path`, with {name} for a segment and {name+} last for the rest; ANY is a method. `/users` and `/users/` are two paths.
+    - `auth`: instead of the API's: `public = { reason }`, `iam = {}` or `scopes` (other scopes of the API's JWT authorizer).
+    - `throttle`: `rate_per_second` and `burst` of this route.
+    - `legacy`: an existing function (`function_arn`, its alias included if it has one) that still serves the route; `payload_format_version` is 1.0 for functions that were written for a REST API.
+      Take the entry away, and the container serves the route.
+  EOT
+  type = map(object({
+    auth = optional(object({
+      iam    = optional(object({}))
+      public = optional(object({ reason = string }))
+      scopes = optional(list(string))
+    }))
+    legacy = optional(object({
+      function_arn           = string
+      payload_format_version = optional(string, "2.0")
+    }))
+    throttle = optional(object({
+      burst           = number
+      rate_per_second = number
+    }))
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /(([^{}/ ]+|{[a-zA-Z0-9_]+})/)*([^{}/ ]+|{[a-zA-Z0-9_]+[+]?})?$", key))])
+    error_message = "routes: keys must be \"METHOD /path\", such as \"GET /users/{id}\" or \"ANY /reports/{rest+}\": API Gateway's form. $default is the module's own."
+  }
+
+  validation {
+    condition     = length(var.routes) <= 299
+    error_message = "routes must hold at most 299 entries: API Gateway allows 300 routes for an API, and $default is one."
+  }
+
+  validation {
+    condition = alltrue([for route in values(var.routes) : route.auth == null ? true : (
+      length([for choice in [route.auth.iam, route.auth.public, route.auth.scopes] : true if choice != null]) == 1
+    )])
+    error_message = "routes: auth of a route must hold exactly one of iam, public or scopes."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : try(route.auth.scopes, null) == null ? true : var.auth.jwt != null])
+    error_message = "routes: auth.scopes of a route needs auth.jwt: scopes are read from its tokens."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : try(route.auth.public, null) == null ? true : length(trimspace(route.auth.public.reason)) >= 10])
+    error_message = "routes: auth.public.reason of a route must say in 10 characters or more why everybody may call it."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.legacy == null ? true : contains(["1.0", "2.0"], route.legacy.payload_format_version)])
+    error_message = "routes: legacy.payload_format_version must be 1.0 or 2.0: API Gateway's formats."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.legacy == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[^:]+(:[^:]+)?$", route.legacy.function_arn))])
+    error_message = "routes: legacy.function_arn must be the ARN of a Lambda function or of its alias: arn:aws:lambda:<region>:<account>:function:<name>[:<alias>]."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.throttle == null ? true : route.throttle.rate_per_second > 0 && route.throttle.burst >= 1])
+    error_message = "routes: throttle of a route needs rate_per_second above 0 and burst from 1: API Gateway reads 0 as \"refuse every request with 429\"."
   }
 }
 

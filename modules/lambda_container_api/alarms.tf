@@ -1,0 +1,65 @@
+locals {
+  gateway_dimensions = { ApiId = aws_apigatewayv2_api.this.id, Stage = aws_apigatewayv2_stage.default.name }
+  alias_dimensions   = { FunctionName = aws_lambda_function.this.function_name, Resource = "${aws_lambda_function.this.function_name}:${aws_lambda_alias.live.name}" }
+  # Reserved concurrency belongs to the function, so its use is counted there and not by alias.
+  function_dimensions = { FunctionName = aws_lambda_function.this.function_name }
+
+  alarm_definitions = var.alarms == null ? {} : {
+    errors = {
+      description = "The function failed outright (crash, time-out, out of memory): callers got 5xx."
+      namespace   = "AWS/Lambda", metric = "Errors", dimensions = local.alias_dimensions, statistic = "Sum"
+      threshold   = var.alarms.errors, periods = 1, applies = true
+    }
+    server-errors = {
+      description = "The API answered 5xx, whether the application or the gateway failed."
+      namespace   = "AWS/ApiGateway", metric = "5xx", dimensions = local.gateway_dimensions, statistic = "Sum"
+      threshold   = var.alarms.server_errors, periods = 1, applies = true
+    }
+    throttles = {
+      description = "Lambda refused requests for lack of concurrency."
+      namespace   = "AWS/Lambda", metric = "Throttles", dimensions = local.alias_dimensions, statistic = "Sum"
+      threshold   = var.alarms.throttles, periods = 1, applies = true
+    }
+    latency = {
+      description = "One request in a hundred took longer than this many milliseconds, as callers see it, for fifteen minutes."
+      namespace   = "AWS/ApiGateway", metric = "Latency", dimensions = local.gateway_dimensions, statistic = "p99"
+      threshold   = var.alarms.latency_p99_ms, periods = 3, applies = true
+    }
+    concurrency = {
+      description = "Requests at once come near function.reserved_concurrency; above it Lambda throttles."
+      namespace   = "AWS/Lambda", metric = "ConcurrentExecutions", dimensions = local.function_dimensions, statistic = "Maximum"
+      threshold   = ceil(coalesce(var.function.reserved_concurrency, 0) * var.alarms.concurrency_percent / 100)
+      periods     = 1, applies = coalesce(var.function.reserved_concurrency, 0) > 0
+    }
+    spillover = {
+      description = "Requests found no provisioned environment and paid a cold start."
+      namespace   = "AWS/Lambda", metric = "ProvisionedConcurrencySpilloverInvocations", dimensions = local.alias_dimensions, statistic = "Sum"
+      threshold   = var.alarms.spillover, periods = 1, applies = var.provisioned_concurrency != null
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = { for name, alarm in local.alarm_definitions : name => alarm if alarm.applies && !contains(try(var.alarms.off, []), name) }
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = each.value.threshold
+  period              = 300
+  evaluation_periods  = each.value.periods
+
+  statistic                             = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic                    = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  evaluate_low_sample_count_percentiles = startswith(each.value.statistic, "p") ? "ignore" : null
+
+  # An idle API has no data, and is well.
+  treat_missing_data = "notBreaching"
+
+  alarm_actions = var.alarms.actions
+  ok_actions    = var.alarms.actions
+  tags          = var.tags
+}

@@ -1,0 +1,57 @@
+locals {
+  # Rows of [title, [metrics], statistic or null, unit of the axis]: is it up, is it fast, is it cold, what does it cost.
+  gateway_metric = ["ApiId", aws_apigatewayv2_api.this.id, "Stage", aws_apigatewayv2_stage.default.name]
+  alias_metric   = ["FunctionName", var.name, "Resource", "${var.name}:${aws_lambda_alias.live.name}"]
+
+  dashboard_widgets = [
+    { title = "Up: requests and failures", unit = "requests", metrics = [
+      concat(["AWS/ApiGateway", "Count"], local.gateway_metric, [{ stat = "Sum", label = "requests" }]),
+      concat(["AWS/ApiGateway", "4xx"], local.gateway_metric, [{ stat = "Sum", label = "4xx: the caller's" }]),
+      concat(["AWS/ApiGateway", "5xx"], local.gateway_metric, [{ stat = "Sum", label = "5xx: ours" }]),
+      concat(["AWS/Lambda", "Errors"], local.alias_metric, [{ stat = "Sum", label = "function failures" }]),
+      concat(["AWS/Lambda", "Throttles"], local.alias_metric, [{ stat = "Sum", label = "throttled" }]),
+    ] },
+    { title = "Fast: latency as callers see it", unit = "ms", metrics = [
+      concat(["AWS/ApiGateway", "Latency"], local.gateway_metric, [{ stat = "p50", label = "p50" }]),
+      concat(["AWS/ApiGateway", "Latency"], local.gateway_metric, [{ stat = "p90", label = "p90" }]),
+      concat(["AWS/ApiGateway", "Latency"], local.gateway_metric, [{ stat = "p99", label = "p99" }]),
+      concat(["AWS/ApiGateway", "IntegrationLatency"], local.gateway_metric, [{ stat = "p99", label = "p99, function only" }]),
+    ] },
+    { title = "Cold: environments and spillover", unit = "environments", metrics = [
+      ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", var.name, { stat = "Maximum", label = "requests at once" }],
+      concat(["AWS/Lambda", "ProvisionedConcurrentExecutions"], local.alias_metric, [{ stat = "Maximum", label = "on provisioned environments" }]),
+      concat(["AWS/Lambda", "ProvisionedConcurrencySpilloverInvocations"], local.alias_metric, [{ stat = "Sum", label = "spilled to cold starts" }]),
+    ] },
+    { title = "Cost: GB-seconds and requests billed", unit = "GB-s", metrics = [
+      [{ expression = "FILL(duration, 0) * ${var.function.memory_mb / 1024} / 1000", label = "GB-seconds", id = "gbs" }],
+      concat(["AWS/Lambda", "Duration"], local.alias_metric, [{ stat = "Sum", id = "duration", visible = false }]),
+      concat(["AWS/Lambda", "Invocations"], local.alias_metric, [{ stat = "Sum", label = "invocations", yAxis = "right" }]),
+    ] },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  count = var.dashboard ? 1 : 0
+
+  dashboard_name = "${var.name}-${local.region}"
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [for i, widget in local.dashboard_widgets : {
+        type = "metric", width = 12, height = 6, x = (i % 2) * 12, y = floor(i / 2) * 6
+        properties = {
+          title = widget.title, region = local.region, view = "timeSeries", period = 300, metrics = widget.metrics
+          yAxis = { left = { min = 0, label = widget.unit, showUnits = false } }
+        }
+      }],
+      [{
+        type = "log", width = 24, height = 6, x = 0, y = 12
+        properties = {
+          title  = "Cold starts: count and initialisation time"
+          region = local.region
+          view   = "timeSeries"
+          query  = "SOURCE '${local.function_log_group}' | filter type = 'platform.report' and ispresent(record.metrics.initDurationMs) | stats count(*) as starts, pct(record.metrics.initDurationMs, 50) as p50_ms, pct(record.metrics.initDurationMs, 99) as p99_ms by bin(5m)"
+        }
+      }],
+    )
+  })
+}
