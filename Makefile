@@ -1,7 +1,7 @@
 # The README's two commands: `make up`, `make test`. The other targets are parts of them, or their neighbours.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up url down dev static policy check test e2e lock
+.PHONY: help up url down dev static policy check test e2e docs lock
 PYTHON ?= python3
 PORT ?= 4566
 WORKERS ?= 2
@@ -38,6 +38,7 @@ static: .venvs/dev/.ready
 	$(dev)/ruff check --quiet .
 	terraform fmt -check -recursive .
 	$(dev)/mypy
+	$(dev)/python -m tools.module_docs --check
 
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan HCL, plan, Dockerfile and workflows with checkov
 	$(dev)/python -m tests.policy.scan
@@ -50,6 +51,9 @@ test: static policy ## Everything: `make check`, and the applied tests with real
 
 e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
 	$(dev)/pytest tests/e2e
+
+docs: .venvs/dev/.ready ## Write the module's input and output tables anew
+	$(dev)/python -m tools.module_docs
 
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
 lock: .venvs/dev/.ready ## Pin every dependency anew

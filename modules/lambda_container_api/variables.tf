@@ -123,7 +123,8 @@ variable "api" {
 
 variable "auth" {
   description = <<-EOT
-    Who may call the API: exactly one of
+    Who may call the API; an open one states its reason.
+    Exactly one of
     - `jwt`: bearer tokens of an OpenID Connect `issuer` (HTTPS URL) for one of `audience`; `scopes` asks each token for at least one of them.
     - `iam = {}`: requests signed by AWS principals that hold execute-api:Invoke.
     - `lambda`: a Lambda authorizer (payload 2.0, simple responses) by `function_arn`; its answer is cached `ttl_seconds` per `identity_sources`.
@@ -319,7 +320,8 @@ variable "function" {
 
 variable "image" {
   description = <<-EOT
-    The container image: exactly one of
+    The container image, built by this apply or made elsewhere.
+    Exactly one of
     - `build`: built and pushed by this apply whenever its content changes. `context` is a folder, relative to the root module (an absolute path differs on every
       checkout and builds again); `dockerfile` is relative to the context and may lie outside of it; `target` names a stage; `args` are build arguments (readable in state: nothing secret);
       `log_file` keeps the builder's whole output; `source_hash` replaces the hash over the context's files for callers that compute their own.

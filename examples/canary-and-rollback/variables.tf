@@ -1,0 +1,12 @@
+variable "canary_percent" {
+  description = "Share of the requests, 0 to 99 percent, that the newest version gets beside the pinned one."
+  type        = number
+  default     = 0
+  nullable    = false
+}
+
+variable "release_version" {
+  description = "Version that serves; null for the newest."
+  type        = number
+  default     = null
+}

@@ -1,0 +1,2 @@
+domain  = "api.example.com"
+zone_id = "Z0123456789EXAMPLE"

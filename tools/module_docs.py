@@ -1,0 +1,111 @@
+"""Write the module's input and output tables into its README, or check that they are current.
+
+    python -m tools.module_docs [--check]
+
+The text comes from variables.tf and outputs.tf alone. With --check, exit code 1 means a stale README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+MODULE = Path(__file__).resolve().parent.parent / "modules" / "lambda_container_api"
+BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.MULTILINE | re.DOTALL)
+HEREDOC = re.compile(r"description\s*= <<-EOT\n(.*?)\n\s*EOT\n", re.DOTALL)
+LINE = re.compile(r'description\s*= "(.*)"\n')
+# An attribute ends where the next one of its own indentation, or a nested block, begins.
+ATTRIBUTE = r"^  {name}\s*= (.*?)(?=^  \w|^\n|\Z)"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A variable or an output as its file states it."""
+
+    name: str
+    description: str
+    type: str
+    default: str | None
+
+
+def read(path: Path, kind: str) -> list[Item]:
+    """Return the blocks of a kind ("variable" or "output") in a file, in its order."""
+    found = []
+    for block_kind, name, body in BLOCK.findall(path.read_text()):
+        if block_kind != kind:
+            continue
+        heredoc, line = HEREDOC.search(body), LINE.search(body)
+        if heredoc:
+            description = textwrap.dedent(heredoc[1])
+        elif line:
+            description = line[1].replace('\\"', '"')
+        else:
+            raise SystemExit(f"{path.name}: {kind} {name!r} has no description")
+        found.append(Item(name, description, _attribute(body, "type") or "", _attribute(body, "default")))
+    return found
+
+
+def _attribute(body: str, name: str) -> str | None:
+    match = re.search(ATTRIBUTE.format(name=name), body, re.MULTILINE | re.DOTALL)
+    return textwrap.dedent("  " + match[1]).strip() if match else None
+
+
+def inputs(items: list[Item]) -> str:
+    """Return the table of inputs, and a section with type and description for each object among them."""
+    rows = ["| Input | Default | What it holds |", "|---|---|---|"]
+    sections = []
+    for item in items:
+        summary, _, details = item.description.partition("\n")
+        default = "**required**" if item.default is None else f"`{item.default}`"
+        link = f"[`{item.name}`](#{item.name})" if details else f"`{item.name}`"
+        rows.append(f"| {link} | {default} | {summary} |")
+        if details:
+            sections.append(f"### {item.name}\n\n{item.description}\n\n```hcl\n{item.type}\n```")
+    return "\n".join(rows) + "\n\n" + "\n\n".join(sections)
+
+
+def outputs(items: list[Item]) -> str:
+    """Return the table of outputs."""
+    return "\n".join(
+        ["| Output | What it holds |", "|---|---|", *(f"| `{i.name}` | {i.description} |" for i in items)]
+    )
+
+
+def render(readme: str) -> str:
+    """Return the README's text with both generated parts made anew."""
+    parts = {
+        "inputs": inputs(read(MODULE / "variables.tf", "variable")),
+        "outputs": outputs(read(MODULE / "outputs.tf", "output")),
+    }
+    for name, text in parts.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        head, found_begin, rest = readme.partition(begin)
+        _, found_end, tail = rest.partition(end)
+        if not (found_begin and found_end):
+            raise SystemExit(f"README.md has no {begin} … {end}")
+        readme = f"{head}{begin}\n{text}\n{end}{tail}"
+    return readme
+
+
+def main() -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 when stale")
+    check = parser.parse_args().check
+    path = MODULE / "README.md"
+    current = path.read_text()
+    wanted = render(current)
+    if check and current != wanted:
+        sys.stderr.write(f"{path} is stale: run `make docs`\n")
+        return 1
+    if not check:
+        path.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
