@@ -70,9 +70,7 @@ def inputs(items: list[Item]) -> str:
 
 def outputs(items: list[Item]) -> str:
     """Return the table of outputs."""
-    return "\n".join(
-        ["| Output | What it holds |", "|---|---|", *(f"| `{i.name}` | {i.description} |" for i in items)]
-    )
+    return "\n".join(["| Output | What it holds |", "|---|---|", *(f"| `{i.name}` | {i.description} |" for i in items)])
 
 
 def render(readme: str) -> str:

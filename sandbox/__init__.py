@@ -1,0 +1,1 @@
+"""AWS on a laptop: emulator, Docker engine, base image, providers; online or offline."""

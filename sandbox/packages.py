@@ -1,0 +1,74 @@
+"""Debian packages that the sandbox needs, installed where it may, and named where it may not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from sandbox.progress import Step
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def may_install() -> bool:
+    """Tell whether this is Debian or one of its kind, with the rights to install."""
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
+
+
+def install(names: list[str], record: Path, step: Step) -> None:
+    """Install packages by apt, saying so, and note in `record` those that were not there before.
+
+    Raises SandboxError with the end of apt's own words when that fails.
+    """
+    missing = [name for name in names if not _installed(name)]
+    if not missing:
+        return
+    step.say(f"installing Debian packages: {' '.join(missing)}")
+    with _services_stay_down():
+        _apt("update", "--quiet=2")
+        _apt("install", "--quiet=2", "--yes", "--no-install-recommends", *missing)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    known = record.read_text().split() if record.exists() else []
+    record.write_text("\n".join(sorted({*known, *missing})) + "\n")
+
+
+def _installed(name: str) -> bool:
+    query = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${db:Status-Status}", name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return query.stdout == "installed"
+
+
+def _apt(*arguments: str) -> None:
+    result = subprocess.run(
+        ["apt-get", *arguments],
+        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise SandboxError(f"apt-get {' '.join(arguments)} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+
+
+@contextmanager
+def _services_stay_down() -> Iterator[None]:
+    """Keep packages from starting their services: the sandbox starts its own, with its own folders."""
+    if POLICY.exists() or Path("/run/systemd/system").exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

@@ -1,0 +1,1 @@
+"""Users and customers as one HTTP API on one Lambda function."""

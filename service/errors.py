@@ -1,0 +1,154 @@
+"""One shape for every error: RFC 9457 problem details, from the handlers in this file and nowhere else."""
+
+import logging
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MEDIA_TYPE = "application/problem+json"
+logger = logging.getLogger(__name__)
+
+
+class FieldError(BaseModel):
+    """What is wrong with one part of the request."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldError] | None = None
+
+
+class ApiError(Exception):
+    """An error that the caller is told of. Subclasses say with which status."""
+
+    status: ClassVar[HTTPStatus]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class BadRequest(ApiError):  # noqa: N818 - named as HTTP names it, like its neighbours
+    """A part of the request makes no sense."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class NotFound(ApiError):  # noqa: N818
+    """There is no such thing."""
+
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, kind: str, identity: str) -> None:
+        super().__init__(f"There is no {kind} {identity}.")
+
+
+class Conflict(ApiError):  # noqa: N818
+    """The request contradicts what is stored."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class Unavailable(ApiError):  # noqa: N818
+    """Something that this service depends on does not answer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def problem(
+    path: str, status: int, detail: str, errors: list[FieldError] | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Return the response that tells of a problem with the request for `path`."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, instance=path, errors=errors)
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` that document these problems for a route, the ones that any route may give included."""
+    always = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status.value: {"description": status.phrase, "content": content} for status in (*statuses, *always)}
+
+
+class CatchAll:
+    """Answers what nothing else has caught with a 500 that tells nothing of the inside, and logs it once with its stack."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            logger.exception("uncaught error in %s %s", scope["method"], scope["path"])
+            if started:
+                raise
+            response = problem(
+                scope["path"], HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed. It has been logged."
+            )
+            await response(scope, receive, send)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem, and put the shape into its OpenAPI document."""
+
+    async def api_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, ApiError)  # noqa: S101 - for the type checker: it is registered for this class alone
+        return problem(request.url.path, error.status, error.detail)
+
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        detail = {
+            HTTPStatus.NOT_FOUND: "Nothing is served at this path.",
+            HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not served at this path.",
+        }.get(HTTPStatus(error.status_code), error.detail)
+        return problem(request.url.path, error.status_code, detail, headers=dict(error.headers or {}))
+
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        # The message and the place, never the input: it may hold what nobody should read in a log.
+        errors = [FieldError(field=".".join(map(str, e["loc"])), message=e["msg"]) for e in error.errors()]
+        return problem(request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid.", errors)
+
+    app.add_exception_handler(ApiError, api_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_middleware(CatchAll)
+
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = generate()
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in components:
+            described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            components |= described.pop("$defs") | {"Problem": described}
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -1,0 +1,28 @@
+"""The handler that Lambda calls."""
+
+import logging
+from typing import Any
+
+from mangum import Mangum
+
+from service import logs
+from service.app import create_app
+from service.errors import MEDIA_TYPE
+
+logger = logging.getLogger(__name__)
+
+app = create_app()
+# Without a lifespan, which Mangum would run for every request, and with errors as text rather than base64.
+_serve = Mangum(
+    app, lifespan="off", text_mime_types=["text/", "application/json", "application/javascript", MEDIA_TYPE]
+)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own, or a test's
+    """Answer an event of API Gateway's HTTP API (payload 2.0). Any other, such as a warm-up ping, does nothing."""
+    logs.request_id.set(getattr(context, "aws_request_id", None))
+    if "http" not in (event.get("requestContext") or {}):
+        logger.info("not an HTTP event, nothing to do")
+        return {"statusCode": 204}
+    event["headers"] = event.get("headers") or {}
+    return dict(_serve(event, context))

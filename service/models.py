@@ -1,0 +1,93 @@
+"""What the domains' models share: strictness, and the kinds of text that they are made of."""
+
+import re
+import unicodedata
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+T = TypeVar("T")
+
+# Deliberately modest: whether an address exists only a message to it can tell.
+EMAIL = re.compile(
+    r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
+)
+
+
+def _email(value: str) -> str:
+    # One spelling for each address, or uniqueness would not hold.
+    normalised = unicodedata.normalize("NFC", value).lower()
+    if not EMAIL.fullmatch(normalised):
+        raise ValueError("must be an e-mail address such as ada@example.com")
+    return normalised
+
+
+def _printable(value: str) -> str:
+    normalised = unicodedata.normalize("NFC", value)
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in normalised):
+        raise ValueError("must not contain control characters")
+    return normalised
+
+
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=254),
+    AfterValidator(_email),
+    Field(examples=["ada@example.com"]),
+]
+"""An e-mail address of at most 254 characters, in lower case and Unicode's composed form."""
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_printable),
+    Field(examples=["Ada Lovelace"]),
+]
+"""1 to 200 printable characters."""
+
+ID_PATTERN = "^[0-9a-f]{32}$"
+Id = Annotated[str, Path(pattern=ID_PATTERN, description="32 hexadecimal digits, as the API gave them.")]
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def unset() -> Any:  # noqa: ANN401 - stands in for a value of the field's own type
+    """Return the default of a field that a partial update may leave out, but not set to null."""
+    return Field(default=None, json_schema_extra=_no_default)
+
+
+class Body(BaseModel):
+    """A request's body. A field that it does not know is an error and no surprise later."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Stored(BaseModel):
+    """What every stored thing has."""
+
+    id: str = Field(pattern=ID_PATTERN)
+    created_at: datetime
+    updated_at: datetime
+
+
+class Page(BaseModel, Generic[T]):
+    """A part of a list, in the order of the ids, and where the next part begins."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+def new_item(body: Body) -> dict[str, Any]:
+    """Return the item for a new thing: the body's fields, an id and the time."""
+    now = datetime.now(UTC).isoformat()
+    return body.model_dump() | {"id": uuid.uuid4().hex, "created_at": now, "updated_at": now}
+
+
+def updated_item(old: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an item with some fields changed, and the time of it."""
+    return old | fields | {"updated_at": datetime.now(UTC).isoformat()}

@@ -1,0 +1,26 @@
+"""Everything that the environment decides."""
+
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings, read once from environment variables of the same names in upper case."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    table_name: str
+    """Name of the DynamoDB table with the keys pk and sk."""
+    log_level: str = "INFO"
+    source_hash: str = "unknown"
+    """SHA-256 of what the image was built from; the Terraform module sets it."""
+    release: str = Field(default="local", validation_alias="AWS_LAMBDA_FUNCTION_VERSION")
+    """Version of the Lambda function that runs; Lambda sets it."""
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings, read from the environment at the first call."""
+    return Settings()

@@ -1,0 +1,51 @@
+"""What the platform asks: does it run, can it work, what is it."""
+
+import logging
+from http import HTTPStatus
+
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from service.errors import Unavailable, documented
+from service.settings import settings
+from service.table import SharedTable
+
+router = APIRouter(tags=["system"])
+logger = logging.getLogger(__name__)
+
+
+class Status(BaseModel):
+    """How it is."""
+
+    status: str
+
+
+class Version(BaseModel):
+    """What runs."""
+
+    release: str
+    source_hash: str
+
+
+@router.get("/healthz")
+async def read_health() -> Status:
+    """Answer that the process runs. Nothing else is touched."""
+    return Status(status="ok")
+
+
+@router.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+async def read_readiness(table: SharedTable) -> Status:
+    """Answer whether the table can be read."""
+    try:
+        table.get("readiness", "probe")
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("the table cannot be read: %s", error)
+        raise Unavailable("The table cannot be read.") from error
+    return Status(status="ok")
+
+
+@router.get("/version")
+async def read_version() -> Version:
+    """Answer with the function's version and the hash of its sources."""
+    return Version(release=settings().release, source_hash=settings().source_hash)

@@ -1,0 +1,24 @@
+"""What a user is, and what a request may say about one."""
+
+from service.models import Body, Email, Name, Stored, unset
+
+
+class UserWrite(Body):
+    """A whole user, to create or to replace one."""
+
+    email: Email
+    name: Name
+
+
+class UserUpdate(Body):
+    """The fields of a user to change; those left out stay as they are."""
+
+    email: Email = unset()
+    name: Name = unset()
+
+
+class User(Stored):
+    """A user as the API shows it."""
+
+    email: str
+    name: str

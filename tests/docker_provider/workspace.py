@@ -1,0 +1,201 @@
+"""Real Terraform runs against the stand-in, each in a folder of its own."""
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+JSON = dict[str, Any]
+MINUTES = 60
+DIGEST = "sha256:" + "0" * 64
+
+
+@dataclass
+class Finished:
+    """How a Terraform run ended; `text` is all it printed, with its line breaks within sentences undone."""
+
+    code: int
+    text: str
+
+
+@dataclass
+class Workspace:
+    """A Terraform root module with a Docker build context beside it, and a home folder of its own."""
+
+    root: Path
+    mirror: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        (self.root / "context").mkdir(parents=True)
+        (self.root / "home").mkdir()
+        (self.root / "terraform.rc").write_text(
+            f'provider_installation {{\n  filesystem_mirror {{\n    path = "{self.mirror}"\n  }}\n}}\n'
+        )
+
+    def file(self, name: str, content: str) -> None:
+        """Write a file, named from the root module's folder."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def configure(self, registry_auth: JSON | None, *, host: str | None = None, **blocks: JSON) -> None:
+        """Write the configuration, as Terraform's JSON, and install the provider."""
+        provider = {"registry_auth": registry_auth, "host": host}
+        needed = {"docker": {"source": "kreuzwerker/docker", "version": ">= 4.3.0, < 5.0.0"}}
+        configuration = {
+            "terraform": {"required_providers": needed},
+            "provider": {"docker": {key: value for key, value in provider.items() if value is not None}},
+            **blocks,
+        }
+        self.file("main.tf.json", json.dumps(configuration))
+        if not (self.root / ".terraform").exists():
+            assert self.terraform("init").code == 0
+
+    def image(self, registry: str, **arguments: object) -> None:
+        """Configure one `docker_registry_image.this` in a registry that takes anyone over http."""
+        self.configure(
+            {"address": f"http://{registry}", "auth_disabled": True},
+            resource={"docker_registry_image": {"this": arguments}},
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Keep the caller's engine, drop the caller's Terraform settings, and have a home of its own."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+        return {
+            **inherited,
+            "HOME": str(self.root / "home"),
+            "TF_CLI_CONFIG_FILE": str(self.root / "terraform.rc"),
+            "CHECKPOINT_DISABLE": "1",
+            **self.variables,
+        }
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start Terraform in a process group of its own."""
+        return subprocess.Popen(
+            ["terraform", *arguments, "-no-color"],
+            cwd=self.root,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def terraform(self, *arguments: str) -> Finished:
+        """Run Terraform to its end."""
+        process = self.start(*arguments)
+        text, _ = process.communicate(timeout=5 * MINUTES)
+        return Finished(process.returncode, " ".join(text.replace("│", " ").split()))
+
+    def apply(self) -> Finished:
+        """Apply without asking."""
+        return self.terraform("apply", "-auto-approve", "-input=false")
+
+    def plan(self, *options: str) -> JSON:
+        """Return the plan of a change, as Terraform's JSON."""
+        planned = self.terraform("plan", "-input=false", "-out=planned", *options)
+        assert planned.code == 0, planned.text
+        return self._json("show", "-json", "planned")
+
+    def actions(self, *options: str) -> dict[str, list[str]]:
+        """Return what a plan would do to each resource that it would touch."""
+        changes = self.plan(*options)["resource_changes"]
+        return {
+            change["address"]: change["change"]["actions"]
+            for change in changes
+            if change["change"]["actions"] != ["no-op"]
+        }
+
+    def state(self, address: str = "docker_registry_image.this") -> JSON:
+        """Return the values of one object in the state."""
+        module = self._json("show", "-json")["values"]["root_module"]
+        return dict(next(item["values"] for item in module["resources"] if item["address"] == address))
+
+    def _json(self, *arguments: str) -> JSON:
+        output = subprocess.run(
+            ["terraform", *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            check=True,
+        )
+        return dict(json.loads(output.stdout))
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository in the emulator's registry."""
+
+    registry: str
+    name: str
+
+    def tag(self, tag: str) -> str:
+        """Name an image in it."""
+        return f"{self.registry}/{self.name}:{tag}"
+
+    def request(self, method: str, reference: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """Ask the registry about `manifests/<tag or digest>` or `blobs/<digest>`."""
+        accept = {
+            "Accept": ", ".join(
+                [
+                    "application/vnd.docker.distribution.manifest.v2+json",
+                    "application/vnd.oci.image.manifest.v1+json",
+                    "application/vnd.oci.image.index.v1+json",
+                ]
+            )
+        }
+        url = f"http://{self.registry}/v2/{self.name}/{reference}"
+        return httpx.request(method, url, headers={**accept, **(headers or {})}, trust_env=False)
+
+    def labels(self, tag: str) -> dict[str, str]:
+        """Return the labels of the image that was pushed."""
+        manifest = self.request("GET", f"manifests/{tag}").json()
+        config = self.request("GET", f"blobs/{manifest['config']['digest']}").json()
+        return dict(config["config"]["Labels"])
+
+
+def remove_images(repository: str) -> None:
+    """Remove what a test built from the engine: all of `registry/repository`, tagged or not."""
+    listed = subprocess.run(["docker", "image", "ls", "--quiet", repository], capture_output=True, text=True)
+    for image in set(listed.stdout.split()):
+        subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True)
+
+
+class GuardedRegistry(BaseHTTPRequestHandler):
+    """Knows the one image `app:1`, takes no push, and tells only `me`, whose password is `secret`."""
+
+    protocol_version = "HTTP/1.1"
+    login = "Basic " + base64.b64encode(b"me:secret").decode()
+
+    def do_HEAD(self) -> None:
+        known = self.path == "/v2/app/manifests/1" and "manifest.v2+json" in self.headers["Accept"]
+        self._answer(200 if known else 404)
+
+    def do_GET(self) -> None:
+        self._answer(200)
+
+    def do_POST(self) -> None:
+        self._answer(403, b'{"errors": [{"code": "DENIED", "message": "me may not push here"}]}')
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        if self.headers.get("Authorization") != self.login:
+            status, body = 401, b""
+        self.send_response(status)
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="test"')
+        self.send_header("Docker-Content-Digest", DIGEST)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
