@@ -24,6 +24,7 @@ def create_app() -> FastAPI:
         version=settings().release,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # /users and /users/ are two paths to the gateway as well
         generate_unique_id_function=_operation_id,
     )
     errors.install(app)

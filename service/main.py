@@ -18,7 +18,7 @@ _serve = Mangum(
 )
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own, or a test's
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer an event of API Gateway's HTTP API (payload 2.0). Any other, such as a warm-up ping, does nothing."""
     logs.request_id.set(getattr(context, "aws_request_id", None))
     if "http" not in (event.get("requestContext") or {}):

@@ -56,7 +56,7 @@ def _no_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def unset() -> Any:  # noqa: ANN401 - stands in for a value of the field's own type
+def unset() -> Any:
     """Return the default of a field that a partial update may leave out, but not set to null."""
     return Field(default=None, json_schema_extra=_no_default)
 

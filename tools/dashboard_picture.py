@@ -47,7 +47,7 @@ SAMPLES: dict[str, Any] = {
 }
 
 
-def sample(name: str, statistic: str) -> Any:  # noqa: ANN401 - numpy is typed loosely here
+def sample(name: str, statistic: str) -> Any:
     """Return a day of samples for a metric, one for each five minutes."""
     shape = SAMPLES.get(f"{name} {statistic}", SAMPLES.get(name))
     if shape is None:
@@ -55,7 +55,7 @@ def sample(name: str, statistic: str) -> Any:  # noqa: ANN401 - numpy is typed l
     return np.maximum(shape * NOISE.normal(1, 0.06, HOURS.size), 0)
 
 
-def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:  # noqa: ANN401
+def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:
     """Draw a metric widget: its visible metrics, and expressions of the form FILL(id, 0) * factor / divisor."""
     hidden: dict[str, Any] = {}
     right = None
@@ -85,7 +85,7 @@ def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:  # noqa: ANN401
     axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=7, loc="upper left", frameon=False)
 
 
-def draw_query(axes: Any, properties: dict[str, Any]) -> None:  # noqa: ANN401
+def draw_query(axes: Any, properties: dict[str, Any]) -> None:
     """Draw a log widget: one line for each `… as name` of its query's stats command."""
     for name in re.findall(r" as (\w+)", properties["query"]):
         axes.plot(HOURS, sample(name, ""), label=name, linewidth=1.1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 INDEXES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -146,16 +146,16 @@ def delete_manifest(image: ImageName, login: Login, digest: str) -> None:
     raise RegistryError(_refusal(image, response))
 
 
-def _refusal(image: ImageName, response: "httpx.Response") -> str:
+def _refusal(image: ImageName, response: "httpx2.Response") -> str:
     reason = f"got bad response from registry: {response.status_code} {response.reason_phrase} for {image}"
     if response.headers.get("WWW-Authenticate", "").startswith("Bearer"):
         reason += "; it asks for a login by token, which the stand-in provider does not do"
     return f"{reason}\n{response.text}".strip()
 
 
-def _request(method: str, login: Login, path: str, skip_verify: bool) -> "httpx.Response":
+def _request(method: str, login: Login, path: str, skip_verify: bool) -> "httpx2.Response":
     # Imported here: it takes as long as the rest of the program, and most processes never ask a registry.
-    import httpx
+    import httpx2
 
     headers = {"Accept": ", ".join((*_MANIFESTS, *INDEXES))}
     if login.username:
@@ -163,7 +163,7 @@ def _request(method: str, login: Login, path: str, skip_verify: bool) -> "httpx.
     secure = login.address.startswith("https://")
     loopback = urlsplit(login.address).hostname in ("localhost", "127.0.0.1", "::1")
     try:
-        return httpx.request(
+        return httpx2.request(
             method,
             f"{login.address.rstrip('/')}/v2/{path}",
             headers=headers,
@@ -172,5 +172,5 @@ def _request(method: str, login: Login, path: str, skip_verify: bool) -> "httpx.
             # A proxy from the environment never stands between this machine and itself.
             trust_env=not loopback,
         )
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise RegistryError(f"Error during registry request to {login.address}: {error}") from error
