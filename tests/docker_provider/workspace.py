@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 JSON = dict[str, Any]
 MINUTES = 60
@@ -141,7 +141,7 @@ class Repository:
         """Name an image in it."""
         return f"{self.registry}/{self.name}:{tag}"
 
-    def request(self, method: str, reference: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    def request(self, method: str, reference: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """Ask the registry about `manifests/<tag or digest>` or `blobs/<digest>`."""
         accept = {
             "Accept": ", ".join(
@@ -153,7 +153,7 @@ class Repository:
             )
         }
         url = f"http://{self.registry}/v2/{self.name}/{reference}"
-        return httpx.request(method, url, headers={**accept, **(headers or {})}, trust_env=False)
+        return httpx2.request(method, url, headers={**accept, **(headers or {})}, trust_env=False)
 
     def labels(self, tag: str) -> dict[str, str]:
         """Return the labels of the image that was pushed."""
