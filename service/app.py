@@ -1,7 +1,7 @@
 """The application: routers, errors, documentation. It is the same under Lambda and under uvicorn.
 
-Routes are `async def` although boto3 blocks, on purpose: an execution environment serves one request at a time, so that a thread
-pool would only add its cost.
+Routes and their dependencies are `async def` although boto3 blocks, on purpose: an execution environment serves one request at a
+time, so that a thread pool would only add its cost, which is several times that of everything else here.
 """
 
 from fastapi import FastAPI

@@ -13,13 +13,13 @@ class Principal:
     subject: str
 
 
-def principal(request: Request) -> Principal:
+async def principal(request: Request) -> Principal:
     """Return the caller as API Gateway's authorizer described it in the event."""
     event: dict[str, Any] = request.scope.get("aws.event", {})
     authorizer = event.get("requestContext", {}).get("authorizer") or {}
     subject = (
-        authorizer.get("jwt", {}).get("claims", {}).get("sub")
-        or authorizer.get("iam", {}).get("userArn")
+        (authorizer.get("jwt") or {}).get("claims", {}).get("sub")
+        or (authorizer.get("iam") or {}).get("userArn")
         or "anonymous"
     )
     return Principal(str(subject))

@@ -1,14 +1,30 @@
 """Interactive documentation at /docs, with Swagger UI served from here and from nowhere else."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 ASSETS = "/docs/assets"
+FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"}
+
+
+class _Assets(StaticFiles):
+    """The files that the page refers to, none of the others that lie beside them, kept by browsers for a day."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        return super().lookup_path(path) if path in FILES else ("", None)
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers["cache-control"] = "public, max-age=86400"
+        return response
 
 
 def install(app: FastAPI) -> None:
@@ -17,7 +33,7 @@ def install(app: FastAPI) -> None:
     if package is None or not package.submodule_search_locations:
         raise RuntimeError("the package fastapi-swagger, which carries Swagger UI, is not installed")
     folder = Path(package.submodule_search_locations[0]) / "resources"
-    app.mount(ASSETS, StaticFiles(directory=folder, check_dir=False))
+    app.mount(ASSETS, _Assets(directory=folder, check_dir=False))
 
     @app.get("/docs", include_in_schema=False)
     async def read_docs() -> HTMLResponse:

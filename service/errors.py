@@ -78,11 +78,14 @@ def problem(
     return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` that document these problems for a route, the ones that any route may give included."""
-    always = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR)
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` that document these problems for a route. Those that any route may give come by themselves."""
+    return {status: _description(HTTPStatus(status)) for status in statuses}
+
+
+def _description(status: HTTPStatus) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status.value: {"description": status.phrase, "content": content} for status in (*statuses, *always)}
+    return {"description": status.phrase, "content": content}
 
 
 class CatchAll:
@@ -113,6 +116,18 @@ class CatchAll:
                 scope["path"], HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed. It has been logged."
             )
             await response(scope, receive, send)
+
+
+def _describe(paths: dict[str, Any], components: dict[str, Any]) -> None:
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    components |= problem.pop("$defs") | {"Problem": problem}
+    # FastAPI's own shape of an invalid request is not what this application answers.
+    components.pop("HTTPValidationError", None)
+    components.pop("ValidationError", None)
+    for responses in (operation["responses"] for path in paths.values() for operation in path.values()):
+        if "422" in responses:
+            responses["422"] = _description(HTTPStatus.UNPROCESSABLE_ENTITY)
+        responses["500"] = _description(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def install(app: FastAPI) -> None:
@@ -147,8 +162,7 @@ def install(app: FastAPI) -> None:
         schema = generate()
         components = schema.setdefault("components", {}).setdefault("schemas", {})
         if "Problem" not in components:
-            described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            components |= described.pop("$defs") | {"Problem": described}
+            _describe(schema["paths"], components)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

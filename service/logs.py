@@ -10,6 +10,10 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id that Lambda gave the request under way, None outside of Lambda."""
 
 
+# Lambda takes a line whose level it does not know for INFO, and drops it where it was told to keep warnings.
+LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+
+
 class JsonFormatter(logging.Formatter):
     """Formats a record as one line of JSON, a stack included where there is one."""
 
@@ -17,7 +21,7 @@ class JsonFormatter(logging.Formatter):
         """Return the line."""
         line: dict[str, object] = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
+            "level": LEVELS.get(record.levelname, record.levelname),
             "logger": record.name,
             "message": record.getMessage(),
         }
@@ -32,7 +36,7 @@ def configure(level: str) -> None:
     """Send the root logger's records, from `level` on, to standard output as JSON, in place of any earlier handler."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     # They tell at INFO what they do inside, which says nothing about a request.
     for chatty in ("botocore", "mangum"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))

@@ -18,9 +18,11 @@ EMAIL = re.compile(
 
 
 def _email(value: str) -> str:
-    # One spelling for each address, or uniqueness would not hold.
-    normalised = unicodedata.normalize("NFC", value).lower()
-    if not EMAIL.fullmatch(normalised):
+    # One spelling for each address, or uniqueness would not hold. Composed last: some letters have a composed form only in
+    # lower case.
+    normalised = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).lower())
+    # Nor may there be characters that nobody sees: two addresses would look the same.
+    if not normalised.isprintable() or not EMAIL.fullmatch(normalised):
         raise ValueError("must be an e-mail address such as ada@example.com")
     return normalised
 

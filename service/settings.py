@@ -1,6 +1,7 @@
 """Everything that the environment decides."""
 
 from functools import cache
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,7 +14,7 @@ class Settings(BaseSettings):
 
     table_name: str
     """Name of the DynamoDB table with the keys pk and sk."""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     source_hash: str = "unknown"
     """SHA-256 of what the image was built from; the Terraform module sets it."""
     release: str = Field(default="local", validation_alias="AWS_LAMBDA_FUNCTION_VERSION")

@@ -1,7 +1,6 @@
 """What the platform asks: does it run, can it work, what is it."""
 
 import logging
-from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter
@@ -34,7 +33,7 @@ async def read_health() -> Status:
     return Status(status="ok")
 
 
-@router.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/readyz", responses=documented(503))
 async def read_readiness(table: SharedTable) -> Status:
     """Answer whether the table can be read."""
     try:

@@ -30,8 +30,9 @@ Item = dict[str, Any]
 T = TypeVar("T")
 ATTEMPTS = 8
 
-# Well within the function's own time: a table that does not answer becomes an error that is logged, not a time-out that is not.
-CLIENT = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+# Three tries and the waits between them end before the function's ten seconds do: a table that does not answer becomes an
+# error that is logged and answered, rather than a time-out that says nothing.
+CLIENT = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not a fault
@@ -84,7 +85,7 @@ class Table:
                 ):
                     raise
                 # Another transaction was at the same items at the same moment: nothing is known of the conditions yet.
-                time.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - spreads retries, guards nothing
+                time.sleep(random.uniform(0.005, 0.02) * min(2**attempt, 16))  # noqa: S311 - spreads retries, guards nothing
             else:
                 return
         raise Unavailable("The data is being changed by many requests at once. Try again.")
@@ -134,10 +135,15 @@ def table() -> Table:
     return Table(boto3.resource("dynamodb", config=CLIENT).Table(settings().table_name))
 
 
-SharedTable = Annotated[Table, Depends(table)]
+# As every dependency here, `async def` for the routes' own reason: a plain one would wait for a thread.
+async def _shared() -> Table:
+    return table()
 
 
-def _decoded(
+SharedTable = Annotated[Table, Depends(_shared)]
+
+
+async def _decoded(
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
 ) -> str | None:
     if cursor is None:

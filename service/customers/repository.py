@@ -58,7 +58,7 @@ class CustomerRepository:
         return item
 
 
-def _repository(table: SharedTable) -> CustomerRepository:
+async def _repository(table: SharedTable) -> CustomerRepository:
     return CustomerRepository(table)
 
 

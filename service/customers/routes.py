@@ -1,7 +1,5 @@
 """Customers over HTTP."""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter, Response
 
 from service.auth import authenticated
@@ -14,7 +12,7 @@ from service.table import Cursor, Limit
 router = APIRouter(prefix="/customers", tags=["customers"], dependencies=authenticated)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=documented())
+@router.post("", status_code=201, responses=documented(400, 503))
 async def create_customer(body: CustomerWrite, customers: Customers, response: Response) -> Customer:
     """Create a customer."""
     customer = customers.create(body)
@@ -22,31 +20,31 @@ async def create_customer(body: CustomerWrite, customers: Customers, response: R
     return customer
 
 
-@router.get("", responses=documented(HTTPStatus.BAD_REQUEST))
+@router.get("", responses=documented(400))
 async def list_customers(customers: Customers, limit: Limit = 50, cursor: Cursor = None) -> Page[Customer]:
     """List customers, a page at a time."""
     return customers.list(limit, cursor)
 
 
-@router.get("/{customer_id}", responses=documented(HTTPStatus.NOT_FOUND))
+@router.get("/{customer_id}", responses=documented(404))
 async def read_customer(customer_id: Id, customers: Customers) -> Customer:
     """Read a customer."""
     return customers.get(customer_id)
 
 
-@router.put("/{customer_id}", responses=documented(HTTPStatus.NOT_FOUND))
+@router.put("/{customer_id}", responses=documented(400, 404, 503))
 async def replace_customer(customer_id: Id, body: CustomerWrite, customers: Customers) -> Customer:
     """Replace a customer."""
     return customers.replace(customer_id, body)
 
 
-@router.patch("/{customer_id}", responses=documented(HTTPStatus.NOT_FOUND))
+@router.patch("/{customer_id}", responses=documented(400, 404, 503))
 async def update_customer(customer_id: Id, body: CustomerUpdate, customers: Customers) -> Customer:
     """Change some fields of a customer."""
     return customers.update(customer_id, body)
 
 
-@router.delete("/{customer_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND))
+@router.delete("/{customer_id}", status_code=204, responses=documented(404, 503))
 async def delete_customer(customer_id: Id, customers: Customers) -> None:
     """Delete a customer."""
     customers.delete(customer_id)

@@ -83,7 +83,7 @@ def _taken(email: str) -> Conflict:
     return Conflict(f"A user with the e-mail address {email} exists already.")
 
 
-def _repository(table: SharedTable) -> UserRepository:
+async def _repository(table: SharedTable) -> UserRepository:
     return UserRepository(table)
 
 

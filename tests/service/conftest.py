@@ -1,0 +1,118 @@
+import asyncio
+import importlib
+import io
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+import service.table
+from sandbox.emulator import Emulator
+from service.app import create_app
+from service.logs import JsonFormatter
+from service.settings import settings
+from tests.service.domains import CUSTOMERS, USERS, Domain
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
+
+
+@pytest.fixture(scope="session")
+def dynamodb(emulator: Emulator) -> "DynamoDBServiceResource":
+    environment = emulator.environment()
+    return boto3.resource(
+        "dynamodb",
+        endpoint_url=emulator.url,
+        region_name=environment["AWS_REGION"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+@pytest.fixture
+def table(
+    emulator: Emulator, dynamodb: "DynamoDBServiceResource", monkeypatch: pytest.MonkeyPatch
+) -> Iterator["Table"]:
+    """Yield a table of the test's own, which is the service's as well."""
+    made = dynamodb.create_table(
+        TableName=f"service-{uuid.uuid4().hex}",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+    )
+    for name, value in (emulator.environment() | {"TABLE_NAME": made.name}).items():
+        monkeypatch.setenv(name, value)
+    forget_environment()
+    yield made
+    forget_environment()
+    made.delete()
+
+
+def forget_environment() -> None:
+    """Make the service read its environment anew."""
+    settings.cache_clear()
+    service.table.table.cache_clear()
+
+
+@pytest.fixture
+def stdout() -> Iterator[io.StringIO]:
+    """Yield what is standard output while an application is made; its log goes there until the test ends."""
+    level = logging.root.level
+    with io.StringIO() as stream:
+        yield stream
+        for handler in logging.root.handlers[:]:
+            if isinstance(handler.formatter, JsonFormatter):
+                logging.root.removeHandler(handler)
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def logged(stdout: io.StringIO) -> Callable[[], list[dict[str, Any]]]:
+    """Return a function that tells which lines the service has logged."""
+
+    def read() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in stdout.getvalue().splitlines()]
+        return [line for line in lines if line["logger"].startswith("service.")]
+
+    return read
+
+
+@pytest.fixture
+def app(table: "Table", stdout: io.StringIO) -> FastAPI:
+    with redirect_stdout(stdout):
+        return create_app()
+
+
+@pytest.fixture
+def client(app: FastAPI) -> TestClient:
+    """Return a client that has an event loop for each request, as Lambda has: two threads' requests run at once."""
+    return TestClient(app, follow_redirects=False)
+
+
+@pytest.fixture
+def main(table: "Table", stdout: io.StringIO) -> Iterator[ModuleType]:
+    """Yield the module with Lambda's handler, imported anew as each execution environment does."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    with redirect_stdout(stdout):
+        module = importlib.reload(importlib.import_module("service.main"))
+    yield module
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.fixture(params=[USERS, CUSTOMERS], ids=["users", "customers"])
+def domain(request: pytest.FixtureRequest) -> Domain:
+    chosen: Domain = request.param
+    return chosen

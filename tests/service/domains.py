@@ -1,0 +1,51 @@
+"""The kinds of things that the API serves, for claims that hold for each of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+UNKNOWN = "0" * 32
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A kind of thing, and where it is served."""
+
+    path: str
+    whole: dict[str, Any]
+    """A body that creates one."""
+    other: dict[str, Any]
+    """Another, with every field different."""
+    optional: dict[str, Any]
+    """The fields that may be left out, and what they are then."""
+
+    def several(self, count: int) -> list[dict[str, Any]]:
+        """Return bodies that can all be created."""
+        return [self.whole | ({"email": f"{n}@example.com"} if "email" in self.whole else {}) for n in range(count)]
+
+    def required(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body without the fields that may be left out."""
+        return {name: value for name, value in body.items() if name not in self.optional}
+
+
+USERS = Domain(
+    "/users",
+    whole={"email": "ada@example.com", "name": "Ada Lovelace"},
+    other={"email": "augusta@example.org", "name": "Augusta King"},
+    optional={},
+)
+CUSTOMERS = Domain(
+    "/customers",
+    whole={"contact": "orders@example.com", "name": "Analytical Engines"},
+    other={"contact": "shop@example.org", "name": "Difference Engines"},
+    optional={"contact": None},
+)
+
+
+def created(client: TestClient, domain: Domain, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Create one through the API and return what it answers."""
+    response = client.post(domain.path, json=body or domain.whole)
+    assert response.status_code == 201, response.text
+    thing: dict[str, Any] = response.json()
+    return thing

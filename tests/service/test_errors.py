@@ -1,0 +1,90 @@
+"""Every error has one shape, whoever raises it, and tells nothing of the inside."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.users.repository import UserRepository
+from tests.service.domains import UNKNOWN
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/nothing", None, 404),
+        ("GET", "/users/", None, 404),
+        ("GET", "/users/a%2Fb", None, 404),
+        ("GET", "/docs/assets/nothing.js", None, 404),
+        ("GET", f"/users/{UNKNOWN}", None, 404),
+        ("DELETE", "/users", None, 405),
+        ("BREW", "/users", None, 405),
+        ("GET", "/users?cursor=x", None, 400),
+        ("GET", "/users?limit=0", None, 422),
+        ("POST", "/users", None, 422),
+        ("POST", "/users", "{}", 422),
+        ("POST", "/users", "[]", 422),
+        ("POST", "/users", "not json", 422),
+        ("POST", "/users", '{"email": "\\ud800@example.com", "name": "Ada"}', 422),
+        ("POST", "/users", '{"\\ud800": 1, "email": "ada@example.com", "name": "Ada"}', 422),
+        ("POST", "/users", '{"name": ' + "[" * 5000 + "]" * 5000 + "}", 400),
+        ("POST", "/users", b'{"name": "\xff"}', 400),
+    ],
+)
+def test_an_error_is_a_problem(
+    client: TestClient, method: str, path: str, body: str | bytes | None, status: int
+) -> None:
+    response = client.request(method, path, content=body, headers=JSON)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem.keys() - {"errors"} == {"type", "title", "status", "detail", "instance"}
+    assert problem["status"] == status
+    assert problem["title"] == HTTPStatus(status).phrase
+    assert problem["instance"] == path.partition("?")[0].replace("%2F", "/")
+    assert bool(problem.get("errors")) is (status == 422)
+
+
+def test_a_wrong_method_is_told_which_are_right(client: TestClient) -> None:
+    response = client.delete("/users")
+    # Starlette names the methods of one route of the path, not of all.
+    assert response.headers["allow"] in {"GET", "POST", "GET, POST"}
+    assert "DELETE" in response.json()["detail"]
+
+
+def test_an_invalid_request_is_told_where_but_its_input_is_not_repeated(client: TestClient) -> None:
+    response = client.post("/users", json={"email": "hunter2", "name": ["hunter2"], "age": "hunter2"})
+    assert {error["field"] for error in response.json()["errors"]} == {"body.email", "body.name", "body.age"}
+    assert "hunter2" not in response.text
+
+
+def test_an_uncaught_error_is_logged_once_with_its_stack_and_told_to_nobody(
+    client: TestClient, logged: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr(UserRepository, "get", broken)
+    # The client would raise what the application let through: that it does not shows that nothing else logs it.
+    response = client.get(f"/users/{UNKNOWN}")
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["instance"] == f"/users/{UNKNOWN}"
+    assert "hunter2" not in response.text
+    assert "Traceback" not in response.text
+    (line,) = logged()
+    assert line["level"] == "ERROR"
+    assert UNKNOWN in line["message"]
+    assert 'raise RuntimeError("the password is hunter2")' in line["exception"]
+
+
+def test_an_error_that_the_caller_made_is_not_logged(
+    client: TestClient, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    assert client.get(f"/users/{UNKNOWN}").status_code == 404
+    assert client.post("/users", json={}).status_code == 422
+    assert logged() == []

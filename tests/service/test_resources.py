@@ -1,0 +1,234 @@
+"""What holds for every kind of thing that the API serves, and for customers alone."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+import service.table
+from service.table import Item
+from tests.service.domains import CUSTOMERS, UNKNOWN, Domain, created
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+def test_a_created_thing_has_its_fields_an_id_and_a_location(client: TestClient, domain: Domain) -> None:
+    response = client.post(domain.path, json=domain.whole)
+    assert response.status_code == 201
+    thing = response.json()
+    assert thing == domain.whole | {name: thing[name] for name in ("id", "created_at", "updated_at")}
+    assert response.headers["location"] == f"{domain.path}/{thing['id']}"
+    read = client.get(response.headers["location"])
+    assert read.status_code == 200
+    assert read.json() == thing
+
+
+def test_optional_fields_may_be_left_out(client: TestClient, domain: Domain) -> None:
+    assert created(client, domain, domain.required(domain.whole)).items() >= domain.optional.items()
+
+
+def test_required_fields_may_not_be_left_out(client: TestClient, domain: Domain) -> None:
+    path = f"{domain.path}/{created(client, domain)['id']}"
+    for response in (client.post(domain.path, json={}), client.put(path, json={})):
+        assert response.status_code == 422
+        missing = {error["field"] for error in response.json()["errors"]}
+        assert missing == {f"body.{name}" for name in domain.required(domain.whole)}
+
+
+def test_a_replacement_changes_every_field_and_the_time(client: TestClient, domain: Domain) -> None:
+    thing = created(client, domain)
+    path = f"{domain.path}/{thing['id']}"
+    response = client.put(path, json=domain.other)
+    assert response.status_code == 200
+    assert response.json() == thing | domain.other | {"updated_at": response.json()["updated_at"]}
+    assert response.json()["updated_at"] > thing["updated_at"]
+    assert client.get(path).json() == response.json()
+
+
+def test_a_replacement_clears_the_optional_fields_that_it_leaves_out(client: TestClient, domain: Domain) -> None:
+    path = f"{domain.path}/{created(client, domain)['id']}"
+    body = domain.required(domain.other)
+    assert client.put(path, json=body).json().items() >= (body | domain.optional).items()
+
+
+@pytest.mark.parametrize("field", [0, 1])
+def test_a_partial_update_changes_only_what_it_names(client: TestClient, domain: Domain, field: int) -> None:
+    thing = created(client, domain)
+    path = f"{domain.path}/{thing['id']}"
+    name, value = list(domain.other.items())[field]
+    response = client.patch(path, json={name: value})
+    assert response.status_code == 200
+    assert response.json() == thing | {name: value, "updated_at": response.json()["updated_at"]}
+    assert client.get(path).json() == response.json()
+
+
+def test_a_partial_update_that_names_nothing_keeps_every_field(client: TestClient, domain: Domain) -> None:
+    thing = created(client, domain)
+    response = client.patch(f"{domain.path}/{thing['id']}", json={})
+    assert response.status_code == 200
+    assert response.json() == thing | {"updated_at": response.json()["updated_at"]}
+
+
+def test_a_deleted_thing_is_gone(client: TestClient, domain: Domain, table: "Table") -> None:
+    path = f"{domain.path}/{created(client, domain)['id']}"
+    response = client.delete(path)
+    assert (response.status_code, response.content) == (204, b"")
+    for response in (client.get(path), client.delete(path), client.patch(path, json={})):
+        assert response.status_code == 404
+    assert table.scan()["Items"] == []
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+def test_an_unknown_id_is_not_found_and_nothing_comes_of_it(
+    client: TestClient, domain: Domain, table: "Table", method: str
+) -> None:
+    body = domain.whole if method in {"PUT", "PATCH"} else None
+    response = client.request(method, f"{domain.path}/{UNKNOWN}", json=body)
+    assert response.status_code == 404
+    assert UNKNOWN in response.json()["detail"]
+    assert table.scan()["Items"] == []
+
+
+def test_one_kind_of_thing_is_not_found_among_the_others(client: TestClient, domain: Domain) -> None:
+    thing = created(client, domain)
+    other = {"/users": "/customers", "/customers": "/users"}[domain.path]
+    assert client.get(f"{other}/{thing['id']}").status_code == 404
+    assert client.get(other).json()["items"] == []
+
+
+@pytest.mark.parametrize("identity", ["x", "A" * 32, "0" * 33, "0" * 2000, "%00", "%ED%A0%80"])
+def test_what_is_no_id_is_refused(client: TestClient, domain: Domain, identity: str) -> None:
+    assert client.get(f"{domain.path}/{identity}").status_code == 422
+
+
+@pytest.mark.parametrize("field", ["id", "created_at", "revision", "pk", "nickname"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_field_that_is_not_the_callers_is_refused(
+    client: TestClient, domain: Domain, method: str, field: str
+) -> None:
+    path = domain.path if method == "POST" else f"{domain.path}/{created(client, domain)['id']}"
+    response = client.request(method, path, json=domain.other | {field: "x"})
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [f"body.{field}"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [None, "", "   ", "x" * 201, "Ada\x00", "Ada\nLovelace", "Ada\x7f", 7, ["Ada"]],
+    ids=["null", "empty", "blank", "long", "nul", "newline", "delete", "number", "list"],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_name_that_makes_no_sense_is_refused(client: TestClient, domain: Domain, method: str, name: object) -> None:
+    path = domain.path if method == "POST" else f"{domain.path}/{created(client, domain)['id']}"
+    response = client.request(method, path, json=domain.other | {"name": name})
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["body.name"]
+
+
+def test_a_name_is_kept_trimmed_and_composed(client: TestClient, domain: Domain) -> None:
+    thing = created(client, domain, domain.whole | {"name": "  Zoe\u0308 \u4f60\u597d "})
+    assert thing["name"] == "Zo\u00eb \u4f60\u597d"
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
+    """Do something just after the service next reads an item, which is when it is about to change it."""
+    read = service.table.Table.get
+    waiting = [action]
+
+    def get(table: service.table.Table, kind: str, identity: str) -> Item | None:
+        item = read(table, kind, identity)
+        if waiting:
+            waiting.pop()()
+        return item
+
+    monkeypatch.setattr(service.table.Table, "get", get)
+
+
+def test_an_update_between_anothers_read_and_write_is_not_lost(
+    client: TestClient, domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{domain.path}/{created(client, domain)['id']}"
+    (first, one), (second, two) = domain.other.items()
+    interrupt(monkeypatch, lambda: client.patch(path, json={second: two}))
+    assert client.patch(path, json={first: one}).status_code == 200
+    assert client.get(path).json().items() >= domain.other.items()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_what_is_deleted_between_read_and_write_does_not_come_back(
+    client: TestClient, domain: Domain, table: "Table", monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    path = f"{domain.path}/{created(client, domain)['id']}"
+    interrupt(monkeypatch, lambda: client.delete(path))
+    body = None if method == "DELETE" else domain.other
+    assert client.request(method, path, json=body).status_code == 404
+    assert table.scan()["Items"] == []
+
+
+def pages(client: TestClient, domain: Domain, limit: int) -> list[list[str]]:
+    """Return the ids on each page."""
+    found: list[list[str]] = []
+    parameters: dict[str, Any] = {"limit": limit}
+    while len(found) < 10:
+        response = client.get(domain.path, params=parameters)
+        assert response.status_code == 200
+        page = response.json()
+        found.append([thing["id"] for thing in page["items"]])
+        if page["next_cursor"] is None:
+            return found
+        parameters["cursor"] = page["next_cursor"]
+    raise AssertionError("the pages do not end")
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, [0]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])])
+def test_pages_hold_everything_once_in_the_order_of_the_ids(
+    client: TestClient, domain: Domain, count: int, sizes: list[int]
+) -> None:
+    made = sorted(created(client, domain, body)["id"] for body in domain.several(count))
+    found = pages(client, domain, limit=3)
+    assert [len(page) for page in found] == sizes
+    assert [identity for page in found for identity in page] == made
+
+
+def test_a_list_has_whole_things(client: TestClient, domain: Domain) -> None:
+    thing = created(client, domain)
+    assert client.get(domain.path).json() == {"items": [thing], "next_cursor": None}
+
+
+def test_a_page_has_fifty_things_unless_told_otherwise(client: TestClient, domain: Domain) -> None:
+    for body in domain.several(51):
+        created(client, domain, body)
+    first = client.get(domain.path).json()
+    assert len(first["items"]) == 50
+    assert len(client.get(domain.path, params={"cursor": first["next_cursor"]}).json()["items"]) == 1
+
+
+def test_a_cursor_outlives_the_thing_that_it_points_at(client: TestClient, domain: Domain) -> None:
+    made = sorted(created(client, domain, body)["id"] for body in domain.several(3))
+    cursor = client.get(domain.path, params={"limit": 1}).json()["next_cursor"]
+    client.delete(f"{domain.path}/{made[0]}")
+    page = client.get(domain.path, params={"cursor": cursor}).json()
+    assert [thing["id"] for thing in page["items"]] == made[1:]
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1.5", ""])
+def test_a_page_size_out_of_bounds_is_refused(client: TestClient, domain: Domain, limit: str) -> None:
+    assert client.get(domain.path, params={"limit": limit}).status_code == 422
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "AAAA", "\u00fcn\u00efcode", "Li4vLi4vZXRjL3Bhc3N3ZA==", " ", "dXNlcg=="])
+def test_a_forged_cursor_is_a_bad_request(client: TestClient, domain: Domain, cursor: str) -> None:
+    response = client.get(domain.path, params={"cursor": cursor})
+    assert response.status_code == 400
+    assert "cursor" in response.json()["detail"]
+
+
+def test_customers_may_share_a_contact(client: TestClient) -> None:
+    assert created(client, CUSTOMERS)["contact"] == created(client, CUSTOMERS)["contact"]
+
+
+def test_a_customers_contact_may_be_cleared(client: TestClient) -> None:
+    path = f"/customers/{created(client, CUSTOMERS)['id']}"
+    assert client.patch(path, json={"contact": None}).json()["contact"] is None

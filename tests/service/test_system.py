@@ -1,0 +1,187 @@
+"""What the platform, the log's reader and the documentation's reader ask."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.logs import JsonFormatter
+from service.settings import Settings
+from tests.service.conftest import forget_environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+def test_health_touches_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:1")
+    forget_environment()
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_readiness_reads_the_table(client: TestClient) -> None:
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("TABLE_NAME", "there-is-none"), ("AWS_ENDPOINT_URL", "http://localhost:1")]
+)
+def test_without_its_table_the_service_is_not_ready(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    forget_environment()
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert value not in response.text
+
+
+def test_the_version_is_what_the_environment_says(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_HASH", "abc")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "7")
+    forget_environment()
+    assert client.get("/version").json() == {"release": "7", "source_hash": "abc"}
+
+
+def test_the_version_outside_of_lambda_says_so(client: TestClient) -> None:
+    assert client.get("/version").json() == {"release": "local", "source_hash": "unknown"}
+
+
+@pytest.mark.parametrize(("variable", "value"), [("TABLE_NAME", None), ("LOG_LEVEL", "LOUD")])
+def test_a_bad_environment_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, table: "Table", variable: str, value: str | None
+) -> None:
+    if value is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=variable.lower()):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    ("level", "name"),
+    [
+        (logging.DEBUG, "DEBUG"),
+        (logging.INFO, "INFO"),
+        (logging.WARNING, "WARN"),
+        (logging.ERROR, "ERROR"),
+        (logging.CRITICAL, "FATAL"),
+    ],
+)
+def test_levels_have_the_names_that_lambda_knows(level: int, name: str) -> None:
+    record = logging.LogRecord("service", level, "", 0, "two\nlines", None, None)
+    line = JsonFormatter().format(record)
+    assert f'"level": "{name}"' in line
+    assert "\n" not in line
+
+
+def test_start_up_imports_nothing_that_it_does_not_need(table: "Table") -> None:
+    program = "import sys, service.main; print(*{m.partition('.')[0] for m in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], env=os.environ, check=True, capture_output=True, text=True
+    )
+    assert {"boto3", "fastapi", "mangum"} <= set(done.stdout.split())
+    assert not {"email_validator", "fastapi_swagger", "jinja2", "multipart"} & set(done.stdout.split())
+
+
+def test_the_documentation_needs_no_other_host(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "://" not in page.text
+    assert "openapi.json" in page.text
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert {asset.rpartition("/")[2] for asset in assets} == {
+        "favicon-32x32.png",
+        "swagger-ui-bundle.js",
+        "swagger-ui.css",
+    }
+    for asset in assets:
+        assert asset.startswith("/docs/")
+        response = client.get(asset)
+        assert response.status_code == 200
+        assert len(response.content) > 500
+        assert response.headers["cache-control"] == "public, max-age=86400"
+        again = client.get(asset, headers={"if-none-match": response.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_style_sheet_needs_no_other_host(client: TestClient) -> None:
+    sheet = client.get("/docs/assets/swagger-ui.css").text
+    assert set(re.findall(r"url\(\s*[\"']?(\w+:|//|[^)]{20})", sheet)) <= {"data:"}
+    assert "@import" not in sheet
+
+
+def test_swagger_ui_is_new_enough_for_the_document(client: TestClient) -> None:
+    assert client.get("/openapi.json").json()["openapi"].startswith("3.1.")
+    version = re.search(r'PACKAGE_VERSION:"(\d+)\.', client.get("/docs/assets/swagger-ui-bundle.js").text)
+    assert version is not None
+    assert int(version[1]) >= 5
+
+
+@pytest.mark.parametrize("path", ["__init__.py", "../main.py", "..%2fmain.py", "%2e%2e/main.py", "", "__pycache__"])
+def test_of_the_package_nothing_but_the_assets_is_served(client: TestClient, path: str) -> None:
+    assert client.get(f"/docs/assets/{path}").status_code == 404
+
+
+def operations(client: TestClient) -> dict[str, dict[str, Any]]:
+    document = client.get("/openapi.json").json()
+    return {operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()}
+
+
+def test_operations_have_names_that_a_client_generator_likes(client: TestClient) -> None:
+    assert operations(client).keys() == {
+        *("create_user", "list_users", "read_user", "replace_user", "update_user", "delete_user"),
+        *("create_customer", "list_customers", "read_customer"),
+        *("replace_customer", "update_customer", "delete_customer"),
+        *("read_health", "read_readiness", "read_version"),
+    }
+    assert {tag for operation in operations(client).values() for tag in operation["tags"]} == {
+        "users",
+        "customers",
+        "system",
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "errors"),
+    [
+        ("create_user", {"400", "409", "422", "500", "503"}),
+        ("create_customer", {"400", "422", "500", "503"}),
+        ("list_users", {"400", "422", "500"}),
+        ("list_customers", {"400", "422", "500"}),
+        ("read_user", {"404", "422", "500"}),
+        ("read_customer", {"404", "422", "500"}),
+        ("replace_user", {"400", "404", "409", "422", "500", "503"}),
+        ("replace_customer", {"400", "404", "422", "500", "503"}),
+        ("update_user", {"400", "404", "409", "422", "500", "503"}),
+        ("update_customer", {"400", "404", "422", "500", "503"}),
+        ("delete_user", {"404", "422", "500", "503"}),
+        ("delete_customer", {"404", "422", "500", "503"}),
+        ("read_health", {"500"}),
+        ("read_readiness", {"500", "503"}),
+        ("read_version", {"500"}),
+    ],
+)
+def test_errors_are_documented_as_problems(client: TestClient, operation: str, errors: set[str]) -> None:
+    documented = {
+        status: answer for status, answer in operations(client)[operation]["responses"].items() if status >= "400"
+    }
+    assert documented.keys() == errors
+    for answer in documented.values():
+        assert answer["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def test_the_shape_of_an_error_is_in_the_document(client: TestClient) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["Problem"]["required"] == ["title", "status", "detail", "instance"]
+    assert "FieldError" in schemas
+    assert not {"HTTPValidationError", "ValidationError"} & schemas.keys()

@@ -1,0 +1,249 @@
+"""What holds for users alone: an e-mail address belongs to one of them, whatever happens at the same moment."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from fastapi.testclient import TestClient
+
+import service.table
+from tests.service.domains import USERS, created
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+ROUNDS = 25
+
+
+def path_of_new(client: TestClient, email: str = "ada@example.com") -> str:
+    return f"/users/{created(client, USERS, USERS.whole | {'email': email})['id']}"
+
+
+def create(client: TestClient, email: str) -> int:
+    return client.post("/users", json=USERS.whole | {"email": email}).status_code
+
+
+def change(client: TestClient, path: str, fields: dict[str, str]) -> int:
+    return client.patch(path, json=fields).status_code
+
+
+def delete(client: TestClient, path: str) -> int:
+    return client.delete(path).status_code
+
+
+def at_once(*requests: Callable[[], int]) -> list[int]:
+    """Return the statuses that requests come to which start together."""
+    barrier = Barrier(len(requests))
+
+    def run(request: Callable[[], int]) -> int:
+        barrier.wait()
+        return request()
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(run, requests))
+
+
+def addresses(table: "Table") -> list[str]:
+    """Return the addresses that users have, having made sure that these and no others are claimed."""
+    items = table.scan(ConsistentRead=True)["Items"]
+    used = sorted(str(item["email"]) for item in items if item["pk"] == "user")
+    assert used == sorted(str(item["sk"]) for item in items if item["pk"] == "user-email")
+    return used
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("ada@example.com", "Ada@EXAMPLE.com"),
+        ("ada@example.com", "  ada@example.com\t"),
+        ("ren\u00e9@example.com", "rene\u0301@example.com"),
+        ("\u01f0@example.com", "J\u030c@example.com"),
+    ],
+    ids=["same", "case", "spaces", "decomposed", "composed in lower case only"],
+)
+def test_a_second_create_with_the_same_email_is_a_conflict(
+    client: TestClient, table: "Table", first: str, second: str
+) -> None:
+    assert create(client, first) == 201
+    response = client.post("/users", json=USERS.whole | {"email": second})
+    assert response.status_code == 409
+    assert addresses(table) == [first]
+    assert first in response.json()["detail"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_change_to_anothers_email_is_a_conflict_and_changes_nothing(
+    client: TestClient, table: "Table", method: str
+) -> None:
+    assert create(client, "grace@example.com") == 201
+    path = path_of_new(client)
+    before = client.get(path).json()
+    response = client.request(method, path, json={"email": "grace@example.com", "name": "Grace"})
+    assert response.status_code == 409
+    assert client.get(path).json() == before
+    assert addresses(table) == ["ada@example.com", "grace@example.com"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize("email", ["ada@example.com", "ADA@example.com"])
+def test_a_user_may_keep_the_email(client: TestClient, method: str, email: str) -> None:
+    path = path_of_new(client)
+    response = client.request(method, path, json={"email": email, "name": "Countess"})
+    assert response.status_code == 200
+    assert response.json()["name"] == "Countess"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_changed_email_frees_the_old_one_and_claims_the_new(client: TestClient, table: "Table", method: str) -> None:
+    path = path_of_new(client)
+    assert client.request(method, path, json={"email": "augusta@example.com", "name": "Ada"}).status_code == 200
+    assert addresses(table) == ["augusta@example.com"]
+    assert create(client, "augusta@example.com") == 409
+    assert create(client, "ada@example.com") == 201
+
+
+def test_a_deleted_user_frees_the_email(client: TestClient, table: "Table") -> None:
+    assert delete(client, path_of_new(client)) == 204
+    assert addresses(table) == []
+    assert create(client, "ada@example.com") == 201
+
+
+def test_of_creates_at_once_with_the_same_email_one_succeeds(client: TestClient, table: "Table") -> None:
+    for number in range(ROUNDS):
+        request = partial(create, client, f"{number}@example.com")
+        assert sorted(at_once(request, request, request)) == [201, 409, 409]
+    assert len(addresses(table)) == ROUNDS
+
+
+def test_of_two_users_who_change_to_one_email_at_once_one_succeeds(client: TestClient, table: "Table") -> None:
+    paths = [path_of_new(client, "ada@example.com"), path_of_new(client, "grace@example.com")]
+    for number in range(ROUNDS):
+        fields = {"email": f"{number}@example.com"}
+        assert sorted(at_once(*(partial(change, client, path, fields) for path in paths))) == [200, 409]
+        assert len(addresses(table)) == 2
+
+
+def test_changes_of_one_user_at_once_lose_none(client: TestClient, table: "Table") -> None:
+    path = path_of_new(client)
+    for number in range(ROUNDS):
+        fields = {"email": f"{number}@example.com", "name": f"Ada {number}"}
+        statuses = at_once(*(partial(change, client, path, {name: value}) for name, value in fields.items()))
+        assert statuses == [200, 200]
+        assert client.get(path).json().items() >= fields.items()
+        assert addresses(table) == [fields["email"]]
+
+
+def test_changes_of_one_users_email_at_once_leave_no_address_behind(client: TestClient, table: "Table") -> None:
+    path = path_of_new(client)
+    for number in range(ROUNDS):
+        emails = [f"{letter}{number}@example.com" for letter in "ab"]
+        assert at_once(*(partial(change, client, path, {"email": email}) for email in emails)) == [200, 200]
+        assert addresses(table) == [client.get(path).json()["email"]]
+        assert addresses(table)[0] in emails
+
+
+def test_a_delete_and_a_change_at_once_leave_neither_user_nor_address(client: TestClient, table: "Table") -> None:
+    outcomes: Counter[int] = Counter()
+    for number in range(ROUNDS):
+        path = path_of_new(client, f"{number}@example.com")
+        fields = {"email": f"new-{number}@example.com"}
+        deleted, changed = at_once(partial(delete, client, path), partial(change, client, path, fields))
+        assert deleted == 204
+        outcomes[changed] += 1
+        assert addresses(table) == []
+    assert outcomes.keys() <= {200, 404}
+
+
+def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
+    """Make DynamoDB cancel so many transactions as it does when others are at the same items; return one None per try."""
+    client = service.table.table()._table.meta.client
+    write = client.transact_write_items
+    tries: list[None] = []
+
+    def contended(**request: Any) -> Any:
+        tries.append(None)
+        if len(tries) > times:
+            return write(**request)
+        answer: Any = {
+            "Error": {"Code": "TransactionCanceledException"},
+            "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+        }
+        raise ClientError(answer, "TransactWriteItems")
+
+    monkeypatch.setattr(client, "transact_write_items", contended)
+    return tries
+
+
+def test_a_write_that_met_another_is_tried_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = contend(monkeypatch, 2)
+    assert create(client, "ada@example.com") == 201
+    assert len(tries) == 3
+
+
+def test_a_write_that_keeps_meeting_others_is_no_duplicate(
+    client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = contend(monkeypatch, 1000)
+    monkeypatch.setattr("time.sleep", int)  # which takes a number and does nothing with it
+    response = client.post("/users", json=USERS.whole)
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert len(tries) == service.table.ATTEMPTS
+    assert addresses(table) == []
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "ada",
+        "ada@",
+        "@example.com",
+        "ada@example",
+        "ada@@example.com",
+        "a b@example.com",
+        "ada@exa mple.com",
+        "ada@exa_mple.com",
+        "Ada <ada@example.com>",
+        "ada@-example.com",
+        "ada@example-.com",
+        "ada@example..com",
+        "ada@example.com,grace@example.com",
+        "ada@example.com\n.evil.com",
+        "ada\x00@example.com",
+        "ada\u200b@example.com",
+        "ada\u202e@example.com",
+        "ada@ex\u00e4mple.com",
+        "x" * 65 + "@example.com",
+        "ada@" + "b." * 130 + "com",
+        None,
+        7,
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_is_no_email_is_refused(client: TestClient, method: str, email: object) -> None:
+    path = "/users" if method == "POST" else path_of_new(client)
+    response = client.request(method, path, json=USERS.other | {"email": email})
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["body.email"]
+
+
+@pytest.mark.parametrize(
+    ("email", "kept"),
+    [
+        ("Ada.Lovelace+news@Sub.Example.CO.UK", "ada.lovelace+news@sub.example.co.uk"),
+        ("o'brien@example.com", "o'brien@example.com"),
+        ("a@b.io", "a@b.io"),
+        ("\u7528\u6237@example.com", "\u7528\u6237@example.com"),
+        ("ada@xn--exmple-cua.com", "ada@xn--exmple-cua.com"),
+        ("x" * 64 + "@example.com", "x" * 64 + "@example.com"),
+    ],
+)
+def test_an_email_is_kept_in_one_spelling(client: TestClient, email: str, kept: str) -> None:
+    assert created(client, USERS, USERS.whole | {"email": email})["email"] == kept
