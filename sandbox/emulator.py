@@ -82,6 +82,8 @@ def start(home: Path, port: int) -> Emulator:
     environment |= {
         "GATEWAY_PORT": str(port),
         "LOG_LEVEL": "INFO",
+        # Its default of 10 s for a call of the engine is too short where several containers start at once on two cores.
+        "MINISTACK_DOCKER_TIMEOUT": "60",
         "MINISTACK_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "TMPDIR": str(temporary),
@@ -109,6 +111,7 @@ def start(home: Path, port: int) -> Emulator:
             stop(home)
             raise SandboxError(f"the emulator did not answer on port {port}. The end of its log:\n{tail}")
         time.sleep(0.1)
+    process.returncode = 0  # it outlives this process on purpose; otherwise Python warns that it still runs
     return emulator
 
 

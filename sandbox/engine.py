@@ -140,6 +140,7 @@ def _start(step: Step) -> Engine:
             process.kill()
             raise SandboxError(f"the Docker engine did not start. The end of its log:\n{tail}")
         time.sleep(0.2)
+    process.returncode = 0  # it outlives this process on purpose; otherwise Python warns that it still runs
     return engine
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sandbox import base_image as base_images
+from sandbox import browser as browsers
 from sandbox import emulator as emulators
 from sandbox import engine as engines
 from sandbox import providers as provider_sources
@@ -23,6 +24,8 @@ from sandbox.emulator import ROOT, Emulator
 from sandbox.engine import Engine
 from sandbox.progress import Step
 from sandbox.providers import Providers
+
+pytest_plugins = ["tests.harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
 
@@ -59,10 +62,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which parts were real and which stood in for something."""
+    """Say which parts were real, which stood in for something, and what tests have noted."""
     notes = _home() / "notes" if HOME in os.environ else None
     if notes and notes.exists():
-        terminalreporter.section("what the applied tests ran on")
+        terminalreporter.section("what the tests ran on, and what they counted")
         for line in sorted(set(notes.read_text().splitlines())):
             terminalreporter.line(line)
 
@@ -115,3 +118,22 @@ def providers(emulator: Emulator) -> Providers:
         found = provider_sources.configure(emulator.home)
     _note(f"Docker provider: {found.docker}")
     return found
+
+
+@pytest.fixture(scope="session")
+def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[str, str]:
+    """What every Terraform command of the harness gets."""
+    return emulator.environment() | providers.environment()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium: the one that is installed, or Debian's, installed now."""
+    with _one_at_a_time():
+        return browsers.ensure(Step("Chromium"))
+
+
+@pytest.fixture(scope="session")
+def note(emulator: Emulator) -> Callable[[str], None]:
+    """Put a line, a count for one, under the run's summary."""
+    return _note

@@ -41,7 +41,7 @@ SAMPLES: dict[str, Any] = {
     "ProvisionedConcurrencySpilloverInvocations": 30 * np.maximum(BUSY - 0.9, 0),
     "Duration": 4000 * BUSY * 22,
     "Invocations": 4000 * BUSY,
-    "starts": 2 + 6 * BUSY,
+    "cold_starts": 2 + 6 * BUSY,
     "p50_ms": 420 + 0 * HOURS,
     "p99_ms": 780 + 60 * BUSY,
 }
@@ -78,7 +78,7 @@ def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:
                 values,
                 label=options.get("label", ""),
                 linewidth=1.1,
-                color=None if target is axes else "tab:orange",
+                color=None if target is axes else "0.6",
             )
     axes.set_ylabel(properties["yAxis"]["left"]["label"])
     lines = [line for a in (axes, right) if a for line in a.get_lines()]

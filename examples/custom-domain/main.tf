@@ -47,7 +47,7 @@ module "api" {
     domain = {
       name            = var.domain
       certificate_arn = aws_acm_certificate_validation.this.certificate_arn
-      zone_id         = var.zone_id
+      route53         = { zone_id = var.zone_id }
       truststore_uri  = var.truststore_uri
     }
     cors = {

@@ -1,11 +1,12 @@
 locals {
-  # Rows of [title, [metrics], statistic or null, unit of the axis]: is it up, is it fast, is it cold, what does it cost.
+  # Four questions: is it up, is it fast, is it cold, what does it cost.
   gateway_metric = ["ApiId", aws_apigatewayv2_api.this.id, "Stage", aws_apigatewayv2_stage.default.name]
   alias_metric   = ["FunctionName", var.name, "Resource", "${var.name}:${aws_lambda_alias.live.name}"]
 
   dashboard_widgets = [
-    { title = "Up: requests and failures", unit = "requests", metrics = [
-      concat(["AWS/ApiGateway", "Count"], local.gateway_metric, [{ stat = "Sum", label = "requests" }]),
+    { title = "Up: failures, and requests (right)", unit = "failures", metrics = [
+      # On an axis of their own: beside thousands of requests a handful of failures would be a flat line.
+      concat(["AWS/ApiGateway", "Count"], local.gateway_metric, [{ stat = "Sum", label = "requests", yAxis = "right" }]),
       concat(["AWS/ApiGateway", "4xx"], local.gateway_metric, [{ stat = "Sum", label = "4xx: the caller's" }]),
       concat(["AWS/ApiGateway", "5xx"], local.gateway_metric, [{ stat = "Sum", label = "5xx: ours" }]),
       concat(["AWS/Lambda", "Errors"], local.alias_metric, [{ stat = "Sum", label = "function failures" }]),
@@ -22,7 +23,7 @@ locals {
       concat(["AWS/Lambda", "ProvisionedConcurrentExecutions"], local.alias_metric, [{ stat = "Maximum", label = "on provisioned environments" }]),
       concat(["AWS/Lambda", "ProvisionedConcurrencySpilloverInvocations"], local.alias_metric, [{ stat = "Sum", label = "spilled to cold starts" }]),
     ] },
-    { title = "Cost: GB-seconds and requests billed", unit = "GB-s", metrics = [
+    { title = "Cost: GB-seconds, and invocations (right)", unit = "GB-s", metrics = [
       [{ expression = "FILL(duration, 0) * ${var.function.memory_mb / 1024} / 1000", label = "GB-seconds", id = "gbs" }],
       concat(["AWS/Lambda", "Duration"], local.alias_metric, [{ stat = "Sum", id = "duration", visible = false }]),
       concat(["AWS/Lambda", "Invocations"], local.alias_metric, [{ stat = "Sum", label = "invocations", yAxis = "right" }]),
@@ -43,13 +44,13 @@ resource "aws_cloudwatch_dashboard" "this" {
           yAxis = { left = { min = 0, label = widget.unit, showUnits = false } }
         }
       }],
-      [{
-        type = "log", width = 24, height = 6, x = 0, y = 12
+      [for i, stats in ["count(*) as cold_starts", "pct(record.metrics.initDurationMs, 50) as p50_ms, pct(record.metrics.initDurationMs, 99) as p99_ms"] : {
+        type = "log", width = 12, height = 6, x = i * 12, y = 12
         properties = {
-          title  = "Cold starts: count and initialisation time"
+          title  = ["Cold: how often", "Cold: how long the initialisation takes, ms"][i]
           region = local.region
           view   = "timeSeries"
-          query  = "SOURCE '${local.function_log_group}' | filter type = 'platform.report' and ispresent(record.metrics.initDurationMs) | stats count(*) as starts, pct(record.metrics.initDurationMs, 50) as p50_ms, pct(record.metrics.initDurationMs, 99) as p99_ms by bin(5m)"
+          query  = "SOURCE '${local.function_log_group}' | filter type = 'platform.report' and ispresent(record.metrics.initDurationMs) | stats ${stats} by bin(5m)"
         }
       }],
     )

@@ -30,9 +30,10 @@ resource "aws_apigatewayv2_api_mapping" "this" {
 }
 
 resource "aws_route53_record" "this" {
-  for_each = toset(try(var.api.domain.zone_id, null) == null ? [] : ["A", "AAAA"])
+  # An object decides, not its id: of a zone made in the same apply the id is unknown yet.
+  for_each = toset(var.api.domain == null ? [] : var.api.domain.route53 == null ? [] : ["A", "AAAA"])
 
-  zone_id = var.api.domain.zone_id
+  zone_id = var.api.domain.route53.zone_id
   name    = var.api.domain.name
   type    = each.value
 

@@ -1,4 +1,5 @@
 resource "aws_ecr_repository" "this" {
+  #checkov:skip=CKV_AWS_136:The caller decides, by repository.kms_key_arn; without it AES-256 with ECR's own key
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.repository.force_delete

@@ -37,7 +37,7 @@ data "aws_iam_policy_document" "execution" {
   }
 
   dynamic "statement" {
-    for_each = local.failure_arn == null ? [] : [local.failure_arn]
+    for_each = var.function.asynchronous == null ? [] : var.function.asynchronous.on_failure == null ? [] : [var.function.asynchronous.on_failure.arn]
 
     content {
       sid       = "ReportFailures"
@@ -68,7 +68,6 @@ data "aws_iam_policy_document" "execution" {
 }
 
 locals {
-  failure_arn = try(var.function.asynchronous.on_failure_arn, null)
   secret_reads = {
     for sid, read in {
       ReadParameters = { action = "ssm:GetParameter", arns = [for arn in values(var.function.secrets) : arn if split(":", arn)[2] == "ssm"] }

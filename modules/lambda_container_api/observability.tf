@@ -25,6 +25,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "function" {
+  #checkov:skip=CKV_AWS_158:The caller decides, by logs.kms_key_arn; without it CloudWatch encrypts with its own key
   name              = local.function_log_group
   retention_in_days = var.logs.retention_days
   kms_key_id        = var.logs.kms_key_arn
@@ -33,6 +34,7 @@ resource "aws_cloudwatch_log_group" "function" {
 
 # Under /aws/vendedlogs/ the region's one log delivery policy (5,120 characters) does not grow with every API.
 resource "aws_cloudwatch_log_group" "access" {
+  #checkov:skip=CKV_AWS_158:The caller decides, by logs.kms_key_arn; without it CloudWatch encrypts with its own key
   name              = "/aws/vendedlogs/apigateway/${var.name}"
   retention_in_days = var.logs.retention_days
   kms_key_id        = var.logs.kms_key_arn

@@ -44,7 +44,7 @@ variable "api" {
   description = <<-EOT
     The HTTP API.
     - `cors`: null leaves CORS to the application; an object has the gateway answer OPTIONS itself and override the application's headers.
-    - `domain`: custom domain `name` with a validated ACM `certificate_arn` of this region. `zone_id` makes its Route 53 records. `truststore_uri` (s3://…, with
+    - `domain`: custom domain `name` with a validated ACM `certificate_arn` of this region. `route53` makes its records in the hosted zone `zone_id`. `truststore_uri` (s3://…, with
       `truststore_version`) asks clients for certificates (mTLS). The API's own endpoint is then off, unless `keep_default_endpoint`.
     - `throttle`: limits of the stage, shared by all callers: `rate_per_second` (requests, steady) and `burst` (requests at once). Above them the gateway answers 429.
   EOT
@@ -61,9 +61,9 @@ variable "api" {
       certificate_arn       = string
       keep_default_endpoint = optional(bool, false)
       name                  = string
+      route53               = optional(object({ zone_id = string }))
       truststore_uri        = optional(string)
       truststore_version    = optional(string)
-      zone_id               = optional(string)
     }))
     throttle = optional(object({
       rate_per_second = optional(number, 500)
@@ -205,7 +205,7 @@ variable "function" {
     - `tracing`: AWS X-Ray.
     - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources; costs a NAT gateway or endpoints for everything else.
     - `asynchronous`: for callers that invoke the alias without waiting (API Gateway always waits): `max_age_seconds` and `retries` of an event, and
-      `on_failure_arn` (SQS, SNS, Lambda or EventBridge) for those that failed; the function gets the right to send there.
+      `on_failure` = { arn } (SQS, SNS, Lambda or EventBridge) for those that failed; the function gets the right to send there.
     - `snap_start`: start from a snapshot of the initialised environment; needs an AWS base image for Python 3.12 or later.
     - `image_config`: overrides of the image's command, entry point and working directory.
   EOT
@@ -213,7 +213,7 @@ variable "function" {
     architecture = optional(string, "x86_64")
     asynchronous = optional(object({
       max_age_seconds = optional(number, 21600)
-      on_failure_arn  = optional(string)
+      on_failure      = optional(object({ arn = string }))
       retries         = optional(number, 2)
     }))
     environment          = optional(map(string), {})
@@ -308,8 +308,8 @@ variable "function" {
   }
 
   validation {
-    condition     = try(var.function.asynchronous.on_failure_arn, null) == null ? true : can(regex("^arn:[^:]+:(sqs|sns|lambda|events):", var.function.asynchronous.on_failure_arn))
-    error_message = "function.asynchronous.on_failure_arn must be the ARN of an SQS queue, SNS topic, Lambda function or EventBridge bus: Lambda sends to no other."
+    condition     = try(var.function.asynchronous.on_failure.arn, null) == null ? true : can(regex("^arn:[^:]+:(sqs|sns|lambda|events):", var.function.asynchronous.on_failure.arn))
+    error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue, SNS topic, Lambda function or EventBridge bus: Lambda sends to no other."
   }
 
   validation {

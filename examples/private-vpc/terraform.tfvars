@@ -1,0 +1,1 @@
+availability_zones = ["eu-central-1a", "eu-central-1b"]

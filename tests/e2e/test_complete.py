@@ -1,0 +1,245 @@
+"""The main example, from its first apply to its destruction, asked as its clients would ask."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from sandbox import engine as engines
+from sandbox.base_image import BaseImage
+from sandbox.emulator import Emulator
+from tests.e2e.conftest import Deployable, gateway
+from tests.harness.errors import TerraformError
+from tests.harness.root import Root
+
+NAME = "people-e2e"
+OPEN = '  auth = { public = { reason = "Runs on this machine\'s loopback interface only" } }\n'
+UNPROTECTED = 'resource "aws_dynamodb_table" "this" {\n  deletion_protection_enabled = false\n}\n'
+
+
+@pytest.fixture(scope="module")
+def variables(base_image: BaseImage) -> dict[str, Any]:
+    return {"name": NAME, "base_image": base_image.reference}
+
+
+@pytest.fixture(scope="module")
+def before(aws: Callable[[str], Any]) -> set[str]:
+    return existing(aws)
+
+
+@pytest.fixture(scope="module")
+def root(example: Deployable, before: set[str], variables: dict[str, Any]) -> Root:
+    made = example("complete", module=OPEN, root=UNPROTECTED)
+    made.apply(variables)
+    return made
+
+
+@pytest.fixture(scope="module")
+def api(root: Root, emulator: Emulator) -> Iterator[httpx2.Client]:
+    with gateway(emulator, root.output("endpoint", str)) as client:
+        yield client
+
+
+@pytest.fixture
+def service(root: Root) -> Path:
+    return root.path.parent.parent / "service"
+
+
+def existing(aws: Callable[[str], Any]) -> set[str]:
+    """Return the names of all that this example could have made."""
+    found = [
+        *(f["FunctionName"] for f in aws("lambda").list_functions()["Functions"]),
+        *(a["Name"] for a in aws("apigatewayv2").get_apis()["Items"]),
+        *(r["repositoryName"] for r in aws("ecr").describe_repositories()["repositories"]),
+        *(r["RoleName"] for r in aws("iam").list_roles()["Roles"]),
+        *(g["logGroupName"] for g in aws("logs").describe_log_groups()["logGroups"]),
+        *aws("dynamodb").list_tables()["TableNames"],
+        *(d["DashboardName"] for d in aws("cloudwatch").list_dashboards()["DashboardEntries"]),
+    ]
+    return {name for name in found if NAME in name}
+
+
+def version(api: httpx2.Client) -> dict[str, str]:
+    answer: dict[str, str] = api.get("/version").raise_for_status().json()
+    return answer
+
+
+def layers(image_uri: str) -> dict[str, int]:
+    """Return the compressed size in bytes of each layer that the registry holds for an image."""
+    registry, _, rest = image_uri.partition("/")
+    repository, _, digest = rest.partition("@")
+    request = urllib.request.Request(
+        f"http://{registry}/v2/{repository}/manifests/{digest}",
+        headers={
+            "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+        },
+    )
+    with urllib.request.urlopen(request) as answer:
+        manifest = json.loads(answer.read())
+    return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "whole", "part"),
+    [
+        ("/users", {"email": "ada@example.com", "name": "Ada"}, {"name": "Countess"}),
+        ("/customers", {"name": "Acme", "contact": None}, {"contact": "a@acme.example"}),
+    ],
+)
+def test_a_thing_lives_from_create_to_delete(
+    api: httpx2.Client, path: str, whole: dict[str, Any], part: dict[str, Any]
+) -> None:
+    created = api.post(path, json=whole)
+    assert created.status_code == 201
+    assert created.json().items() >= whole.items()
+    one = created.headers["location"]
+    assert api.get(one).json() == created.json()
+    assert [thing["id"] for thing in api.get(path).json()["items"]] == [created.json()["id"]]
+    assert api.patch(one, json=part).json().items() >= (whole | part).items()
+    assert api.put(one, json=whole).json().items() >= whole.items()
+    assert api.delete(one).status_code == 204
+    assert api.get(one).status_code == 404
+
+
+def test_a_second_user_with_the_same_email_is_a_conflict(api: httpx2.Client) -> None:
+    body = {"email": "grace@example.com", "name": "Grace"}
+    created = api.post("/users", json=body)
+    assert [created.status_code, api.post("/users", json=body).status_code] == [201, 409]
+    api.delete(created.headers["location"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("GET", f"/users/{'0' * 32}", 404), ("DELETE", "/users", 405), ("POST", "/users", 422)],
+)
+def test_an_error_comes_through_the_gateway_as_a_problem(
+    api: httpx2.Client, method: str, path: str, status: int
+) -> None:
+    answer = api.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+
+
+def test_the_service_is_ready_and_tells_what_it_was_built_from(api: httpx2.Client, root: Root) -> None:
+    assert api.get("/readyz").json() == {"status": "ok"}
+    assert version(api) == {"release": root.output("version", str), "source_hash": root.output("source_hash", str)}
+
+
+def test_the_image_is_one_manifest_and_no_index(root: Root) -> None:
+    # `layers` fails on an index, which has none; Lambda refuses an index.
+    assert len(layers(root.output("image_uri", str))) >= 2
+
+
+@pytest.mark.browser
+def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
+    api: httpx2.Client, chromium: str, emulator: Emulator
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    page_url = f"http://{api.headers['host']}/docs"
+    if not page_url.endswith(f":{emulator.port}/docs"):
+        page_url = page_url.replace("/docs", f":{emulator.port}/docs")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(page_url)
+        operation = page.locator("#operations-users-list_users")
+        operation.locator("button.opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+        answer = operation.locator(".live-responses-table .response-col_status").first
+        answer.wait_for()
+        assert answer.inner_text().startswith("200")
+        assert '"items"' in operation.locator(".live-responses-table").inner_text()
+        browser.close()
+    assert any(url.endswith("/users?limit=50") for url in asked)
+    host = page_url.removesuffix("/docs")
+    assert [url for url in asked if not url.startswith((host, "data:", "blob:"))] == []
+
+
+def test_a_second_apply_changes_nothing(root: Root, api: httpx2.Client, variables: dict[str, Any]) -> None:
+    root.assert_idempotent(variables)
+
+
+def test_a_pruned_engine_changes_nothing(
+    root: Root, api: httpx2.Client, variables: dict[str, Any], emulator: Emulator
+) -> None:
+    engines.remove_containers(emulator.instance)
+    assert engines.remove_images(f"localhost:{emulator.port}/{NAME}") > 0
+    root.assert_idempotent(variables)
+
+
+def test_no_engine_at_all_changes_nothing(
+    root: Root, api: httpx2.Client, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    root.assert_idempotent(variables)
+
+
+def test_an_edit_goes_live_and_so_does_its_reversal(
+    root: Root,
+    api: httpx2.Client,
+    variables: dict[str, Any],
+    service: Path,
+    note: Callable[[str], None],
+) -> None:
+    source = service / "system.py"
+    original = source.read_text()
+    first, first_layers = version(api), layers(root.output("image_uri", str))
+
+    source.write_text(original.replace('Status(status="ok")', 'Status(status="edited")'))
+    root.apply(variables)
+    assert api.get("/healthz").json() == {"status": "edited"}
+    edited = version(api)
+    assert edited["source_hash"] != first["source_hash"]
+    # An edit of the code pushes the code and nothing else.
+    pushed = layers(root.output("image_uri", str)).items() - first_layers.items()
+    code = sum(path.stat().st_size for path in service.rglob("*.py"))
+    note(
+        f"code-only edit: {len(pushed)} layers, {sum(size for _, size in pushed)} bytes pushed for {code} bytes of code"
+    )
+    assert sum(size for _, size in pushed) <= 2 * code
+
+    source.write_text(original)
+    root.apply(variables)
+    assert api.get("/healthz").json() == {"status": "ok"}
+    reverted = version(api)
+    assert reverted["source_hash"] == first["source_hash"]
+    assert int(reverted["release"]) > int(edited["release"]) > int(first["release"])
+    root.assert_idempotent(variables)
+
+
+def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
+    root: Root, api: httpx2.Client, variables: dict[str, Any]
+) -> None:
+    serving = version(api)
+    dockerfile = root.path.parent.parent / "Dockerfile"
+    original = dockerfile.read_text()
+    dockerfile.write_text(
+        original.replace("COPY . app/service", "COPY . app/service\nRUN echo no such thing && exit 3")
+    )
+    with pytest.raises(TerraformError, match="exit 3"):
+        root.apply(variables)
+    assert "no such thing" in (root.path / "build.log").read_text()
+    assert version(api) == serving
+    dockerfile.write_text(original)
+    root.apply(variables)
+    assert version(api)["source_hash"] == serving["source_hash"]
+    root.assert_idempotent(variables)
+
+
+def test_destroying_leaves_nothing(
+    root: Root, aws: Callable[[str], Any], before: set[str], emulator: Emulator, engine: object
+) -> None:
+    assert existing(aws) > before
+    root.destroy()
+    assert existing(aws) == before == set()

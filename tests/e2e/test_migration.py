@@ -1,0 +1,85 @@
+"""One route at a time from an old function to the container and back: examples/migrate-from-lambdas, applied."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.emulator import Emulator
+from tests.e2e.conftest import Deployable, gateway, load
+from tests.harness.root import Root
+
+OLD = "old-add-thing"
+ROUTE = "GET /legacy-thing"
+CODE = """
+def handler(event, context):
+    return {"statusCode": 200, "headers": {"content-type": "text/plain"}, "body": "old, asked by payload " + event["version"]}
+"""
+# The container's answer to the same path.
+NEW = '\n\n@app.get("/legacy-thing")\nasync def thing() -> str:\n    """Answer as the old function did."""\n    return "new"\n'
+
+
+@pytest.fixture(scope="module")
+def old_function(aws: Callable[[str], Any]) -> Iterator[str]:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("old.py", CODE)
+    made = aws("lambda").create_function(
+        FunctionName=OLD,
+        Runtime="python3.12",
+        Role="arn:aws:iam::000000000000:role/old",
+        Handler="old.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    yield made["FunctionArn"]
+    aws("lambda").delete_function(FunctionName=OLD)
+
+
+@pytest.fixture(scope="module")
+def root(example: Deployable, hello: str, old_function: str) -> Root:
+    made = example(
+        "migrate-from-lambdas", module='  name = "migration-e2e"\n  function = { timeout_seconds = 15 }\n' + hello
+    )
+    source = made.path.parent / "minimal/app/hello.py"
+    source.write_text(source.read_text() + NEW)
+    made.apply(legacy_routes={ROUTE: old_function})
+    return made
+
+
+@pytest.fixture
+def endpoint(root: Root) -> str:
+    return root.output("endpoint", str)
+
+
+def test_the_old_function_serves_its_route_and_the_container_the_rest(emulator: Emulator, endpoint: str) -> None:
+    with gateway(emulator, endpoint) as api:
+        assert api.get("/legacy-thing").text == "old, asked by payload 1.0"
+        assert api.get("/").json() == {"message": "hello"}
+
+
+def test_the_gateway_may_call_the_old_function_for_this_route_only(root: Root, aws: Callable[[str], Any]) -> None:
+    policy = aws("lambda").get_policy(FunctionName=OLD)["Policy"]
+    assert "/*/GET/legacy-thing" in policy
+
+
+def test_moving_a_route_over_and_back_loses_no_request(
+    root: Root, emulator: Emulator, endpoint: str, old_function: str, note: Callable[[str], None]
+) -> None:
+    with load(emulator, endpoint, "/legacy-thing", clients=4) as total:
+        root.apply(legacy_routes={})
+        with gateway(emulator, endpoint) as api:
+            assert api.get("/legacy-thing").json() == "new"
+        root.apply(legacy_routes={ROUTE: old_function})
+        with gateway(emulator, endpoint) as api:
+            assert api.get("/legacy-thing").text == "old, asked by payload 1.0"
+    note(f"route moved over and back: {total.sent} requests, {len(total.failed)} failed")
+    assert total.failed == []
+    assert total.answers == {'"new"', "old, asked by payload 1.0"}
+
+
+def test_a_second_apply_changes_nothing(root: Root, old_function: str) -> None:
+    root.assert_idempotent(legacy_routes={ROUTE: old_function})

@@ -1,0 +1,168 @@
+"""Releases under load, and releases that must not happen: examples/canary-and-rollback, applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.emulator import Emulator
+from tests.e2e.conftest import Deployable, gateway, load
+from tests.harness.errors import TerraformError
+from tests.harness.root import Root
+
+NAME = "release-e2e"
+# Enough for eight containers that start at once on two cores, and a hanging one is not waited for longer.
+SHORT = f'  name = "{NAME}"\n  function = {{ timeout_seconds = 15 }}\n'
+
+BROKEN = {
+    "cannot be imported": ('"""The smallest', 'raise ImportError("no such module")\n"""The smallest', "no such module"),
+    "answers 500 on the smoke path": ('return {"status": "ok"}', 'raise RuntimeError("broken")', "status 500"),
+    "hangs": ('return {"status": "ok"}', '__import__("time").sleep(60)\n    return {}', "[Tt]imed out|[Tt]imeout"),
+}
+
+
+@pytest.fixture(scope="module")
+def root(example: Deployable, hello: str) -> Root:
+    made = example("canary-and-rollback", module=SHORT + hello)
+    made.apply()
+    return made
+
+
+@pytest.fixture(scope="module")
+def endpoint(root: Root) -> str:
+    return root.output("endpoint", str)
+
+
+@pytest.fixture
+def alias(aws: Callable[[str], Any]) -> Callable[[], dict[str, Any]]:
+    """Ask which version serves, and with which weights."""
+
+    def ask() -> dict[str, Any]:
+        answer = aws("lambda").get_alias(FunctionName=NAME, Name="live")
+        weights = answer.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        return {"version": answer["FunctionVersion"], "weights": weights}
+
+    return ask
+
+
+def source(root: Root) -> Path:
+    return root.path.parent / "minimal/app/hello.py"
+
+
+def edit(root: Root, old: str, new: str) -> None:
+    text = source(root).read_text()
+    assert old in text
+    source(root).write_text(text.replace(old, new, 1))
+
+
+def said(emulator: Emulator, endpoint: str) -> str:
+    with gateway(emulator, endpoint) as api:
+        message: str = api.get("/").raise_for_status().json()["message"]
+        return message
+
+
+def test_a_deployment_a_rollback_and_a_canary_fail_no_request(
+    root: Root,
+    endpoint: str,
+    emulator: Emulator,
+    alias: Callable[[], dict[str, Any]],
+    note: Callable[[str], None],
+) -> None:
+    first = root.output("version", str)
+    with load(emulator, endpoint, "/") as total:
+        edit(root, '"hello"', '"hello again"')
+        root.apply()
+        second = root.output("version", str)
+        assert alias() == {"version": second, "weights": {}}
+
+        root.apply(release_version=int(first))
+        assert alias() == {"version": first, "weights": {}}
+
+        root.apply(release_version=int(first), canary_percent=10)
+        assert alias() == {"version": first, "weights": {second: 0.1}}
+
+        root.apply()
+        assert alias() == {"version": second, "weights": {}}
+    note(f"release under load: {total.sent} requests, {len(total.failed)} failed, slowest {total.slowest:.1f} s")
+    assert total.failed == []
+    assert total.sent > 100
+    assert total.answers == {'{"message":"hello"}', '{"message":"hello again"}'}
+
+
+def test_a_rollback_builds_nothing(root: Root, alias: Callable[[], dict[str, Any]]) -> None:
+    serving = alias()["version"]
+    plan = root.plan(release_version=1)
+    changed = {c.address for c in plan.resources.values() if c.changes}
+    assert changed == {'module.api.aws_lambda_invocation.smoke["live"]', "module.api.aws_lambda_alias.live"}
+    assert alias()["version"] == serving
+
+
+def test_a_canary_of_the_version_that_serves_is_refused(root: Root) -> None:
+    with pytest.raises(TerraformError, match="needs two versions"):
+        root.apply(release_version=int(root.output("newest_version", str)), canary_percent=10)
+
+
+@pytest.mark.parametrize("defect", BROKEN)
+def test_a_broken_version_never_serves_and_a_rollback_works_meanwhile(
+    root: Root, endpoint: str, emulator: Emulator, alias: Callable[[], dict[str, Any]], defect: str
+) -> None:
+    old, new, reason = BROKEN[defect]
+    whole, serving, answer = source(root).read_text(), alias(), said(emulator, endpoint)
+    edit(root, old, new)
+    with load(emulator, endpoint, "/", clients=2) as total:
+        with pytest.raises(TerraformError, match=reason):
+            root.apply()
+        assert alias() == serving
+        # Back to the very first version, while the newest one is broken, and forth again.
+        root.apply(release_version=1)
+        assert alias()["version"] == "1"
+        root.apply(release_version=int(serving["version"]))
+        assert alias() == serving
+    assert total.failed == []
+
+    source(root).write_text(whole.replace("Say hello.", f"Say hello after a version that {defect}."))
+    root.apply()
+    assert said(emulator, endpoint) == answer
+    assert int(alias()["version"]) > int(serving["version"]) + 1
+    root.assert_idempotent()
+
+
+def test_a_canary_that_does_not_answer_gets_no_request(root: Root, alias: Callable[[], dict[str, Any]]) -> None:
+    serving = alias()
+    whole = source(root).read_text()
+    edit(root, *BROKEN["answers 500 on the smoke path"][:2])
+    with pytest.raises(TerraformError, match="status 500"):
+        root.apply(release_version=int(serving["version"]), canary_percent=10)
+    assert alias() == serving
+    source(root).write_text(whole)
+    root.apply()
+
+
+def test_the_refusal_says_what_was_asked_what_was_answered_and_how_to_go_on(root: Root) -> None:
+    whole = source(root).read_text()
+    edit(root, *BROKEN["answers 500 on the smoke path"][:2])
+    with pytest.raises(TerraformError) as refused:
+        root.apply()
+    for part in ("Asked GET /healthz of version", "expected status 200", "status 500", "still serves", "-replace="):
+        assert part in str(refused.value)
+    source(root).write_text(whole)
+    root.apply()
+
+
+def test_a_broken_first_version_leaves_no_endpoint_and_its_mending_completes_the_apply(
+    example: Deployable, hello: str, emulator: Emulator, aws: Callable[[str], Any]
+) -> None:
+    name = "first-e2e"
+    root = example("canary-and-rollback", module=SHORT.replace(NAME, name) + hello)
+    whole = source(root).read_text()
+    edit(root, *BROKEN["cannot be imported"][:2])
+    with pytest.raises(TerraformError, match="no such module"):
+        root.apply()
+    apis = {api["Name"]: api["ApiId"] for api in aws("apigatewayv2").get_apis()["Items"]}
+    assert name not in apis or aws("apigatewayv2").get_stages(ApiId=apis[name])["Items"] == []
+    source(root).write_text(whole)
+    root.apply()
+    assert said(emulator, root.output("endpoint", str)) == "hello"
