@@ -1,0 +1,63 @@
+"""Real providers win wherever they can be had; the stand-in is the last resort, and says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import docker_provider, providers
+from sandbox.errors import SandboxError
+from sandbox.providers import Providers
+
+
+@pytest.fixture
+def aws_mirror(request: pytest.FixtureRequest) -> Path:
+    """The mirror that this machine's AWS provider lies in, where Terraform does not find the providers by itself."""
+    run: Providers = request.getfixturevalue("providers")
+    if run.config is None:
+        pytest.skip("Terraform finds the providers by itself here: there is nothing to decide")
+    first = next(line for line in run.config.read_text().splitlines() if "path" in line)
+    return Path(first.split('"')[1])
+
+
+def test_without_a_docker_provider_the_stand_in_serves_and_says_so(tmp_path: Path, aws_mirror: Path) -> None:
+    decided = providers.configure(tmp_path, [aws_mirror])
+    assert decided.stand_in
+    assert decided.docker == f"stand-in for {docker_provider.VERSION}"
+    assert decided.environment() == {"TF_CLI_CONFIG_FILE": str(tmp_path / "terraform.rc")}
+
+
+def test_a_docker_provider_in_a_mirror_wins_over_the_stand_in(tmp_path: Path, aws_mirror: Path) -> None:
+    # What lies there is taken for real: where it came from is its owner's business.
+    docker_provider.install(tmp_path / "theirs")
+    decided = providers.configure(tmp_path / "home", [aws_mirror, tmp_path / "theirs"])
+    assert not decided.stand_in
+    assert str(tmp_path / "theirs") in decided.docker
+    assert not (tmp_path / "home/mirror").exists()
+
+
+def test_without_an_aws_provider_the_message_says_where_one_may_be_put(tmp_path: Path, aws_mirror: Path) -> None:
+    with pytest.raises(SandboxError, match=r"hashicorp/aws[\s\S]*\.terraform\.d/plugins"):
+        providers.configure(tmp_path, [])
+
+
+def test_what_the_user_has_configured_wins_over_everything(
+    tmp_path: Path, aws_mirror: Path, providers_of_the_user: Path
+) -> None:
+    decided = providers.configure(tmp_path / "home", [])
+    assert decided.config is None
+    assert "found by Terraform itself" in decided.docker
+
+
+@pytest.fixture
+def providers_of_the_user(tmp_path: Path, aws_mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    docker_provider.install(tmp_path / "mine")
+    config = tmp_path / "mine.rc"
+    blocks = "".join(
+        f'filesystem_mirror {{\n path = "{path}"\n include = ["registry.terraform.io/{pattern}"]\n}}\n'
+        for path, pattern in ((aws_mirror, "hashicorp/*"), (tmp_path / "mine", "kreuzwerker/*"))
+    )
+    config.write_text(f"provider_installation {{\n{blocks}}}\n")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(config))
+    return config
