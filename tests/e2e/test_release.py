@@ -18,9 +18,17 @@ NAME = "release-e2e"
 SHORT = f'  name = "{NAME}"\n  function = {{ timeout_seconds = 15 }}\n'
 
 BROKEN = {
-    "cannot be imported": ('"""The smallest', 'raise ImportError("no such module")\n"""The smallest', "no such module"),
-    "answers 500 on the smoke path": ('return {"status": "ok"}', 'raise RuntimeError("broken")', "status 500"),
-    "hangs": ('return {"status": "ok"}', '__import__("time").sleep(60)\n    return {}', "[Tt]imed out|[Tt]imeout"),
+    "cannot be imported": (
+        '"""The smallest',
+        'raise ImportError("no such module")\n"""The smallest',
+        ["no such module"],
+    ),
+    "answers 500 on the smoke path": (
+        'return {"status": "ok"}',
+        'raise RuntimeError("broken")',
+        ["Asked GET /healthz of version", "expected status 200", "live: status 500", "still serves", "-replace="],
+    ),
+    "hangs": ('return {"status": "ok"}', '__import__("time").sleep(60)\n    return {}', ["imed out"]),
 }
 
 
@@ -109,47 +117,36 @@ def test_a_canary_of_the_version_that_serves_is_refused(root: Root) -> None:
 def test_a_broken_version_never_serves_and_a_rollback_works_meanwhile(
     root: Root, endpoint: str, emulator: Emulator, alias: Callable[[], dict[str, Any]], defect: str
 ) -> None:
-    old, new, reason = BROKEN[defect]
+    old, new, reasons = BROKEN[defect]
     whole, serving, answer = source(root).read_text(), alias(), said(emulator, endpoint)
     edit(root, old, new)
     with load(emulator, endpoint, "/", clients=2) as total:
-        with pytest.raises(TerraformError, match=reason):
+        with pytest.raises(TerraformError) as refused:
             root.apply()
+        for reason in reasons:
+            assert reason in str(refused.value)
         assert alias() == serving
-        # Back to the very first version, while the newest one is broken, and forth again.
+        # Back to the very first version, while the newest one is broken.
         root.apply(release_version=1)
         assert alias()["version"] == "1"
-        root.apply(release_version=int(serving["version"]))
-        assert alias() == serving
     assert total.failed == []
 
     source(root).write_text(whole.replace("Say hello.", f"Say hello after a version that {defect}."))
     root.apply()
     assert said(emulator, endpoint) == answer
     assert int(alias()["version"]) > int(serving["version"]) + 1
-    root.assert_idempotent()
 
 
 def test_a_canary_that_does_not_answer_gets_no_request(root: Root, alias: Callable[[], dict[str, Any]]) -> None:
     serving = alias()
     whole = source(root).read_text()
     edit(root, *BROKEN["answers 500 on the smoke path"][:2])
-    with pytest.raises(TerraformError, match="status 500"):
+    with pytest.raises(TerraformError, match="canary: status 500"):
         root.apply(release_version=int(serving["version"]), canary_percent=10)
     assert alias() == serving
     source(root).write_text(whole)
     root.apply()
-
-
-def test_the_refusal_says_what_was_asked_what_was_answered_and_how_to_go_on(root: Root) -> None:
-    whole = source(root).read_text()
-    edit(root, *BROKEN["answers 500 on the smoke path"][:2])
-    with pytest.raises(TerraformError) as refused:
-        root.apply()
-    for part in ("Asked GET /healthz of version", "expected status 200", "status 500", "still serves", "-replace="):
-        assert part in str(refused.value)
-    source(root).write_text(whole)
-    root.apply()
+    root.assert_idempotent()
 
 
 def test_a_broken_first_version_leaves_no_endpoint_and_its_mending_completes_the_apply(
