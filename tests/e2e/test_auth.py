@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -61,13 +61,14 @@ def issuer(aws: Callable[[str], Any]) -> Issuer:
 
 
 @pytest.fixture(scope="module")
-def api(example: Deployable, hello: str, issuer: Issuer, emulator: Emulator) -> httpx2.Client:
+def api(example: Deployable, hello: str, issuer: Issuer, emulator: Emulator) -> Iterator[httpx2.Client]:
     auth = f'  name = "auth-e2e"\n  auth = {{ jwt = {{ issuer = "{issuer.url}", audience = ["{issuer.ours}"] }} }}\n'
     opened = '  routes = { "GET /healthz" = { auth = { public = { reason = "Load balancers ask it" } } } }\n'
     root = example("minimal", module=auth + opened + hello.replace("../minimal/app", "app"))
     source = root.path / "app/hello.py"
     source.write_text(source.read_text() + WHOAMI)
-    return gateway(emulator, root.apply()["endpoint"])
+    with gateway(emulator, root.apply()["endpoint"]) as client:
+        yield client
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -1,0 +1,246 @@
+"""A root module under test: a copy of the project of its own, one shared `terraform init`, and the verbs of a test."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from python_terraform import IsFlagged
+
+from .errors import PlanError, TerraformError
+from .plan import Plan
+from .terraform import Result, Terraform
+
+NOT_COPIED = (
+    ".git",
+    ".sandbox",
+    ".venv*",
+    ".*_cache",
+    "__pycache__",
+    "node_modules",
+    ".terraform",
+    ".terraform.lock.hcl",
+    "terraform.tfstate*",
+    "*.tfplan",
+)
+"""What a copy leaves behind: Terraform's own files, and what tools keep in a project."""
+
+PLAN_FILE = "harness.tfplan"
+CHANGES = 2  # exit code of a plan that would change something
+NODE = re.compile(r'^\s*"([^"]+)" \[label=', re.MULTILINE)
+EDGE = re.compile(r'^\s*"([^"]+)" -> "([^"]+)";', re.MULTILINE)
+T = TypeVar("T")
+
+
+def copy_project(project: Path, into: Path, only: Iterable[str] = ()) -> Path:
+    """Copy a project, or `only` some of its files and folders, so that relative paths between them go on working.
+
+    Returns `into`. FileNotFoundError when one of `only` is not there: a typo must not leave a test without its sources.
+    """
+    ignore = shutil.ignore_patterns(*NOT_COPIED)
+    names = list(only) or [path.name for path in project.iterdir()]
+    skipped = ignore(str(project), names)
+    for name in names:
+        source, copy = project / name, into / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if name in skipped:
+            continue
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=ignore, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, copy)
+    return into
+
+
+class InitCache:
+    """One `terraform init` for all copies of a root, in a folder that any number of processes may share.
+
+    Copies use Terraform's data directory (`TF_DATA_DIR`) in common. Plan and apply only read it; it is a whole init and
+    not a plugin cache, which Terraform does not lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self, root: Path, terraform: Terraform) -> None:
+        """Initialise `root`, or let it use the init of an equal one. TerraformError when init fails, for the next one too."""
+        data = self.folder / _init_key(root, terraform)
+        terraform.environment["TF_DATA_DIR"] = str(data)
+        lock_file, kept = root / ".terraform.lock.hcl", data / "lock.hcl"
+        with locked(self.folder):
+            if not kept.exists():
+                data.mkdir(parents=True, exist_ok=True)
+                terraform.init()
+                # A root without providers has no lock file.
+                kept.write_bytes(lock_file.read_bytes() if lock_file.exists() else b"")
+        if content := kept.read_bytes():
+            lock_file.write_bytes(content)
+
+
+def _init_key(root: Path, terraform: Terraform) -> str:
+    """Return a name that two roots share only when init would do the same for both."""
+    digest = hashlib.sha256(json.dumps(sorted(terraform.environment.items())).encode())
+    seen: set[Path] = set()
+    todo = [root.resolve()]
+    while todo:
+        folder = todo.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        for path in sorted([*folder.glob("*.tf"), *folder.glob("*.tf.json")]):
+            text = path.read_text(encoding="utf-8")
+            digest.update(f"{path.name}\0{text}\0".encode())
+            sources = re.findall(r'"?source"?\s*[=:]\s*"(\.{1,2}/[^"]+)"', text)
+            todo += [(folder / source).resolve() for source in sources]
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only process in a folder, which is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Root:
+    """A root module in a folder that the test may change.
+
+    `environment` is added to this process's own for every command; `timeout` limits each, in seconds.
+    """
+
+    def __init__(self, path: Path, *, environment: Mapping[str, str] | None = None, timeout: float = 600) -> None:
+        if not path.is_dir():
+            raise FileNotFoundError(f"{path} is not a folder: there is no root module to test")
+        self.path = path
+        self.terraform = Terraform(path, environment=environment, timeout=timeout)
+        self._applied: tuple[dict[str, Any], Path | None] | None = None
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the copy, named relative to the root module, and return its path."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def init(self, cache: InitCache | None = None) -> None:
+        """Run `terraform init`, or use the cache's."""
+        if cache is None:
+            self.terraform.init()
+        else:
+            cache.prepare(self.path, self.terraform)
+
+    def plan(
+        self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
+    ) -> Plan:
+        """Plan with variables from a file, a mapping and keywords; of one name, the last of these wins.
+
+        PlanError with Terraform's diagnostics when it is refused, and when a variable is not declared, which Terraform
+        itself only warns of.
+        """
+        result = self._plan(_merged(given, variables), var_file, out=PLAN_FILE)
+        shown = self.terraform.show(PLAN_FILE, json=IsFlagged)
+        if shown.code:
+            raise PlanError("show", (), shown.err)
+        warnings = [d for d in result.diagnostics if d.severity == "warning"]
+        return Plan.read(json.loads(shown.out), changed=result.code == CHANGES, warnings=warnings)
+
+    def check(
+        self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
+    ) -> None:
+        """Plan without reading the plan, for half the time: where only a refusal matters. Arguments and errors as `plan`."""
+        self._plan(_merged(given, variables), var_file)
+
+    def _plan(self, variables: dict[str, Any], var_file: Path | None, out: str | None = None) -> Result:
+        # A failed plan leaves the file of the one before, or a file of its own half: `show` and `apply` would read it.
+        file = self.path / PLAN_FILE
+        file.unlink(missing_ok=True)
+        result = self.terraform.plan(out=out, var=variables, var_file=var_file)
+        refused = result.code not in {0, CHANGES}
+        if refused or any(d.undeclared_variable for d in result.diagnostics):
+            file.unlink(missing_ok=True)
+            # An undeclared variable is a warning of Terraform's, and here the reason of the failure.
+            stated = [replace(d, severity="error") if d.undeclared_variable else d for d in result.diagnostics]
+            raise PlanError("plan", stated, result.err)
+        return result
+
+    def apply(
+        self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
+    ) -> dict[str, Any]:
+        """Apply, and return the outputs.
+
+        PlanError before anything is made, as `plan`; TerraformError with the diagnostics when the apply fails: what it made
+        until then stays in state, for `destroy`.
+        """
+        self._plan(_merged(given, variables), var_file, out=PLAN_FILE)
+        self._applied = (_merged(given, variables), var_file)
+        result = self.terraform.apply(PLAN_FILE)
+        if result.code:
+            raise TerraformError("apply", result.diagnostics, result.err)
+        return self.outputs()
+
+    def destroy(self) -> None:
+        """Destroy all that the last `apply` made, with its variables. TerraformError when something is left; twice is no error."""
+        if self._applied is None:
+            return
+        variables, var_file = self._applied
+        result = self.terraform.destroy(var=variables, var_file=var_file)
+        if result.code:
+            raise TerraformError("destroy", result.diagnostics, result.err)
+        self._applied = None
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the applied outputs' values by name."""
+        values: dict[str, Any] = self.terraform.output()
+        return values
+
+    def output(self, name: str, kind: type[T]) -> T:
+        """Return an applied output that must be a `kind` (str, float, bool, list, dict); TypeError when it is another."""
+        value = self.outputs()[name]
+        if not isinstance(value, kind):
+            raise TypeError(f"output {name} is {value!r}, not a {kind.__name__}")
+        return value
+
+    def assert_idempotent(
+        self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
+    ) -> None:
+        """Fail, naming each resource and attribute, when a plan after an apply would change anything, outputs included."""
+        plan = self.plan(given, var_file=var_file, **variables)
+        if plan.changed:
+            raise AssertionError("\n".join(["a second apply would change:", *plan.described()]))
+
+    def dependencies(self) -> Mapping[str, frozenset[str]]:
+        """Return for each resource all that must be there before it: addresses without index, through locals and modules.
+
+        From `terraform graph`, so it is Terraform's own order.
+        """
+        result = self.terraform.graph()
+        if result.code:
+            raise TerraformError("graph", (), result.err)
+        direct: dict[str, set[str]] = {name: set() for name in NODE.findall(result.out)}
+        for name, needed in EDGE.findall(result.out):
+            direct[name].add(needed)
+        return {name: _all_before(name, direct) for name in direct}
+
+
+def _all_before(name: str, direct: Mapping[str, set[str]]) -> frozenset[str]:
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        new = direct[todo.pop()] - found
+        found |= new
+        todo += new
+    return frozenset(found)
+
+
+def _merged(given: Mapping[str, Any] | None, variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {**(given or {}), **variables}

@@ -1,0 +1,69 @@
+"""Scenarios as data: a `.tfvars` file with the inputs, and its twin `.yaml`, the inventory of what they plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .assertions import assert_contains
+from .errors import ScenarioError
+from .plan import Plan
+
+SECTIONS = frozenset({"values", "counts", "outputs"})
+"""What an inventory may state, each an attribute of `Plan`."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario: its name, its inputs, and what it expects by section."""
+
+    name: str
+    tfvars: Path
+    inventory: dict[str, Any]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def check(self, plan: Plan) -> None:
+        """Fail with every difference between the plan and the inventory."""
+        for section, expected in self.inventory.items():
+            try:
+                assert_contains(getattr(plan, section), expected)
+            except AssertionError as error:
+                raise AssertionError(f"{self.name}, {section}:\n{error}") from None
+
+
+def scenarios(folder: Path) -> list[Scenario]:
+    """Return the scenarios of a folder by name. ScenarioError when any of them could pass without being looked at.
+
+    That is: a folder without scenarios, a `.tfvars` without its `.yaml`, a `.yaml` without its `.tfvars`, an inventory that
+    states nothing or has a section that is not one of SECTIONS, a file of any other kind.
+    """
+    files = sorted(path for path in folder.glob("*") if path.is_file())
+    inputs = {path.stem: path for path in files if path.suffix == ".tfvars"}
+    inventories = {path.stem: path for path in files if path.suffix == ".yaml"}
+    problems = [
+        f"{path.name} is neither .tfvars nor .yaml" for path in files if path.suffix not in {".tfvars", ".yaml"}
+    ]
+    problems += [f"{name}.tfvars has no {name}.yaml" for name in sorted(inputs.keys() - inventories.keys())]
+    problems += [f"{name}.yaml has no {name}.tfvars" for name in sorted(inventories.keys() - inputs.keys())]
+    if problems:
+        raise ScenarioError(f"{folder}: {'; '.join(problems)}")
+    if not inputs:
+        raise ScenarioError(f"{folder} holds no scenario: neither .tfvars nor .yaml")
+    return [Scenario(name, inputs[name], _inventory(inventories[name])) for name in sorted(inputs)]
+
+
+def _inventory(path: Path) -> dict[str, Any]:
+    stated = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(stated, dict) or not stated:
+        raise ScenarioError(f"{path} states nothing: expected a mapping of {sorted(SECTIONS)}")
+    if unknown := sorted(set(stated) - SECTIONS):
+        raise ScenarioError(f"{path} has the unknown sections {unknown}: expected {sorted(SECTIONS)}")
+    for section, expected in stated.items():
+        if not isinstance(expected, dict) or not expected:
+            raise ScenarioError(f"{path}: its section {section} states nothing")
+    return stated

@@ -1,0 +1,214 @@
+"""python-terraform's `Terraform`, mended for Terraform 1.9 and newer. Each mend says what it mends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import python_terraform
+from python_terraform import IsFlagged
+
+from .errors import CommandTimeoutError, TerraformError
+
+GRACE_SECONDS = 20.0
+"""How long an interrupted Terraform may take to stop its providers and write its state."""
+
+VERBS = frozenset({"fmt", "get", "graph", "providers", "refresh", "show", "state", "test", "validate", "version"})
+UNDECLARED = ("Value for undeclared variable", "Values for undeclared variables")
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """An error or a warning of Terraform's; `where` is `file:line`, empty when it concerns no place."""
+
+    severity: str
+    summary: str
+    detail: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        text = " ".join(f"{self.summary}: {self.detail}".split())
+        return f"{text} ({self.where})" if self.where else text
+
+    @property
+    def undeclared_variable(self) -> bool:
+        """Whether it says that a value was given for a variable that the root does not declare."""
+        return self.summary in UNDECLARED
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended: exit code, standard output and error, and the diagnostics among `-json` events."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of a `-json` run as objects."""
+        return [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Errors and warnings of a `-json` run, in its order."""
+        return [_diagnostic(event["diagnostic"]) for event in self.events if event.get("type") == "diagnostic"]
+
+
+def _diagnostic(stated: Mapping[str, Any]) -> Diagnostic:
+    place = stated.get("range")
+    where = f"{place['filename']}:{place['start']['line']}" if place else ""
+    return Diagnostic(stated["severity"], stated["summary"], stated.get("detail", ""), where)
+
+
+class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-terraform has no types
+    """Terraform in one folder, with an environment and a time limit of its own.
+
+    `environment` is added to this process's own. `timeout` is the limit of every command in seconds; a command may state
+    another. Any number of threads may share an instance. Methods return `Result`, whatever the exit code, unless they say
+    otherwise; a command that outlives its limit raises CommandTimeoutError.
+    """
+
+    def __init__(
+        self,
+        working_dir: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        timeout: float = 600,
+        binary: str = "terraform",
+    ) -> None:
+        # Mended: the original's `state`, `parallelism`, `targets`, `variables` and `var_file` defaults go to every verb,
+        # init among them, which refuses some and ignores others. Each verb is told what it takes instead.
+        super().__init__(working_dir=str(working_dir), terraform_bin_path=binary)
+        self.environment = dict(environment or {})
+        self.timeout = timeout
+
+    def __getattr__(self, item: str) -> Any:
+        # Mended: the original makes a command of any unknown attribute, so that a typo, a copy or a debugger runs Terraform.
+        if item.removesuffix("_cmd") in VERBS:
+            return super().__getattr__(item)
+        raise AttributeError(
+            f"{type(self).__name__} has no {item!r}; the further commands it passes on: {sorted(VERBS)}"
+        )
+
+    def read_state_file(self, file_path: str | None = None) -> None:
+        """Do nothing.
+
+        Mended: the original reads the state file after each command. Its form is Terraform's private affair, a remote
+        backend's is elsewhere, and `show -json` is the interface.
+        """
+
+    def cmd(
+        self, cmd: str, *args: str, timeout: float | None = None, input_text: str | None = None, **options: Any
+    ) -> Result:
+        """Run a command; options as python-terraform spells them (`no_color=IsFlagged`), `var` and `var_file` included."""
+        variables = options.pop("var", None)
+        files = options.pop("var_file", None)
+        with tempfile.TemporaryDirectory(prefix="terraform-variables-") as folder:
+            # Mended: the original keeps the names of variable files in the instance, so that one thread deletes another's;
+            # and it lets var_file win over variables.
+            given = [str(file) for file in _as_list(files)]
+            if variables:
+                path = Path(folder) / "given.tfvars.json"
+                path.write_text(json.dumps(variables), encoding="utf-8")
+                given.append(str(path))
+            # Terraform's flags come before its positional arguments, and later files win.
+            command = self.generate_cmd_string(cmd, **options)
+            command += [f"-var-file={file}" for file in given] + list(args)
+            return self._run(cmd, command, self.timeout if timeout is None else timeout, input_text)
+
+    def _run(self, name: str, command: Sequence[str], timeout: float, input_text: str | None) -> Result:
+        # Mended: `env=` and `timeout=` became CLI flags, and is_env_vars_included=False lost even PATH.
+        with subprocess.Popen(
+            command,
+            cwd=self.working_dir,
+            env=os.environ | {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"} | self.environment,
+            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A process group of its own, so that all of it, providers and provisioners too, can be ended.
+            start_new_session=True,
+        ) as process:
+            try:
+                out, err = process.communicate(input_text, timeout=timeout)
+            except subprocess.TimeoutExpired:
+                _end(name, process, timeout)
+            except BaseException:
+                _kill_group(process)
+                raise
+        # Mended: exit code 2 of `plan -detailed-exitcode` was logged as an error and raised with raise_on_error.
+        return Result(process.returncode, out, err)
+
+    def init(self, **options: Any) -> Result:
+        """Run `terraform init`; TerraformError when it fails."""
+        result = self.cmd("init", **({"input": False, "no_color": IsFlagged} | options))
+        if result.code:
+            raise TerraformError("init", (), result.err)
+        return result
+
+    def plan(self, **options: Any) -> Result:
+        """Run `terraform plan -json`; exit code 0 is no change, 2 is changes, 1 is an error."""
+        return self.cmd("plan", json=IsFlagged, input=False, detailed_exitcode=IsFlagged, **options)
+
+    def apply(self, plan: str | None = None, **options: Any) -> Result:
+        """Run `terraform apply -json`: a saved plan, or plan and apply at once with variables. It never waits for a person.
+
+        Mended: the original waits for approval unless told to skip the plan, and adds variables to a saved plan, which
+        Terraform refuses.
+        """
+        if plan is not None:
+            return self.cmd("apply", plan, json=IsFlagged, input=False, **options)
+        return self.cmd("apply", json=IsFlagged, input=False, auto_approve=IsFlagged, **options)
+
+    def destroy(self, **options: Any) -> Result:
+        """Run `terraform destroy -json`. Mended: the original sends `-force`, which Terraform no longer knows."""
+        return self.cmd("destroy", json=IsFlagged, input=False, auto_approve=IsFlagged, **options)
+
+    def output(self, name: str | None = None) -> Any:
+        """Return the value of an output, or all values by name.
+
+        Mended: the original reads the envelope that `output -json NAME` lost long ago. TerraformError when there are none,
+        where the original returned None. KeyError when there is no such output.
+        """
+        result = self.cmd("output", json=IsFlagged, no_color=IsFlagged)
+        if result.code:
+            raise TerraformError("output", (), result.err)
+        values = {key: stated["value"] for key, stated in json.loads(result.out).items()}
+        return values if name is None else values[name]
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _end(name: str, process: subprocess.Popen[str], timeout: float) -> NoReturn:
+    """Interrupt Terraform as a person would, give it time to save its state, then end whatever is left of its group."""
+    # To Terraform alone: it stops its providers and provisioners itself.
+    process.send_signal(signal.SIGINT)
+    graceful = True
+    try:
+        out, err = process.communicate(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Terraform itself may be gone, and a child that it left behind hold its output open.
+        graceful = process.poll() is not None
+        _kill_group(process)
+        out, err = process.communicate()
+    _kill_group(process)
+    said = "; ".join(str(d) for d in Result(0, out or "", "").diagnostics) or (err or "").strip()
+    raise CommandTimeoutError(name, timeout, graceful=graceful, rest=said)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

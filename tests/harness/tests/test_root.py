@@ -1,0 +1,177 @@
+"""Roots under test: copies, one init, plans that are never stale, and what a second apply would change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness import InitCache, PlanError, Root, TerraformError, copy_project
+
+
+def test_a_refusal_carries_the_words_of_terraform_unbroken(root: Root) -> None:
+    with pytest.raises(PlanError, match="since the sign outside has no room for more of them than that, and it is lit"):
+        root.plan(text="too long")
+
+
+def test_a_misspelt_variable_is_an_error(root: Root) -> None:
+    with pytest.raises(PlanError, match=r'Value for undeclared variable: .*"txet"'):
+        root.plan(txet="two")
+    with pytest.raises(PlanError, match="undeclared variable"):
+        root.check(txet="two")
+    with pytest.raises(PlanError, match="undeclared variable"):
+        root.apply(txet="two")
+    assert not (root.path / "terraform.tfstate").exists()
+
+
+def test_three_misspelt_variables_are_an_error_too(root: Root) -> None:
+    with pytest.raises(PlanError, match="undeclared variable"):
+        root.plan(a="1", b="2", c="3")
+
+
+def test_a_misspelt_variable_in_a_file_is_an_error(root: Root) -> None:
+    with pytest.raises(PlanError, match=r'undeclared variable: .*"txet"'):
+        root.plan(var_file=root.write("given.tfvars", 'txet = "two"'))
+
+
+def test_a_failed_plan_leaves_no_earlier_plan_to_be_read(root: Root) -> None:
+    root.plan()
+    assert list(root.path.glob("*.tfplan"))
+
+    with pytest.raises(PlanError):
+        root.plan(text="too long")
+
+    assert list(root.path.glob("*.tfplan")) == []
+
+
+def test_a_second_apply_changes_nothing(root: Root) -> None:
+    root.apply(text="two")
+
+    root.assert_idempotent(text="two")
+
+
+def test_what_a_second_apply_would_change_is_named(root: Root) -> None:
+    root.apply(text="two")
+
+    with pytest.raises(AssertionError, match=r"terraform_data\.first: update: input, output"):
+        root.assert_idempotent(text="three")
+
+
+def test_an_output_that_changes_is_a_change(root: Root) -> None:
+    root.apply()
+    root.write("more.tf", 'output "more" {\n  value = 1\n}\n')
+
+    with pytest.raises(AssertionError, match="output more: create"):
+        root.assert_idempotent()
+
+
+def test_a_replacement_is_seen_as_a_destroy(root: Root) -> None:
+    root.apply()
+
+    plan = root.plan(replace="b")
+
+    assert not plan.no_destroys
+    assert plan.destroyed == ["terraform_data.first"]
+    assert root.plan(text="two").no_destroys
+
+
+def test_a_move_is_no_destroy_and_its_absence_is_one(root: Root) -> None:
+    root.apply()
+    main = root.path / "main.tf"
+    main.write_text(
+        main.read_text().replace("terraform_data.first", "terraform_data.renamed").replace('"first"', '"renamed"')
+    )
+
+    assert root.plan().destroyed == ["terraform_data.first"]
+    root.write("moved.tf", "moved {\n  from = terraform_data.first\n  to   = terraform_data.renamed\n}\n")
+    plan = root.plan()
+    assert plan.no_destroys
+    assert plan.moved == {"terraform_data.first": "terraform_data.renamed"}
+
+
+def test_destroy_takes_what_apply_made_and_may_be_called_twice(root: Root) -> None:
+    root.apply(text="two")
+
+    root.destroy()
+    root.destroy()
+
+    assert root.terraform.cmd("state list").out == ""
+
+
+def test_a_failed_apply_tells_why_and_can_be_destroyed(root_of: Callable[[str], Root]) -> None:
+    root = root_of(
+        'resource "terraform_data" "made" {}\n'
+        'resource "terraform_data" "fails" {\n  depends_on = [terraform_data.made]\n'
+        '  provisioner "local-exec" {\n    command = "exit 3"\n  }\n}\n'
+    )
+
+    with pytest.raises(TerraformError, match=r"local-exec provisioner error.*exit status 3"):
+        root.apply()
+    assert "terraform_data.made" in root.terraform.cmd("state list").out
+
+    root.destroy()
+    assert root.terraform.cmd("state list").out == ""
+
+
+def test_dependencies_are_followed_through_locals(root: Root) -> None:
+    assert root.dependencies() == {
+        "terraform_data.first": frozenset(),
+        "terraform_data.second": frozenset({"terraform_data.first"}),
+    }
+
+
+def test_a_copy_leaves_leftovers_behind_and_keeps_relative_paths(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for name in ("a/main.tf", "a/.terraform/x", "a/terraform.tfstate", ".venvs/dev/y", ".git/z", "b/c/d.txt"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("text")
+
+    copy = copy_project(project, tmp_path / "copy")
+
+    assert {p.relative_to(copy).as_posix() for p in copy.rglob("*") if p.is_file()} == {"a/main.tf", "b/c/d.txt"}
+    part = copy_project(project, tmp_path / "part", ["b/c"])
+    assert [p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file()] == ["b/c/d.txt"]
+    with pytest.raises(FileNotFoundError):
+        copy_project(project, tmp_path / "none", ["misspelt"])
+
+
+def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no root module to test"):
+        Root(tmp_path / "nowhere")
+
+
+def test_equal_roots_share_one_init_and_others_do_not(tmp_path: Path) -> None:
+    cache = InitCache(tmp_path / "cache")
+
+    def initialise(name: str, hcl: str) -> Root:
+        (tmp_path / name).mkdir()
+        root = Root(tmp_path / name)
+        root.write("main.tf", hcl)
+        root.write("sub/main.tf", 'output "x" {\n  value = 1\n}\n')
+        root.init(cache)
+        return root
+
+    hcl = 'module "sub" {\n  source = "./sub"\n}\n'
+    first, second = initialise("first", hcl), initialise("second", hcl)
+    third = initialise("third", hcl.replace('"sub"', '"other"', 1))
+
+    data = [root.terraform.environment["TF_DATA_DIR"] for root in (first, second, third)]
+    assert data[0] == data[1] != data[2]
+    assert not (second.path / ".terraform").exists()
+    second.plan()
+    third.plan()
+
+
+def test_a_failed_init_is_not_kept_for_the_next(tmp_path: Path) -> None:
+    cache = InitCache(tmp_path / "cache")
+    root = Root(tmp_path)
+    root.write("main.tf", 'module "sub" {\n  source = "./sub"\n}\n')
+
+    with pytest.raises(TerraformError):
+        root.init(cache)
+    with pytest.raises(TerraformError):
+        root.init(cache)
+    root.write("sub/main.tf", "")
+    root.init(cache)
+    root.plan()

@@ -1,0 +1,137 @@
+"""The mended python-terraform."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import CommandTimeoutError, IsFlagged, Root, Terraform, TerraformError, terraform
+
+
+def processes_that_mention(text: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and text in command:
+            found.append(command)
+    return found
+
+
+HANGING = """
+resource "terraform_data" "quick" {}
+resource "terraform_data" "hangs" {
+  depends_on = [terraform_data.quick]
+  provisioner "local-exec" {
+    command = "sleep 86399.25"
+  }
+}
+"""
+# Neither it nor its child listens to an interrupt.
+DEAF = """#!/bin/sh
+trap '' INT
+sleep 86398.25 &
+wait
+"""
+
+
+def test_a_command_that_outlives_its_limit_is_interrupted_with_its_state_kept_and_no_process_left(
+    root_of: Callable[[str], Root],
+) -> None:
+    root = root_of(HANGING)
+
+    with pytest.raises(CommandTimeoutError, match=r"apply failed\nnot done within 2 s; it ended when interrupted"):
+        root.terraform.apply(timeout=2)
+
+    assert processes_that_mention("86399.25") == []
+    state = root.terraform.cmd("state list")
+    assert "terraform_data.quick" in state.out.split()
+
+
+def test_a_command_that_ignores_the_interrupt_is_killed_with_all_of_its_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "GRACE_SECONDS", 0.5)
+    deaf = tmp_path / "deaf"
+    deaf.write_text(DEAF)
+    deaf.chmod(0o755)
+
+    with pytest.raises(CommandTimeoutError, match="ignored the interrupt and was killed"):
+        Terraform(tmp_path, binary=str(deaf)).apply(timeout=0.5)
+
+    assert processes_that_mention("86398.25") == []
+
+
+def test_an_unknown_attribute_is_an_error_and_runs_nothing(tmp_path: Path) -> None:
+    runner = Terraform(tmp_path, binary="/does/not/exist")
+
+    with pytest.raises(AttributeError, match="has no 'aply'"):
+        runner.aply()
+    with pytest.raises(AttributeError):
+        _ = copy.copy(runner).__wrapped__
+
+
+def test_further_commands_are_passed_on(root: Root) -> None:
+    assert root.terraform.validate(json=IsFlagged).code == 0
+    assert root.terraform.version().out.startswith("Terraform v")
+
+
+def test_outputs_are_values(root: Root) -> None:
+    assert root.apply(text="two") == {"text": "two", "given": "two"}
+    assert root.terraform.output("text") == "two"
+    assert root.output("text", str) == "two"
+    with pytest.raises(TypeError, match="output text is 'two', not a dict"):
+        root.output("text", dict)
+
+
+def test_variables_win_over_a_variable_file(root: Root) -> None:
+    file = root.write("given.tfvars", 'text = "file"')
+
+    assert root.plan(var_file=file).outputs["given"] == "file"
+    assert root.plan(var_file=file, text="word").outputs["given"] == "word"
+
+
+def test_values_arrive_as_they_are(root_of: Callable[[str], Root]) -> None:
+    root = root_of('variable "value" {\n  type = any\n}\noutput "value" {\n  value = var.value\n}\n')
+
+    values: list[Any] = [{"a": [1, None, True]}, 'ä $${b} "quoted"\n', [], False]
+    for value in values:
+        assert root.plan(value=value).outputs["value"] == value
+
+
+def test_threads_share_an_instance(root_of: Callable[[str], Root]) -> None:
+    root = root_of('variable "value" {}\noutput "value" {\n  value = var.value\n}\n')
+    codes: dict[int, int] = {}
+
+    def run(number: int) -> None:
+        codes[number] = root.terraform.plan(var={"value": str(number)}, lock=False).code
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert codes == dict.fromkeys(range(6), 2)
+
+
+def test_an_environment_is_added_to_the_present_one(root: Root) -> None:
+    root.terraform.environment["TF_VAR_text"] = "three"
+
+    assert root.plan().outputs["given"] == "three"
+
+
+def test_a_failed_init_tells_why(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    root.write("main.tf", 'module "a" {\n  source = "./nowhere"\n}\n')
+
+    with pytest.raises(TerraformError, match="Unreadable module directory"):
+        root.init()

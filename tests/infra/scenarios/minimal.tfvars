@@ -1,0 +1,3 @@
+name  = "orders"
+image = { build = { context = "app" } }
+auth  = { public = { reason = "Says hello to everybody" } }

@@ -1,0 +1,10 @@
+name  = "orders"
+image = { build = { context = "app" } }
+auth  = { iam = {} }
+api = {
+  domain = {
+    name                  = "api.example.com"
+    certificate_arn       = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
+    keep_default_endpoint = true
+  }
+}

@@ -1,0 +1,6 @@
+name      = "orders"
+image     = { build = { context = "app" } }
+auth      = { iam = {} }
+function  = { snap_start = true }
+alarms    = null
+dashboard = false

@@ -1,0 +1,4 @@
+name     = "orders"
+image    = { build = { context = "app" } }
+auth     = { iam = {} }
+function = { reserved_concurrency = 0 }

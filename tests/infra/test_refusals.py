@@ -1,0 +1,548 @@
+"""Every validation of the module: what it refuses, with its words, and the nearest value that it takes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import PlanError, Root
+from tests.harness.pytest_plugin import RootFactory
+from tests.infra.conftest import LEAST, MODULE, MODULE_FILES, URI
+
+JSON = dict[str, Any]
+FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
+CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
+DOMAIN = {"name": "api.example.com", "certificate_arn": CERTIFICATE}
+REASON = "Ten chars."
+# Lambda allows 4096 bytes; the module takes 120 of them for its own, and the name of the variable counts too.
+ROOM = 4096 - 120 - len("TEXT")
+
+
+def function(**values: Any) -> JSON:
+    return {"function": values}
+
+
+def api(**values: Any) -> JSON:
+    return {"api": values}
+
+
+def cors(**values: Any) -> JSON:
+    return {"api": {"cors": {"allow_origins": ["https://app.example.com"], **values}}}
+
+
+def domain(**values: Any) -> JSON:
+    return {"api": {"domain": DOMAIN | values}}
+
+
+def auth(**values: Any) -> JSON:
+    return {"auth": values}
+
+
+def jwt(**values: Any) -> JSON:
+    return auth(jwt={"issuer": "https://login.example.com", "audience": ["orders"], **values})
+
+
+def build(**values: Any) -> JSON:
+    return {"image": {"build": {"context": "app", **values}}}
+
+
+def uri(image: str) -> JSON:
+    return {"image": {"uri": image}}
+
+
+def statement(**values: Any) -> JSON:
+    return {"permissions": {"statements": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::a/*"], **values}]}}
+
+
+def warm(**values: Any) -> JSON:
+    return {"provisioned_concurrency": {"min": 1, **values}}
+
+
+def release(**values: Any) -> JSON:
+    return {"release": values}
+
+
+def smoke(**values: Any) -> JSON:
+    return {"release": {"smoke": values}}
+
+
+def route(key: str = "GET /users", **values: Any) -> JSON:
+    return {"routes": {key: values}}
+
+
+def routes(count: int) -> JSON:
+    return {"routes": {f"GET /r{i}": {} for i in range(count)}}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A rule: how its message begins, inputs beyond it, and inputs just within it."""
+
+    message: str
+    refused: list[JSON]
+    accepted: list[JSON]
+
+
+LIMITS = {
+    # alarms
+    "more alarm actions than CloudWatch takes": Limit(
+        "alarms.actions must hold at most 5 ARNs",
+        [{"alarms": {"actions": ["a"] * 6}}],
+        [{"alarms": {"actions": ["a"] * 5}}, {"alarms": None}],
+    ),
+    "an alarm that does not exist switched off": Limit(
+        "alarms.off may name",
+        [{"alarms": {"off": ["error"]}}],
+        [{"alarms": {"off": ["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"]}}],
+    ),
+    "a threshold at which an alarm always sounds": Limit(
+        "alarms: errors, latency_p99_ms",
+        [{"alarms": {name: 0}} for name in ("errors", "latency_p99_ms", "server_errors", "spillover", "throttles")],
+        [{"alarms": {name: 1}} for name in ("errors", "latency_p99_ms", "server_errors", "spillover", "throttles")],
+    ),
+    "a share of concurrency beyond all of it": Limit(
+        "alarms.concurrency_percent must be from 1 to 100",
+        [{"alarms": {"concurrency_percent": 0}}, {"alarms": {"concurrency_percent": 101}}],
+        [{"alarms": {"concurrency_percent": 1}}, {"alarms": {"concurrency_percent": 100}}],
+    ),
+    # api
+    "credentials with a wildcard in CORS": Limit(
+        "api.cors.allow_credentials does not go with",
+        [cors(allow_credentials=True, **{name: ["*"]}) for name in ("allow_origins", "allow_headers", "allow_methods")],
+        [cors(allow_credentials=True), cors(allow_origins=["*"], allow_headers=["*"], allow_methods=["*"])],
+    ),
+    "CORS that allows nobody": Limit(
+        "api.cors.allow_origins must name at least one", [cors(allow_origins=[])], [cors()]
+    ),
+    "an origin that no browser sends": Limit(
+        'api.cors.allow_origins must be "*" or origins',
+        [
+            cors(allow_origins=[o])
+            for o in ("app.example.com", "https://app.example.com/", "https://a.example.com/path")
+        ],
+        [
+            cors(allow_origins=[o])
+            for o in ("*", "http://localhost:3000", "https://*.example.com", "capacitor://localhost")
+        ],
+    ),
+    "preflight answers cached for more than a day": Limit(
+        "api.cors.max_age_seconds must be from -1",
+        [cors(max_age_seconds=-2), cors(max_age_seconds=86401)],
+        [cors(max_age_seconds=-1), cors(max_age_seconds=86400)],
+    ),
+    "a domain that is no host name": Limit(
+        "api.domain.name must be a fully qualified host name",
+        [
+            domain(name=n)
+            for n in ("localhost", "API.example.com", "https://api.example.com", "-a.example.com", "a..example.com")
+        ],
+        [domain(), domain(name="*.example.com"), domain(name=f"{'a' * 63}.example.com")],
+    ),
+    "a certificate of another service": Limit(
+        "api.domain.certificate_arn must be the ARN of an ACM certificate",
+        [domain(certificate_arn="arn:aws:iam::111122223333:server-certificate/a"), domain(certificate_arn="1234")],
+        [domain(), domain(certificate_arn=CERTIFICATE.replace("arn:aws:", "arn:aws-cn:"))],
+    ),
+    "a truststore that is not in S3": Limit(
+        "api.domain.truststore_uri must be s3://",
+        [
+            domain(truststore_uri="https://bucket/ca.pem"),
+            domain(truststore_uri="s3://bucket"),
+            domain(truststore_version="1"),
+        ],
+        [
+            domain(truststore_uri="s3://bucket/ca.pem"),
+            domain(truststore_uri="s3://bucket/ca.pem", truststore_version="1"),
+        ],
+    ),
+    "a way round mutual TLS": Limit(
+        "api.domain.keep_default_endpoint must be false with a truststore",
+        [domain(truststore_uri="s3://bucket/ca.pem", keep_default_endpoint=True)],
+        [domain(truststore_uri="s3://bucket/ca.pem"), domain(keep_default_endpoint=True)],
+    ),
+    "a throttle that refuses every request": Limit(
+        "api.throttle.rate_per_second must be above 0",
+        [api(throttle=t) for t in ({"rate_per_second": 0}, {"burst": 0}, {"burst": 1.5})],
+        [api(throttle={"rate_per_second": 0.5, "burst": 1}), api(throttle=None), api(throttle={"burst": None})],
+    ),
+    # auth
+    "no way of authentication, or two": Limit(
+        "auth must hold exactly one of",
+        [
+            auth(),
+            auth(iam={}, public={"reason": REASON}),
+            auth(iam={}, jwt={"issuer": "https://a.example", "audience": ["a"]}),
+        ],
+        [auth(iam={}), auth(public={"reason": REASON}), jwt(), auth(**{"lambda": {"function_arn": FUNCTION}})],
+    ),
+    "an issuer that is not an HTTPS URL": Limit(
+        "auth.jwt.issuer must be an https:// URL",
+        [
+            jwt(issuer=i)
+            for i in ("http://login.example.com", "login.example.com", "https://", "https://login.example.com/?a=b")
+        ],
+        [jwt(issuer="https://login.example.com/tenant/v2.0"), jwt(issuer="https://login.example.com/")],
+    ),
+    "tokens for anybody": Limit(
+        "auth.jwt.audience must name at least one", [jwt(audience=[]), jwt(audience=["a", ""])], [jwt(audience=["a"])]
+    ),
+    "an authorizer that is no function": Limit(
+        "auth.lambda.function_arn must be the ARN",
+        [
+            auth(**{"lambda": {"function_arn": a}})
+            for a in ("authorize", "arn:aws:sqs:eu-central-1:111122223333:authorize", f"{FUNCTION}:a:b")
+        ],
+        [auth(**{"lambda": {"function_arn": a}}) for a in (FUNCTION, f"{FUNCTION}:live")],
+    ),
+    "an authorizer's answer cached for more than an hour": Limit(
+        "auth.lambda.ttl_seconds must be from 0",
+        [auth(**{"lambda": {"function_arn": FUNCTION, "ttl_seconds": s}}) for s in (-1, 3601)],
+        [auth(**{"lambda": {"function_arn": FUNCTION, "ttl_seconds": s}}) for s in (0, 3600)],
+    ),
+    "an authorizer's answer cached under no key": Limit(
+        "auth.lambda.identity_sources must name at least one",
+        [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": []}})],
+        [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": [], "ttl_seconds": 0}})],
+    ),
+    "an open API without a reason": Limit(
+        "auth.public.reason must say in 10 to 512",
+        [auth(public={"reason": r}) for r in ("", "test", "         x", "x" * 513)],
+        [auth(public={"reason": r}) for r in (REASON, "x" * 512)],
+    ),
+    # function
+    "an architecture that Lambda has not": Limit(
+        "function.architecture must be x86_64 or arm64",
+        [function(architecture="amd64")],
+        [function(architecture="arm64"), function(architecture="x86_64")],
+    ),
+    "memory out of Lambda's limits": Limit(
+        "function.memory_mb must be a whole number from 128 to 10240",
+        [function(memory_mb=m) for m in (127, 10241, 512.5)],
+        [function(memory_mb=m) for m in (128, 10240)],
+    ),
+    "a time-out that the gateway cannot wait for": Limit(
+        "function.timeout_seconds must be a whole number from 1 and at most 29",
+        [function(timeout_seconds=s) for s in (0, 30, 1.5)],
+        [function(timeout_seconds=s) for s in (1, 29)],
+    ),
+    "a /tmp out of Lambda's limits": Limit(
+        "function.ephemeral_storage_mb must be a whole number from 512 to 10240",
+        [function(ephemeral_storage_mb=m) for m in (511, 10241, 512.5)],
+        [function(ephemeral_storage_mb=m) for m in (512, 10240)],
+    ),
+    "a reserved concurrency below none": Limit(
+        "function.reserved_concurrency must be a whole number from 0",
+        [function(reserved_concurrency=n) for n in (-1, 0.5)],
+        [function(reserved_concurrency=n) for n in (0, 1, None)],
+    ),
+    "a variable name that Lambda refuses": Limit(
+        "function.environment and function.secrets: names must be two or more of",
+        [function(environment={n: "x"}) for n in ("A", "1A", "_A", "A-B", "A.B")],
+        [function(environment={n: "x"}) for n in ("AB", "a_1")],
+    ),
+    "a variable name that Lambda keeps for itself": Limit(
+        "function.environment and function.secrets must not set AWS_REGION",
+        [
+            function(environment={n: "x"})
+            for n in ("AWS_REGION", "AWS_LAMBDA_EXEC_WRAPPER", "AWS_SECRET_ACCESS_KEY", "SOURCE_HASH")
+        ],
+        [function(environment={n: "x"}) for n in ("AWS_ENDPOINT_URL", "LOG_LEVEL", "MY_AWS_REGION")],
+    ),
+    "a name both in environment and secrets": Limit(
+        "function.environment and function.secrets must not share a name",
+        [
+            function(
+                environment={"TOKEN": "x"}, secrets={"TOKEN": "arn:aws:ssm:eu-central-1:111122223333:parameter/token"}
+            )
+        ],
+        [
+            function(
+                environment={"TOKEN": "x"}, secrets={"OTHER": "arn:aws:ssm:eu-central-1:111122223333:parameter/token"}
+            )
+        ],
+    ),
+    "an environment larger than Lambda takes": Limit(
+        "function.environment and function.secrets must not exceed 3976",
+        [function(environment={"TEXT": "x" * (ROOM + 1)})],
+        [function(environment={"TEXT": "x" * ROOM})],
+    ),
+    "a secret's value in place of its ARN": Limit(
+        "function.secrets must map names to ARNs",
+        [
+            function(secrets={"TOKEN": v})
+            for v in ("hunter2", "arn:aws:s3:::bucket/key", "arn:aws:ssm:eu-central-1:111122223333:document/a")
+        ],
+        [function(secrets={"TOKEN": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:token-AbCdEf"})],
+    ),
+    "a VPC without subnets or security groups, or with too many": Limit(
+        "function.vpc must name 1 to 16 subnet_ids",
+        [
+            function(vpc={"subnet_ids": ["s"] * subnets, "security_group_ids": ["g"] * groups})
+            for subnets, groups in ((0, 1), (17, 1), (1, 0), (1, 6))
+        ],
+        [
+            function(vpc={"subnet_ids": ["s"] * subnets, "security_group_ids": ["g"] * groups})
+            for subnets, groups in ((1, 1), (16, 5))
+        ],
+    ),
+    "more retries or a longer life than an event has": Limit(
+        "function.asynchronous: retries must be 0, 1 or 2",
+        [
+            function(asynchronous=a)
+            for a in ({"retries": -1}, {"retries": 3}, {"max_age_seconds": 59}, {"max_age_seconds": 21601})
+        ],
+        [
+            function(asynchronous=a)
+            for a in ({"retries": 0, "max_age_seconds": 60}, {"retries": 2, "max_age_seconds": 21600})
+        ],
+    ),
+    "a destination that Lambda does not send to": Limit(
+        "function.asynchronous.on_failure.arn must be the ARN of an SQS queue",
+        [function(asynchronous={"on_failure": {"arn": a}}) for a in ("queue", "arn:aws:s3:::bucket")],
+        [
+            function(asynchronous={"on_failure": {"arn": f"arn:aws:{service}:eu-central-1:111122223333:x"}})
+            for service in ("sqs", "sns", "lambda", "events")
+        ],
+    ),
+    "a snapshot of a large /tmp": Limit(
+        "function.snap_start does not go with function.ephemeral_storage_mb",
+        [function(snap_start=True, ephemeral_storage_mb=513)],
+        [function(snap_start=True, ephemeral_storage_mb=512), function(ephemeral_storage_mb=513)],
+    ),
+    # image
+    "both or neither of build and uri": Limit(
+        "image must hold exactly one of build",
+        [{"image": {}}, {"image": {"build": {"context": "app"}, "uri": URI}}],
+        [build(), uri(URI)],
+    ),
+    "an image that is not named by digest": Limit(
+        "image.uri must name the image by digest",
+        [
+            uri(u)
+            for u in ("registry.example/orders:1.2", "orders@sha256:" + "0" * 64, URI[:-1], URI.replace("@", "@@"))
+        ],
+        [uri(URI), uri("localhost:5000/a/b@sha256:" + "f" * 64)],
+    ),
+    "an empty or missing context": Limit(
+        "image.build.context (", [build(context="empty"), build(context="nowhere")], [build()]
+    ),
+    "a missing Dockerfile": Limit(
+        "image.build.dockerfile (",
+        [build(dockerfile="Containerfile"), build(dockerfile="../Dockerfile")],
+        [build(dockerfile="../other/Dockerfile"), build(dockerfile="Dockerfile")],
+    ),
+    # logs
+    "a log level that Python has not": Limit(
+        "logs.level must be DEBUG",
+        [{"logs": {"level": level}} for level in ("debug", "TRACE")],
+        [{"logs": {"level": level}} for level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")],
+    ),
+    "a retention that CloudWatch has not": Limit(
+        "logs.retention_days must be one of",
+        [{"logs": {"retention_days": days}} for days in (0, 2, 366, 3654)],
+        [{"logs": {"retention_days": days}} for days in (1, 365, 3653)],
+    ),
+    # name
+    "a name that not everything can bear": Limit(
+        "name must be 2 to 40 lower-case letters",
+        [{"name": n} for n in ("", "o", "Orders", "1orders", "orders-", "or--ders", "or_ders", "-orders", "o" * 41)],
+        [{"name": n} for n in ("o1", "orders-2-api", "o" * 40)],
+    ),
+    # permissions
+    "a statement that allows nothing": Limit(
+        "permissions.statements: each statement must name",
+        [statement(actions=[]), statement(resources=[])],
+        [statement()],
+    ),
+    "a statement that allows everything": Limit(
+        'permissions.statements must not allow the action "*"',
+        [statement(actions=["*"]), statement(actions=["s3:GetObject", "*"])],
+        [statement(), statement(resources=["*"])],
+    ),
+    "a statement id that IAM refuses": Limit(
+        "permissions.statements: a sid must consist",
+        [statement(sid="read-objects"), statement(sid="")],
+        [statement(sid="ReadObjects1")],
+    ),
+    # provisioned_concurrency
+    "provisioned concurrency of none": Limit(
+        "provisioned_concurrency.min must be a whole number from 1",
+        [warm(min=0), warm(min=1.5)],
+        [warm(), {"provisioned_concurrency": None}],
+    ),
+    "a ceiling below the floor": Limit(
+        "provisioned_concurrency.max must be a whole number not below",
+        [warm(min=2, max=1), warm(max=1.5)],
+        [warm(min=2, max=2), warm(max=3)],
+    ),
+    "a utilization that cannot be aimed at": Limit(
+        "provisioned_concurrency.target_utilization must be from 0.1 to 0.9",
+        [warm(target_utilization=0.09), warm(target_utilization=0.91)],
+        [warm(target_utilization=0.1), warm(target_utilization=0.9)],
+    ),
+    "more provisioned than reserved": Limit(
+        "provisioned_concurrency must not exceed function.reserved_concurrency",
+        [warm(min=3) | function(reserved_concurrency=2), warm(max=3) | function(reserved_concurrency=2)],
+        [warm(min=2) | function(reserved_concurrency=2), warm(max=2) | function(reserved_concurrency=2)],
+    ),
+    "provisioned concurrency with a canary": Limit(
+        "provisioned_concurrency does not go with release.canary_percent",
+        [warm() | release(version=1, canary_percent=1)],
+        [warm() | release(version=1)],
+    ),
+    "provisioned concurrency with SnapStart": Limit(
+        "provisioned_concurrency does not go with function.snap_start",
+        [warm() | function(snap_start=True)],
+        [function(snap_start=True)],
+    ),
+    # release
+    "a version that cannot have been published": Limit(
+        "release.version must be the number of a published version",
+        [release(version=0), release(version=1.5)],
+        [release(version=1), release(version=None)],
+    ),
+    "a canary of nothing or of everything": Limit(
+        "release.canary_percent must be from 0 to 99",
+        [release(version=1, canary_percent=-1), release(version=1, canary_percent=100)],
+        [release(version=1, canary_percent=0), release(version=1, canary_percent=99)],
+    ),
+    "a canary beside no pinned version": Limit(
+        "release.canary_percent needs release.version: pin",
+        [release(canary_percent=1)],
+        [release(canary_percent=1, version=1)],
+    ),
+    "a smoke path that is no path": Limit(
+        "release.smoke.path must begin with /",
+        [smoke(path="healthz"), smoke(path="/healthz?deep=1"), smoke(path="")],
+        [smoke(path="/")],
+    ),
+    "a smoke request that changes something": Limit(
+        "release.smoke.method must be GET or HEAD",
+        [smoke(method="POST"), smoke(method="get")],
+        [smoke(method="GET"), smoke(method="HEAD")],
+    ),
+    "a smoke status that means broken": Limit(
+        "release.smoke.status must be from 200 to 499",
+        [smoke(status=199), smoke(status=500)],
+        [smoke(status=200), smoke(status=499)],
+    ),
+    # repository
+    "a retention that loses rollbacks": Limit(
+        "repository.images_kept must be a whole number from 10",
+        [{"repository": {"images_kept": n}} for n in (9, 10.5)],
+        [{"repository": {"images_kept": 10}}],
+    ),
+    "an account id that is none": Limit(
+        "repository.pull_account_ids must be AWS account ids",
+        [{"repository": {"pull_account_ids": [i]}} for i in ("11112222333", "1111222233334", "*")],
+        [{"repository": {"pull_account_ids": ["111122223333", "000000000001"]}}],
+    ),
+    "a registry host with more than a host": Limit(
+        "repository.registry_host must be host or host:port",
+        [{"repository": {"registry_host": h}} for h in ("http://localhost:5000", "localhost:5000/orders", "")],
+        [{"repository": {"registry_host": h}} for h in ("localhost:5000", "registry.example.com", None)],
+    ),
+    # routes
+    "a route key that API Gateway refuses": Limit(
+        'routes: keys must be "METHOD /path"',
+        [
+            route(k)
+            for k in (
+                "/users",
+                "get /users",
+                "GET users",
+                "$default",
+                "GET /{rest+}/users",
+                "GET /u{id}",
+            )
+        ],
+        [route(k) for k in ("GET /", "ANY /reports/{rest+}", "GET /users/{id}/orders", "PUT /users/", "GET /v1.0/a~b")],
+    ),
+    "more routes than an API has": Limit("routes must hold at most 299 entries", [routes(300)], [routes(299)]),
+    "a route with no or two ways of authentication": Limit(
+        "routes: auth of a route must hold exactly one",
+        [route(auth={}), route(auth={"iam": {}, "public": {"reason": REASON}})],
+        [route(auth={"iam": {}}), route(auth={"public": {"reason": REASON}})],
+    ),
+    "scopes without tokens": Limit(
+        "routes: auth.scopes of a route needs auth.jwt",
+        [route(auth={"scopes": ["read"]})],
+        [route(auth={"scopes": ["read"]}) | jwt()],
+    ),
+    "an open route without a reason": Limit(
+        "routes: auth.public.reason of a route must say",
+        [route(auth={"public": {"reason": "x" * 9}})],
+        [route(auth={"public": {"reason": REASON}})],
+    ),
+    "a payload format that does not exist": Limit(
+        "routes: legacy.payload_format_version must be 1.0 or 2.0",
+        [route(legacy={"function_arn": FUNCTION, "payload_format_version": v}) for v in ("1", "3.0")],
+        [route(legacy={"function_arn": FUNCTION, "payload_format_version": v}) for v in ("1.0", "2.0")],
+    ),
+    "a legacy route to no function": Limit(
+        "routes: legacy.function_arn must be the ARN",
+        [route(legacy={"function_arn": "AddUser"})],
+        [route(legacy={"function_arn": FUNCTION}), route(legacy={"function_arn": f"{FUNCTION}:live"})],
+    ),
+    "a route's throttle that refuses every request": Limit(
+        "routes: throttle of a route needs rate_per_second above 0",
+        [route(throttle={"rate_per_second": 0, "burst": 1}), route(throttle={"rate_per_second": 1, "burst": 0})],
+        [route(throttle={"rate_per_second": 0.1, "burst": 1})],
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS.keys())
+def test_refuses(limit: Limit, interface: Root) -> None:
+    for inputs in limit.refused:
+        with pytest.raises(PlanError) as refusal:
+            interface.check(LEAST, **inputs)
+        stated = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
+        assert any(text.startswith(limit.message) for text in stated), f"{inputs}: {refusal.value}"
+    for inputs in limit.accepted:
+        interface.check(LEAST, **inputs)
+
+
+def test_every_validation_has_a_refusal(terraform_project: Path) -> None:
+    text = (terraform_project / MODULE / "variables.tf").read_text()
+    messages = [m.replace('\\"', '"') for m in re.findall(r'error_message = "((?:[^"\\]|\\.)*)"', text)]
+
+    assert len(messages) == text.count("validation {") > 0
+    untested = [m for m in messages if sum(m.startswith(limit.message) for limit in LIMITS.values()) != 1]
+    assert untested == []
+    assert len(LIMITS) == len(messages)
+
+
+def test_every_refusal_begins_with_the_input_it_concerns(terraform_project: Path) -> None:
+    text = (terraform_project / MODULE / "variables.tf").read_text()
+    for block in re.findall(r'^variable "\w+" \{.*?^\}', text, re.MULTILINE | re.DOTALL):
+        name = block.split('"')[1]
+        for message in re.findall(r'error_message = "(.*)"$', block, re.MULTILINE):
+            assert re.match(rf"{name}\b", message), message
+
+
+def test_refuses_a_misspelt_variable(interface: Root) -> None:
+    with pytest.raises(PlanError, match=r'undeclared variable.*"memory_mb"'):
+        interface.check(LEAST, memory_mb=512)
+
+
+@pytest.mark.parametrize("missing", ["name", "image", "auth"])
+def test_refuses_to_plan_without(missing: str, interface: Root) -> None:
+    with pytest.raises(PlanError, match=f'No value for required variable.*"{missing}" is not set'):
+        interface.check({name: value for name, value in LEAST.items() if name != missing})
+
+
+def test_refuses_a_context_of_which_its_dockerignore_leaves_nothing(terraform_root: RootFactory) -> None:
+    root = terraform_root(MODULE, files=MODULE_FILES | {"app/.dockerignore": "**\n"})
+
+    with pytest.raises(
+        PlanError, match=r"image\.build\.context \(app\) holds no file that its \.dockerignore lets through"
+    ):
+        root.check(LEAST)
+    root.check(LEAST, image={"build": {"context": "app", "source_hash": "hashed elsewhere"}})
+    root.write("app/.dockerignore", "**\n!main.py\n")
+    root.check(LEAST)

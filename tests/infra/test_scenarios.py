@@ -1,0 +1,27 @@
+"""Scenarios as data: each tfvars file plans what its yaml twin states."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Plan, Root, Scenario, dropped_attributes, scenarios
+
+SCENARIOS = scenarios(Path(__file__).parent / "scenarios")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_scenario_plans_its_inventory(scenario: Scenario, plan: Callable[..., Plan]) -> None:
+    planned = plan(var_file=scenario.tfvars)
+
+    scenario.check(planned)
+    assert [str(warning) for warning in planned.warnings] == []
+    assert planned.no_destroys
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_scenario_gives_nothing_that_the_module_does_not_know(scenario: Scenario, interface: Root) -> None:
+    plan = interface.plan(var_file=scenario.tfvars)
+
+    given = {name: stated["value"] for name, stated in plan.raw["variables"].items()}
+    assert dropped_attributes(given, plan.outputs["taken"]) == []
