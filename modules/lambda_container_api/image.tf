@@ -12,7 +12,8 @@ locals {
   ignore_rules = [
     for line in [for l in split("\n", local.ignore_text) : trimspace(l)] : {
       negated = startswith(line, "!")
-      pattern = trim(trimprefix(trimspace(trimprefix(line, "!")), "./"), "/")
+      # Braces are alternatives to fileset, and mere characters to .dockerignore.
+      pattern = replace(trim(trimprefix(trimspace(trimprefix(line, "!")), "./"), "/"), "/([{}])/", "[$1]")
     } if line != "" && !startswith(line, "#")
   ]
   ignore_hits = [

@@ -598,7 +598,7 @@ variable "routes" {
   nullable = false
 
   validation {
-    condition     = alltrue([for key in keys(var.routes) : can(regex("^(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /(([^{}/ ]+|{[a-zA-Z0-9_]+})/)*([^{}/ ]+|{[a-zA-Z0-9_]+[+]?})?$", key))])
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /(([^{}/ ?#\"]+|{[a-zA-Z0-9_]+})/)*([^{}/ ?#\"]+|{[a-zA-Z0-9_]+[+]?})?$", key))])
     error_message = "routes: keys must be \"METHOD /path\", such as \"GET /users/{id}\" or \"ANY /reports/{rest+}\": API Gateway's form. $default is the module's own."
   }
 

@@ -458,6 +458,9 @@ LIMITS = {
                 "$default",
                 "GET /{rest+}/users",
                 "GET /u{id}",
+                "GET /users?a=b",
+                "GET /users#top",
+                'GET /"users"',
             )
         ],
         [route(k) for k in ("GET /", "ANY /reports/{rest+}", "GET /users/{id}/orders", "PUT /users/", "GET /v1.0/a~b")],

@@ -84,6 +84,7 @@ OTHER: dict[str, tuple[dict[str, str | None], dict[str, Any]]] = {
 
 TREE = {
     "main.py",
+    "{main,other}.py",
     "README.md",
     "file1.txt",
     "file2.txt",
@@ -127,6 +128,7 @@ IGNORED: dict[str, tuple[str, set[str]]] = {
     "hidden files at any depth": ("**/.env", {".env", "sub/.env"}),
     "comments, blank lines, blanks around": ("# docs\n\n  main.py  \n", {"main.py"}),
     "line ends of another system": ("main.py\r\nfile1.txt\r\n", {"main.py", "file1.txt"}),
+    "braces are no alternatives": ("{main,other}.py", {"{main,other}.py"}),
     "a path with dots in it": ("docs/../main.py", {"main.py"}),
 }
 
