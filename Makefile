@@ -44,13 +44,13 @@ policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan HC
 	$(dev)/python -m tests.policy.scan
 
 check: static policy ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
-	$(dev)/pytest -n $(WORKERS) -m "not engine and not browser"
+	$(dev)/pytest -n $(WORKERS) --dist loadfile -m "not engine and not browser"
 
 test: static policy ## Everything: `make check`, and the applied tests with real containers
-	$(dev)/pytest -n $(WORKERS)
+	$(dev)/pytest -n $(WORKERS) --dist loadfile
 
 e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
-	$(dev)/pytest tests/e2e
+	$(dev)/pytest tests/e2e -n $(WORKERS) --dist loadfile
 
 docs: .venvs/dev/.ready ## Write the module's input and output tables anew
 	$(dev)/python -m tools.module_docs

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import os
 import platform
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import urllib.error
+import urllib.request
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sandbox import packages
+from sandbox import engine, packages
 from sandbox.emulator import ROOT
 from sandbox.engine import PACKAGES, docker
 from sandbox.errors import SandboxError
+from sandbox.lock import alone
 from sandbox.progress import Step
 
 REAL = "public.ecr.aws/lambda/python:3.13"
 STAND_IN = "lambda-python-stand-in:3.13"
 PYTHON = "3.13"
 SUITE = "trixie"  # the Debian release whose python3 is PYTHON
+# About what AWS's image has: a shell, what wheels may link against, and Python, whose own dependencies come with it.
+CONTENT = (
+    *("base-files", "base-passwd", "bash", "coreutils", "dash", "grep", "gzip", "libc-bin", "sed", "tar"),
+    *("libgcc-s1", "libstdc++6", "zlib1g", "python3"),
+)
 RECIPE_LABEL = "lambda-container-sandbox.recipe"
 REQUIREMENTS = ROOT / "requirements"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+# Exists when the sandbox pulled AWS's image, and so is the one to remove it.
+PULLED = ROOT / ".sandbox" / "pulled"
 ANSWER_SECONDS = 5
 
 # As in AWS's image: without a Runtime API to talk to, the emulator provides one.
@@ -36,6 +48,9 @@ if [ -z "$AWS_LAMBDA_RUNTIME_API" ]; then
   exec /usr/local/bin/aws-lambda-rie /usr/bin/python3 -m awslambdaric "$@"
 fi
 exec /usr/bin/python3 -m awslambdaric "$@"
+"""
+PIP = """#!/bin/sh
+exec /usr/bin/python3 -m pip "$@"
 """
 CHANGES = [
     'ENTRYPOINT ["/lambda-entrypoint.sh"]',
@@ -58,13 +73,25 @@ def ensure(step: Step) -> BaseImage:
 
     Raises SandboxError where neither can be had.
     """
-    if _present(REAL) or (_answers(REAL) and _pull(REAL)):
-        return BaseImage(REAL, "real")
-    recipe = _recipe()
-    if _label(STAND_IN) != recipe:
-        step.say(f"{REAL.partition('/')[0]} does not answer: making a stand-in from Debian's packages, about a minute")
-        _make(recipe, step)
-    return BaseImage(STAND_IN, "stand-in")
+    with alone():
+        if _present(REAL) or _pull(REAL, step):
+            return BaseImage(REAL, "real")
+        recipe = _recipe()
+        if _label(STAND_IN) != recipe:
+            step.say(f"{REAL} cannot be had: making a stand-in for it from Debian's packages, half a minute")
+            _make(recipe, step)
+        return BaseImage(STAND_IN, "stand-in")
+
+
+def remove() -> int:
+    """Remove what `ensure` brought into the engine, but no image that was there before it; return how many images."""
+    with alone():
+        count = engine.remove_images(STAND_IN.partition(":")[0])
+        engine.remove_unnamed_images(RECIPE_LABEL)
+        if PULLED.exists():
+            count += engine.remove_images(REAL.partition(":")[0])
+            PULLED.unlink()
+        return count
 
 
 def _present(reference: str) -> bool:
@@ -78,34 +105,55 @@ def _label(reference: str) -> str | None:
     return docker("image", "inspect", "--format", f'{{{{index .Config.Labels "{RECIPE_LABEL}"}}}}', reference).strip()
 
 
-def _answers(reference: str) -> bool:
-    """Tell whether the registry can be reached at all; a pull without a network may hang for minutes."""
-    try:
-        socket.create_connection((reference.partition("/")[0], 443), timeout=ANSWER_SECONDS).close()
-    except OSError:
+def _pull(reference: str, step: Step) -> bool:
+    registry = reference.partition("/")[0]
+    if not _answers(registry):
         return False
+    step.say(f"pulling {reference}")
+    result = subprocess.run(["docker", "pull", "--quiet", reference], capture_output=True, text=True, check=False)
+    if result.returncode:
+        step.say(f"{registry} answers, but not to the engine: {result.stderr.strip()}")
+        return False
+    PULLED.parent.mkdir(parents=True, exist_ok=True)
+    PULLED.touch()
     return True
 
 
-def _pull(reference: str) -> bool:
-    return subprocess.run(["docker", "pull", "--quiet", reference], capture_output=True, check=False).returncode == 0
+def _answers(registry: str) -> bool:
+    """Tell whether a registry can be reached at all; a pull without a network, even a look-up of the name, may hang."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(f"https://{registry}/v2/", timeout=ANSWER_SECONDS).close()
+        except urllib.error.HTTPError:
+            answered.set()  # "unauthorized" for one: it is there
+        except (OSError, http.client.HTTPException):
+            pass
+        else:
+            answered.set()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    return answered.is_set()
 
 
 def _recipe() -> str:
     """Return a hash over all that the stand-in is made from, so that it is made again when that changes."""
     parts = [Path(__file__), REQUIREMENTS / "base-image.txt", REQUIREMENTS / "base-image-emulator.txt"]
-    if CERTIFICATES.exists():
-        parts.append(CERTIFICATES)
+    if _certificates().exists():
+        parts.append(_certificates())
     return hashlib.sha256(b"".join(part.read_bytes() for part in parts) + _pip_index().encode()).hexdigest()
 
 
 def _make(recipe: str, step: Step) -> None:
     if not packages.may_install():
         raise SandboxError(
-            f"{REAL} cannot be pulled, and the stand-in for it is made with debootstrap, as root on Debian or Ubuntu.\n"
+            f"{REAL} cannot be pulled, and the stand-in for it is made with mmdebstrap, as root on Debian or Ubuntu.\n"
             f"Let the engine reach {REAL.partition('/')[0]}, or load the image into it: docker load, docker pull."
         )
-    packages.install(["debootstrap", "debian-archive-keyring"], PACKAGES, step)
+    packages.install(["debian-archive-keyring", "mmdebstrap"], PACKAGES, step)
     with tempfile.TemporaryDirectory(prefix="lambda-base-image-") as folder:
         root = Path(folder) / "root"
         runtime = Path(folder) / "runtime"
@@ -125,28 +173,43 @@ def _make(recipe: str, step: Step) -> None:
 
 
 def _debian(root: Path) -> None:
-    """Unpack the least of a Debian release with its python3, from the mirror that this machine's apt uses."""
+    """Unpack a Debian release's Python and a shell, from the mirror that this machine's apt uses.
+
+    Unpacked packages are all that an image needs; configuring them as well takes ten times as long.
+    """
     result = subprocess.run(
-        ["debootstrap", "--variant=minbase", "--include=python3", SUITE, str(root), *_mirror()],
+        [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=extract",
+            f"--include={','.join(CONTENT)}",
+            SUITE,
+            str(root),
+            *_mirror(),
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     if result.returncode:
-        raise SandboxError(f"debootstrap failed:\n{(result.stdout + result.stderr)[-2000:]}")
+        raise SandboxError(f"mmdebstrap failed:\n{(result.stdout + result.stderr)[-2000:]}")
+    for name in ("group", "passwd"):
+        shutil.copy(root / f"usr/share/base-passwd/{name}.master", root / f"etc/{name}")
 
 
 def _mirror() -> list[str]:
-    """Return the first Debian mirror of apt's configuration; none (debootstrap's default) where apt has no Debian's."""
-    if "ID=debian" not in Path("/etc/os-release").read_text().splitlines():
+    """Return the mirror that apt's configuration has for this Debian; none (mmdebstrap's default) elsewhere."""
+    system = platform.freedesktop_os_release()
+    if system["ID"] != "debian":
         return []
-    uris = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
+    targets = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"],
         capture_output=True,
         text=True,
         check=True,
-    ).stdout.split()
-    return uris[:1]
+    ).stdout.splitlines()
+    own = f"{system.get('VERSION_CODENAME')} main "
+    return [target.removeprefix(own) for target in targets if target.startswith(own)][:1]
 
 
 def _runtime(folder: Path) -> None:
@@ -161,6 +224,7 @@ def _runtime(folder: Path) -> None:
         "--python-version",
         PYTHON,
         "--only-binary=:all:",
+        "--no-compile",
         *(f"--platform={tag}_{machine}" for tag in ("manylinux2014", "manylinux_2_28", "manylinux_2_34")),
     )
     _pip(
@@ -198,35 +262,43 @@ def _pip(*arguments: str) -> None:
 
 def _pip_index() -> str:
     """Return the package index that this machine's pip is set to, empty for the default."""
-    result = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return result.stdout.strip()
+    if named := os.environ.get("PIP_INDEX_URL"):
+        return named
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _certificates() -> Path:
+    """Return the bundle of certificates that this machine trusts."""
+    named = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    return Path(named) if named else CERTIFICATES
 
 
 def _assemble(root: Path, runtime: Path) -> None:
     """Lay the image out as AWS's is, with this machine's certificates, since its network may intercept TLS."""
-    for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+    for waste in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt"):
         shutil.rmtree(root / waste, ignore_errors=True)
+    for folder in ("usr/local/bin", "var/runtime", "var/task"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
     shutil.copytree(runtime / "packages", root / f"usr/local/lib/python{PYTHON}/dist-packages", dirs_exist_ok=True)
     shutil.copy(runtime / "aws-lambda-rie", root / "usr/local/bin/aws-lambda-rie")
     (root / "usr/local/bin/aws-lambda-rie").chmod(0o755)
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-    (root / "lambda-entrypoint.sh").write_text(ENTRYPOINT)
-    (root / "lambda-entrypoint.sh").chmod(0o755)
-    for folder in ("var/task", "var/runtime"):
-        (root / folder).mkdir(parents=True)
+    for path, script in (("lambda-entrypoint.sh", ENTRYPOINT), ("usr/local/bin/pip", PIP)):
+        (root / path).write_text(script)
+        (root / path).chmod(0o755)
     # Debian's mark that pip must keep out; in this image pip is what installs.
     (root / f"usr/lib/python{PYTHON}/EXTERNALLY-MANAGED").unlink(missing_ok=True)
     settings = ["[global]"]
-    if CERTIFICATES.exists():
+    if _certificates().exists():
         inside = root / CERTIFICATES.relative_to("/")
         inside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(CERTIFICATES, inside)
+        shutil.copy(_certificates(), inside)
         settings.append(f"cert = {CERTIFICATES}")
     if index := _pip_index():
         settings.append(f"index-url = {index}")
     (root / "etc/pip.conf").write_text("\n".join(settings) + "\n")
+    # A function's user cannot write bytecode, so without it every start would compile the library anew.
+    libraries = [f"/usr/lib/python{PYTHON}", f"/usr/local/lib/python{PYTHON}"]
+    compiling = ["/usr/bin/python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *libraries]
+    subprocess.run(["chroot", str(root), *compiling], capture_output=True, check=True)

@@ -7,6 +7,7 @@ import shutil
 from sandbox import packages
 from sandbox.engine import PACKAGES
 from sandbox.errors import SandboxError
+from sandbox.lock import alone
 from sandbox.progress import Step
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -14,9 +15,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 def ensure(step: Step) -> str:
     """Return the path of a Chromium, installing Debian's where there is none and it may; SandboxError otherwise."""
-    if find() is None and packages.may_install():
-        packages.install(["chromium"], PACKAGES, step)
-    path = find()
+    with alone():
+        if find() is None and packages.may_install():
+            packages.install(["chromium"], PACKAGES, step)
+        path = find()
     if path is None:
         raise SandboxError(
             f"no Chromium is on PATH (looked for {', '.join(NAMES)}), and the browser tests need one: install it."

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from sandbox import base_image, deployment, emulator, engine, providers
+from sandbox import base_image, deployment, emulator, engine, providers, removal
 from sandbox.emulator import ROOT
+from sandbox.engine import PACKAGES
 from sandbox.errors import SandboxError
 from sandbox.progress import step
 
 TABLE = "people-api-dev"
+LAST_PORT = 65535
 
 
 def home(port: int) -> Path:
@@ -65,25 +65,15 @@ def url(port: int) -> None:
 
 def down(port: int) -> None:
     """Remove all that `up` made, whatever there is of it."""
-    folder = home(port)
-    aws = emulator.Emulator(port, folder)
-    with step("Emulator of AWS") as s:
-        s.result = "stopped" if emulator.stop(folder) else "was not running"
-    with step("Docker engine") as s:
-        if engine.find() is None:
-            s.result = "does not run"
-        else:
-            containers = engine.remove_containers(aws.instance)
-            images = engine.remove_images(f"localhost:{port}/")
-            stopped = engine.release(folder)
-            s.result = f"{containers} containers and {images} images removed" + (", engine stopped" if stopped else "")
-            if not stopped and not _others(port):
-                engine.remove_images(base_image.STAND_IN.partition(":")[0])
-    shutil.rmtree(folder, ignore_errors=True)
-    installed = engine.PACKAGES.read_text().split() if engine.PACKAGES.exists() else []
-    if not _others(port):
-        shutil.rmtree(ROOT / ".sandbox", ignore_errors=True)
-    print("nothing of the sandbox is left" + (" in its folder and the engine" if installed else ""))
+    installed = PACKAGES.read_text().split() if PACKAGES.exists() else []
+    with step(f"Removing the sandbox on port {port}") as s:
+        gone = removal.remove(home(port), port)
+        parts = ["emulator stopped" if gone.emulator else "no emulator ran"]
+        parts += [f"{gone.containers} containers and {gone.images} images removed"]
+        parts += ["engine stopped"] if gone.engine else []
+        s.result = ", ".join(parts)
+    for other in removal.running():
+        print(f"another sandbox of this folder still runs: {other.relative_to(ROOT)}")
     if installed:
         print(
             f"Debian packages that it installed stay; to remove them: apt-get purge --autoremove {' '.join(installed)}"
@@ -126,27 +116,27 @@ def dev(port: int) -> None:
                 "service",
             ],
             cwd=ROOT,
-            env=os.environ | aws.environment() | {"TABLE_NAME": TABLE},
+            env=emulator.neutral_environment() | aws.environment() | {"TABLE_NAME": TABLE},
             check=False,
         )
     except KeyboardInterrupt:
         pass
     finally:
         if started:
-            emulator.stop(home(port))
+            removal.remove(home(port), port)
 
 
-def _others(port: int) -> list[Path]:
-    """Return the folders of this clone's other sandboxes that run."""
-    folders = [f for f in (ROOT / ".sandbox").glob("*") if f.is_dir() and f.name != str(port)]
-    return [f for f in folders if emulator.running(f) is not None]
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: it is a number from 1 to {LAST_PORT}")
+    return int(text)
 
 
 def main() -> int:
     """Run a command. Exit code 1 with a message, and no traceback, for everything a person can mend."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("command", choices=["up", "url", "down", "dev"])
-    parser.add_argument("--port", type=int, default=4566, help="port of the emulator; each has a sandbox of its own")
+    parser.add_argument("--port", type=_port, default=4566, help="port of the emulator; each has a sandbox of its own")
     arguments = parser.parse_args()
     try:
         {"up": up, "url": url, "down": down, "dev": dev}[arguments.command](arguments.port)

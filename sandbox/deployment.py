@@ -9,13 +9,12 @@ import re
 import shutil
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from sandbox.base_image import BaseImage
-from sandbox.emulator import ROOT, Emulator
+from sandbox.emulator import ROOT, Emulator, neutral_environment
 from sandbox.errors import SandboxError
 from sandbox.progress import Step
 from sandbox.providers import Providers
@@ -44,7 +43,7 @@ provider "docker" {{
 module "api" {{
   # The emulator describes alarms without most of their attributes, so that every plan would change them.
   alarms     = null
-  auth       = {{ public = {{ reason = "Runs on this machine's loopback interface only" }} }}
+  auth       = {{ public = {{ reason = "A sandbox on one machine, with data for trying out" }} }}
   repository = {{ force_delete = true, registry_host = "{registry}" }}
 }}
 
@@ -67,7 +66,7 @@ class Deployment:
         return subprocess.run(
             ["terraform", *arguments],
             cwd=self.root,
-            env=os.environ | self.variables,
+            env=neutral_environment() | self.variables,
             capture_output=True,
             text=True,
             check=False,
@@ -89,9 +88,18 @@ def require_terraform() -> str:
         raise SandboxError(
             f"terraform is not on PATH: install version {least} or newer, https://developer.hashicorp.com/terraform/install"
         )
-    answer = subprocess.run(["terraform", "version", "-json"], capture_output=True, text=True, check=False).stdout
-    version = str(json.loads(answer)["terraform_version"])
-    if tuple(int(part) for part in version.split("-")[0].split(".")[:2]) < LEAST_TERRAFORM:
+    answer = subprocess.run(
+        ["terraform", "version"],
+        env=os.environ | {"CHECKPOINT_DISABLE": "1"},  # it would ask the internet for a newer one
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    found = re.search(r"Terraform v((\d+)\.(\d+)\S*)", answer)
+    if found is None:
+        raise SandboxError(f"`terraform version` does not tell the version of a Terraform, but {answer.strip()!r}")
+    version, major, minor = found.groups()
+    if (int(major), int(minor)) < LEAST_TERRAFORM:
         raise SandboxError(
             f"Terraform {version} is too old: {least} is the least, since the module's validations look at several variables at once."
         )
@@ -100,17 +108,28 @@ def require_terraform() -> str:
 
 def synchronise(source: Path, copy: Path) -> None:
     """Make `copy` equal to `source`, folders and all, but for what Terraform and the build keep there."""
+    if copy.exists() and copy.is_dir() != source.is_dir():
+        _remove(copy)
     if source.is_file():
         if not copy.exists() or not filecmp.cmp(source, copy, shallow=False):
-            shutil.copy(source, copy)
+            shutil.copyfile(source, copy)
+        shutil.copymode(source, copy)
         return
     copy.mkdir(parents=True, exist_ok=True)
-    wanted = {path.name: path for path in source.iterdir() if not NOT_COPIED.match(path.name)}
+    # A link to nothing, an editor's lock for one, does not exist.
+    wanted = {path.name: path for path in source.iterdir() if path.exists() and not NOT_COPIED.match(path.name)}
     for path in copy.iterdir():
         if path.name not in wanted and not KEPT.match(path.name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _remove(path)
     for name, path in wanted.items():
         synchronise(path, copy / name)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def prepare(home: Path, emulator: Emulator, providers: Providers, base: BaseImage, project: Path = ROOT) -> Deployment:
@@ -121,6 +140,9 @@ def prepare(home: Path, emulator: Emulator, providers: Providers, base: BaseImag
         synchronise(project / name, work / name)
     root = work / "examples" / EXAMPLE
     (root / "sandbox_override.tf").write_text(OVERRIDE.format(registry=f"localhost:{emulator.port}"))
+    if providers.stand_in:
+        # Its checksum is this machine's own: a lock file would hold on to an earlier one.
+        (root / ".terraform.lock.hcl").unlink(missing_ok=True)
     variables = emulator.environment() | providers.environment()
     variables |= {"TF_VAR_base_image": base.reference, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
     return Deployment(root, emulator, variables)
@@ -128,25 +150,34 @@ def prepare(home: Path, emulator: Emulator, providers: Providers, base: BaseImag
 
 def apply(deployment: Deployment, step: Step) -> None:
     """Run `terraform init` and `apply`, showing a line for each resource; SandboxError with Terraform's own words when refused."""
-    # The stand-in's checksum is this machine's own: a lock file would hold on to an earlier one.
-    (deployment.root / ".terraform.lock.hcl").unlink(missing_ok=True)
     result = deployment.terraform("init", "-input=false", "-no-color")
     if result.returncode:
         raise SandboxError(f"terraform init failed:\n{result.stderr.strip()}")
     command = ["terraform", "apply", "-auto-approve", "-input=false", "-json"]
     problems: list[str] = []
+    log = deployment.root / "build.log"
+    earlier = _modified(log)
     with subprocess.Popen(
-        command, cwd=deployment.root, env=os.environ | deployment.variables, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=deployment.root,
+        env=neutral_environment() | deployment.variables,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
-        for line in process.stdout or ():
-            problems += _show(line, step)
+        try:
+            for line in process.stdout or ():
+                problems += _show(line, step)
+        except KeyboardInterrupt:
+            step.say("Terraform was interrupted, too: waiting until it has written its state")
+            process.wait()
+            raise
     if process.returncode:
         raise SandboxError(
             "\n".join(
                 [
                     "terraform apply failed; what served before still serves.",
                     *problems,
-                    *_build_log(deployment),
+                    *(_build_log(log) if _modified(log) != earlier else ()),
                 ]
             )
         )
@@ -154,7 +185,10 @@ def apply(deployment: Deployment, step: Step) -> None:
 
 def _show(line: str, step: Step) -> list[str]:
     """Show one of Terraform's events where it is worth a line, and return the text of an error."""
-    event = json.loads(line)
+    try:
+        event = json.loads(line)
+    except ValueError:  # a crash, for one
+        return [line.rstrip()]
     if event["type"] in {"apply_complete", "change_summary"}:
         text = event["@message"]
         if not text.startswith("Plan:") and ": Refresh" not in text:
@@ -165,29 +199,30 @@ def _show(line: str, step: Step) -> list[str]:
     return []
 
 
-def _build_log(deployment: Deployment) -> list[str]:
-    log = deployment.root / "build.log"
-    if not log.exists() or "rror" not in (text := log.read_text(errors="replace")):
-        return []
-    return [f"\nThe end of the build's log, {log}:", *text.splitlines()[-25:]]
+def _modified(log: Path) -> int:
+    return log.stat().st_mtime_ns if log.exists() else 0
+
+
+def _build_log(log: Path) -> list[str]:
+    """Return the end of a build's log when it tells of a failure."""
+    text = log.read_text(errors="replace")
+    return [f"\nThe end of the build's log, {log}:", *text.splitlines()[-25:]] if "error" in text.lower() else []
 
 
 def smoke(deployment: Deployment, seconds: float = 60) -> None:
     """Ask the API through the gateway until it answers 200; SandboxError with the last answer when it does not."""
     endpoint = deployment.output("endpoint")
-    # Python's resolver does not know *.localhost, so the name goes into the header instead.
     host = endpoint.removeprefix("http://").removeprefix("https://").rstrip("/")
-    request = urllib.request.Request(f"{deployment.emulator.url}/healthz", headers={"Host": host})  # noqa: S310 - our own
     deadline = time.monotonic() + seconds
-    last = "no answer"
+    last = "none"
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(request, timeout=35) as answer:  # noqa: S310
-                if answer.status == 200:
-                    return
-        except urllib.error.HTTPError as error:
-            last = f"{error.code} {error.read().decode(errors='replace')[:300]}"
+            status, body = deployment.emulator.get("/healthz", host, seconds=35)
         except OSError as error:
             last = str(error)
+        else:
+            if status == HTTPStatus.OK:
+                return
+            last = f"{status} {body[:300]}"
         time.sleep(0.5)
     raise SandboxError(f"GET {endpoint}/healthz did not answer 200 within {seconds:.0f} s; the last answer: {last}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import signal
@@ -22,7 +23,13 @@ STOP_SECONDS = 20
 # Every container that it starts carries this label: its host's name and its port.
 INSTANCE_LABEL = "ministack.instance"
 
+# What of this process's environment it gets; its own settings, and a person's AWS account, are kept from it.
+INHERITED = {"DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "HOME", "LANG", "PATH"}
+INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE"}
+
 ROOT = Path(__file__).resolve().parent.parent
+# This machine's own addresses are never asked through a proxy.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,28 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": "test",
         }
 
+    def get(self, path: str, host: str | None = None, seconds: float = 2) -> tuple[int, str]:
+        """GET a path of it, under another host name if one is given, and return status and body.
+
+        Raises OSError when there is no answer.
+        """
+        # Python's resolver does not know *.localhost, so such a name goes into the header.
+        request = urllib.request.Request(f"{self.url}{path}", headers={"Host": host} if host else {})  # noqa: S310 - our own
+        try:
+            with _direct.open(request, timeout=seconds) as answer:
+                return answer.status, answer.read().decode(errors="replace")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode(errors="replace")
+        except http.client.HTTPException as error:
+            raise OSError(f"{self.url} does not speak HTTP: {error!r}") from error
+
+
+def neutral_environment() -> dict[str, str]:
+    """Return this process's environment without a person's AWS account, and without settings of another Terraform project."""
+    strange = ("AWS_", "TF_VAR_", "TF_CLI_ARGS", "TF_DATA_DIR", "TF_WORKSPACE")
+    return {k: v for k, v in os.environ.items() if not k.startswith(strange)}
+
 
 def free_port() -> int:
     """Return a port that nothing listens on now."""
@@ -76,9 +105,9 @@ def start(home: Path, port: int) -> Emulator:
     program = ROOT / ".venvs" / "emulator" / "bin" / "ministack"
     if not program.exists():
         raise SandboxError(f"{program.relative_to(ROOT)} is missing: run `make .venvs/emulator/.ready` first.")
-    temporary = home / "tmp"
+    temporary = _temporary(home)
     temporary.mkdir(parents=True, exist_ok=True)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "LOCALSTACK_", "MINISTACK_"))}
+    environment = _engine_of_the_client() | {k: v for k, v in os.environ.items() if k.upper() in INHERITED}
     environment |= {
         "GATEWAY_PORT": str(port),
         "LOG_LEVEL": "INFO",
@@ -86,17 +115,15 @@ def start(home: Path, port: int) -> Emulator:
         "MINISTACK_DOCKER_TIMEOUT": "60",
         "MINISTACK_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
+        # All that it writes; its defaults are folders that every emulator of the machine would share.
+        "S3_DATA_DIR": str(temporary / "s3"),
+        "STATE_DIR": str(temporary / "state"),
         "TMPDIR": str(temporary),
     }
     with (home / "emulator.log").open("ab") as log:
+        # It raises its own limit of open files, which a flood of new connections needs.
         process = subprocess.Popen(
-            # A flood of new connections needs more files than the usual 1024.
-            [
-                "/bin/sh",
-                "-c",
-                'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$0"',
-                str(program),
-            ],
+            [program],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -124,7 +151,8 @@ def stop(home: Path) -> bool:
         deadline = time.monotonic() + STOP_SECONDS
         while running(home) is not None:
             if time.monotonic() > deadline:
-                os.killpg(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
             time.sleep(0.05)
     (home / "emulator.pid").unlink(missing_ok=True)
     shutil.rmtree(home / "tmp", ignore_errors=True)
@@ -138,19 +166,30 @@ def running(home: Path) -> int | None:
         # Collected if it is a child of ours, so that it does not stay behind as a zombie.
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        # The pid may be another program's by now, after a reboot for one.
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        # The pid may be another program's by now, after a reboot for one; even that of another sandbox's emulator.
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    return port if b"ministack" in command else None
+    return port if f"TMPDIR={_temporary(home)}".encode() in environment else None
 
 
 def _answers(emulator: Emulator) -> bool:
-    try:
-        with urllib.request.urlopen(f"{emulator.url}/_ministack/health", timeout=2) as answer:  # noqa: S310 - our own
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    with suppress(OSError):
+        return emulator.get("/_ministack/health")[0] == 200
+    return False
+
+
+def _temporary(home: Path) -> Path:
+    return home.resolve() / "tmp"
+
+
+def _engine_of_the_client() -> dict[str, str]:
+    """Return the engine that the Docker client is set to by a context, which only that client knows how to read."""
+    if "DOCKER_HOST" in os.environ or shutil.which("docker") is None:
+        return {}
+    command = ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    host = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return {"DOCKER_HOST": host} if host else {}
 
 
 def _refuse_a_port_in_use(port: int) -> None:
@@ -161,5 +200,5 @@ def _refuse_a_port_in_use(port: int) -> None:
         except OSError as error:
             raise SandboxError(
                 f"port {port} is in use by another program, and the emulator needs it. "
-                f"Stop that program, or name another port: make up PORT={port + 34}"
+                f"Stop that program, or name another port: make up PORT={free_port()}"
             ) from error

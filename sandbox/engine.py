@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from sandbox import emulator, packages
 from sandbox.errors import SandboxError
+from sandbox.lock import alone
 from sandbox.progress import Step
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +27,9 @@ START_SECONDS = 60
 STOP_SECONDS = 60
 INSTALL = """no Docker engine answers, and one is needed to build and run the image.
 Start it, or install one: https://docs.docker.com/engine/install/ (on Debian and Ubuntu also: apt-get install docker.io).
-As root on Debian or Ubuntu the sandbox does that by itself."""
+As root on Debian or Ubuntu, and without DOCKER_HOST, the sandbox does that by itself.
+The Docker client says: {answer}"""
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,7 @@ class Engine:
 
 def find() -> Engine | None:
     """Return the engine that answers `docker info`, if any."""
-    if shutil.which("docker") is None:
-        return None
-    info = subprocess.run(
-        ["docker", "info", "--format", '{{.ServerVersion}}\n{{join .Labels "\\n"}}'],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    info = _info()
     version, *labels = info.stdout.splitlines() or [""]
     if info.returncode or not version:
         return None
@@ -53,37 +50,67 @@ def find() -> Engine | None:
     return Engine(version, Path(homes[0]) if homes else None)
 
 
+def _info() -> subprocess.CompletedProcess[str]:
+    command = ["docker", "info", "--format", '{{.ServerVersion}}\n{{join .Labels "\\n"}}']
+    if shutil.which("docker") is None:
+        return subprocess.CompletedProcess(command, 127, "", "docker is not on PATH")
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def ensure(lessee: Path, step: Step) -> Engine:
     """Return an engine for the emulator whose folder is `lessee`, starting one where there is none and it may.
 
     Raises SandboxError that says what to install.
     """
-    engine = find()
-    if engine is None:
-        if os.environ.get("DOCKER_HOST") or not packages.may_install():
-            raise SandboxError(INSTALL)
-        packages.install(["docker.io", "iptables"], PACKAGES, step)
-        # With systemd the package has started its own service by now.
-        engine = find() or _start(step)
-    if engine.home is not None:
-        lease = _lease(engine.home, lessee)
-        lease.parent.mkdir(parents=True, exist_ok=True)
-        lease.write_text(str(lessee.resolve()))
-    return engine
+    with alone():
+        engine = find()
+        if engine is None:
+            if os.environ.get("DOCKER_HOST") or not packages.may_install():
+                raise SandboxError(INSTALL.format(answer=_info().stderr.strip() or "nothing"))
+            packages.install(["docker.io", "iptables"], PACKAGES, step)
+            if shutil.which("docker") is None:
+                packages.install(["docker-cli"], PACKAGES, step)  # a package of its own in newer Debians
+            # Where systemd runs, the package has started its service by now, or it was there and stopped.
+            if packages.has_systemd():
+                subprocess.run(["systemctl", "start", "docker"], capture_output=True, check=False)
+            engine = find()
+        if engine is None:
+            step.say(f"starting a Docker engine of the sandbox's own, with its data in {HOME}")
+            engine = _start(HOME)
+        if engine.home is not None:
+            lease = _lease(engine.home, lessee)
+            lease.parent.mkdir(parents=True, exist_ok=True)
+            lease.write_text(str(lessee.resolve()))
+        return engine
 
 
 def release(lessee: Path) -> bool:
     """Give the engine up, and tell whether that stopped it: only one that a sandbox started, and that no other uses."""
-    engine = find()
-    if engine is None or engine.home is None:
+    with alone():
+        engine = find()
+        home = engine.home if engine and engine.home else HOME
+        _lease(home, lessee).unlink(missing_ok=True)
+        if leased(home):
+            return False
+        if engine is None and home.exists() and "DOCKER_HOST" not in os.environ and shutil.which("dockerd"):
+            # It died, and its containers and network may not have: an engine is what takes them away.
+            with suppress(SandboxError):
+                engine = _start(home)
+        if engine is not None and engine.home == home:
+            _stop(home)
+            _restore_network(home / "network.json")
+            _remove_files(home)
+            return True
+        # One that the client is not set to now still runs; of any other there are only files.
+        if home.exists() and not _processes(_label(home)):
+            _remove_files(home)
         return False
-    _lease(engine.home, lessee).unlink(missing_ok=True)
-    leases = [Path(lease.read_text()) for lease in (engine.home / "leases").glob("*")]
-    # A lease without a running emulator is left over from a sandbox that died.
-    if any(emulator.running(home) is not None for home in leases):
-        return False
-    _stop(engine.home)
-    return True
+
+
+def leased(home: Path) -> bool:
+    """Tell whether a running emulator uses the engine; a lease without one is left over from a sandbox that died."""
+    leases = [Path(lease.read_text()) for lease in (home / "leases").glob("*")]
+    return any(emulator.running(lessee) is not None for lessee in leases)
 
 
 def remove_containers(instance: str) -> int:
@@ -95,12 +122,23 @@ def remove_containers(instance: str) -> int:
 
 
 def remove_images(prefix: str) -> int:
-    """Remove the images whose name begins so, by tag and by digest, and return how many there were."""
-    rows = docker("images", "--digests", "--format", "{{.Repository}} {{.ID}}").splitlines()
-    found = sorted({identity for name, identity in (row.split() for row in rows) if name.startswith(prefix)})
-    if found:
-        docker("rmi", "--force", *found)
-    return len(found)
+    """Remove the names, by tag and by digest, that begin so, and return how many images lost one.
+
+    An image that another sandbox built from the same content keeps its other names.
+    """
+    rows = docker("images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}} {{.ID}}").splitlines()
+    found = [row.split() for row in rows if row.startswith(prefix)]
+    names = {f"{repository}:{tag}" for repository, tag, _, _ in found if tag != "<none>"}
+    names |= {f"{repository}@{digest}" for repository, _, digest, _ in found if digest != "<none>"}
+    for name in sorted(names):
+        # One may be gone with another already.
+        subprocess.run(["docker", "rmi", "--force", name], capture_output=True, check=False)
+    return len({identity for *_, identity in found})
+
+
+def remove_unnamed_images(label: str) -> None:
+    """Remove the images without a name, a build's stages, that inherited a label from their base."""
+    docker("image", "prune", "--force", "--filter", f"label={label}")
 
 
 def docker(*arguments: str) -> str:
@@ -115,28 +153,26 @@ def _lease(home: Path, lessee: Path) -> Path:
     return home / "leases" / hashlib.sha256(str(lessee.resolve()).encode()).hexdigest()[:16]
 
 
-def _start(step: Step) -> Engine:
-    HOME.mkdir(parents=True, exist_ok=True)
-    step.say(f"starting a Docker engine of the sandbox's own, with its data in {HOME.relative_to(ROOT)}")
-    (HOME / "forward-policy").write_text(_forward_policy())
-    with (HOME / "dockerd.log").open("ab") as log:
+def _start(home: Path) -> Engine:
+    home.mkdir(parents=True, exist_ok=True)
+    before = home / "network.json"
+    if not before.exists():
+        before.write_text(json.dumps({"forward": _forward_policies(), "forwarding": FORWARDING.read_text()}))
+    command = [
+        "dockerd",
+        f"--data-root={home / 'data'}",
+        f"--pidfile={home / 'dockerd.pid'}",
+        _label(home),
+        "--shutdown-timeout=5",
+    ]
+    with (home / "dockerd.log").open("ab") as log:
         process = subprocess.Popen(
-            [
-                "dockerd",
-                f"--data-root={HOME / 'data'}",
-                f"--pidfile={HOME / 'dockerd.pid'}",
-                f"--label={LABEL}={HOME}",
-                "--shutdown-timeout=5",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     deadline = time.monotonic() + START_SECONDS
     while (engine := find()) is None:
         if process.poll() is not None or time.monotonic() > deadline:
-            tail = "\n".join((HOME / "dockerd.log").read_text(errors="replace").splitlines()[-10:])
+            tail = "\n".join((home / "dockerd.log").read_text(errors="replace").splitlines()[-10:])
             process.kill()
             raise SandboxError(f"the Docker engine did not start. The end of its log:\n{tail}")
         time.sleep(0.2)
@@ -144,51 +180,76 @@ def _start(step: Step) -> Engine:
     return engine
 
 
+def _label(home: Path) -> str:
+    return f"--label={LABEL}={home}"
+
+
 def _stop(home: Path) -> None:
-    """Stop an engine that a sandbox started, and remove its data, its socket and its network."""
-    pidfile = home / "dockerd.pid"
-    try:
-        pid = int(pidfile.read_text())
-    except (OSError, ValueError) as error:
-        raise SandboxError(f"cannot tell which process is the engine of {home}: {error}") from error
+    """End the containers and the process of the engine that runs, which a sandbox started."""
     for container in docker("ps", "--all", "--quiet").split():
         docker("rm", "--force", "--volumes", container)
-    os.kill(pid, signal.SIGTERM)
+    pids = _processes(_label(home))
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _alive(pid):
+    while any(_alive(pid) for pid in pids):
         if time.monotonic() > deadline:
-            raise SandboxError(f"the Docker engine (pid {pid}) did not stop within {STOP_SECONDS} s")
+            raise SandboxError(f"the Docker engine (pid {pids}) did not stop within {STOP_SECONDS} s")
         time.sleep(0.1)
+    shutil.rmtree("/var/run/docker", ignore_errors=True)
+    Path("/var/run/docker.sock").unlink(missing_ok=True)
+
+
+def _remove_files(home: Path) -> None:
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{home}/")), reverse=True):
         subprocess.run(["umount", "--lazy", mount], check=False)
-    _remove_network(home)
-    shutil.rmtree("/var/run/docker", ignore_errors=True)
-    Path("/var/run/docker.sock").unlink(missing_ok=True)
     shutil.rmtree(home)
+
+
+def _processes(argument: str) -> list[int]:
+    """Return the processes with an argument that begins so."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if any(word.startswith(argument.encode()) for word in command.read_bytes().split(b"\0")):
+                found.append(int(command.parent.name))
+    return found
 
 
 def _alive(pid: int) -> bool:
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
-        return b"dockerd" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        # A zombie has no command line.
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:
         return False
 
 
-def _forward_policy() -> str:
-    rules = subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True, check=False).stdout
-    return rules.split()[2] if rules.startswith("-P FORWARD") else "ACCEPT"
+def _forward_policies() -> dict[str, str]:
+    """Return what each of the machine's packet filters does with packets that it forwards."""
+    policies = {}
+    for tables in ("iptables", "ip6tables"):
+        if shutil.which(tables):
+            rules = subprocess.run([tables, "-S", "FORWARD"], capture_output=True, text=True, check=False).stdout
+            policies[tables] = rules.split()[2] if rules.startswith("-P FORWARD") else "ACCEPT"
+    return policies
 
 
-def _remove_network(home: Path) -> None:
+def _restore_network(before: Path) -> None:
     """Take away the bridge and the packet filter's rules that the engine made; other rules stay as they are."""
+    if not before.exists():
+        return
+    state = json.loads(before.read_text())
     if shutil.which("ip"):
         subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
-    saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=False).stdout
-    policy = (home / "forward-policy").read_text().strip()
-    kept = [line for line in saved.splitlines() if "DOCKER" not in line and "docker0" not in line]
-    kept = [line.replace(":FORWARD DROP", f":FORWARD {policy}") for line in kept]
-    if saved:
-        subprocess.run(["iptables-restore"], input="\n".join(kept) + "\n", text=True, check=False)
+    for tables, policy in state["forward"].items():
+        saved = subprocess.run([f"{tables}-save"], capture_output=True, text=True, check=False).stdout
+        kept = [line for line in saved.splitlines() if "DOCKER" not in line and "docker0" not in line]
+        kept = [line.replace(":FORWARD DROP", f":FORWARD {policy}") for line in kept]
+        if len(kept) < len(saved.splitlines()):
+            subprocess.run([f"{tables}-restore"], input="\n".join(kept) + "\n", text=True, check=False)
+    with suppress(OSError):  # read-only in some containers, and then unchanged
+        FORWARDING.write_text(state["forwarding"])

@@ -20,6 +20,11 @@ def may_install() -> bool:
     return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
+def has_systemd() -> bool:
+    """Tell whether systemd runs here: it starts the services of the packages that are installed."""
+    return Path("/run/systemd/system").exists()
+
+
 def install(names: list[str], record: Path, step: Step) -> None:
     """Install packages by apt, saying so, and note in `record` those that were not there before.
 
@@ -31,7 +36,8 @@ def install(names: list[str], record: Path, step: Step) -> None:
     step.say(f"installing Debian packages: {' '.join(missing)}")
     with _services_stay_down():
         _apt("update", "--quiet=2")
-        _apt("install", "--quiet=2", "--yes", "--no-install-recommends", *missing)
+        wait = "DPkg::Lock::Timeout=300"
+        _apt("install", "--quiet=2", "--yes", "--no-install-recommends", "--option", wait, *missing)
     record.parent.mkdir(parents=True, exist_ok=True)
     known = record.read_text().split() if record.exists() else []
     record.write_text("\n".join(sorted({*known, *missing})) + "\n")
@@ -63,7 +69,7 @@ def _apt(*arguments: str) -> None:
 @contextmanager
 def _services_stay_down() -> Iterator[None]:
     """Keep packages from starting their services: the sandbox starts its own, with its own folders."""
-    if POLICY.exists() or Path("/run/systemd/system").exists():
+    if POLICY.exists() or has_systemd():
         yield
         return
     POLICY.write_text("#!/bin/sh\nexit 101\n")

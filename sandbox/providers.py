@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import docker_provider
-from sandbox.emulator import ROOT
+from sandbox.emulator import ROOT, neutral_environment
 from sandbox.errors import SandboxError
 
 REGISTRY = "registry.terraform.io"
@@ -18,13 +19,15 @@ AWS = f"{REGISTRY}/hashicorp/aws"
 DOCKER = f"{REGISTRY}/kreuzwerker/docker"
 PROBE_SECONDS = 300  # a first download of the AWS provider is several hundred megabytes
 # Terraform's own implied mirrors first, then places where images and packages commonly put one.
-MIRRORS = ["~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins"]
-MIRRORS += [
+MIRRORS = (
+    "~/.terraform.d/plugins",
+    "~/.local/share/terraform/plugins",
+    "/usr/local/share/terraform/plugins",
     "/usr/share/terraform/plugins",
     "/usr/share/terraform",
     "/usr/local/share/terraform",
     "/opt/terraform",
-]
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Providers:
 
     config: Path | None
     docker: str
+    downloads: Path | None = None  # what the decision downloaded, for every root to link to
 
     @property
     def stand_in(self) -> bool:
@@ -41,7 +45,11 @@ class Providers:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that Terraform needs for it."""
-        return {"TF_CLI_CONFIG_FILE": str(self.config)} if self.config else {}
+        variables = {"TF_CLI_CONFIG_FILE": str(self.config)} if self.config else {}
+        if self.downloads and "TF_PLUGIN_CACHE_DIR" not in os.environ:
+            variables["TF_PLUGIN_CACHE_DIR"] = str(self.downloads)
+            variables["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"
+        return variables
 
 
 def configure(home: Path, mirrors: Iterable[Path] | None = None) -> Providers:
@@ -51,29 +59,36 @@ def configure(home: Path, mirrors: Iterable[Path] | None = None) -> Providers:
     that, any folder laid out as a mirror under the usual roots; and for the Docker provider, at last, the stand-in.
     Raises SandboxError when the AWS provider cannot be had at all.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    refusal = _probe(home, {})
+    own = home / "providers" / "own"
+    refusal = _probe(own, {})
     if refusal is None:
-        return Providers(None, f"real {_installed_version(home)}, found by Terraform itself")
+        return Providers(None, f"real {_version(own)}, found by Terraform itself", _downloads(own))
     found = list(_usual_mirrors() if mirrors is None else mirrors)
-    aws = next((m for m in found if (m / AWS).is_dir()), None)
-    if aws is None:
+    of_aws = [mirror for mirror in found if (mirror / AWS).is_dir()]
+    if not of_aws:
         raise SandboxError(
             f"Terraform cannot get the provider {AWS}: its registry does not answer, and no folder laid out as a mirror holds it.\n"
             f"Let this machine reach the registry, or put a mirror (terraform providers mirror) into {MIRRORS[0]}.\n"
             f"Terraform says: {refusal}"
         )
-    docker = next((m for m in found if (m / DOCKER).is_dir()), None)
-    source = docker or home / "mirror"
-    if docker is None:
-        docker_provider.install(source)
-    config = home / "terraform.rc"
-    config.write_text(_configuration({"hashicorp/*": aws, "kreuzwerker/*": source}))
-    described = f"real, from {docker}" if docker else f"stand-in for {docker_provider.VERSION}"
-    providers = Providers(config, described)
-    if refusal := _probe(home, providers.environment()):
-        raise SandboxError(f"Terraform cannot use the providers found under {aws} and {source}: {refusal}")
-    return providers
+    stand_in = home / "mirror"
+    # A mirror may hold a version that the module does not take; the next one is tried then.
+    for docker in [*(mirror for mirror in found if (mirror / DOCKER).is_dir()), stand_in]:
+        if docker == stand_in:
+            docker_provider.install(stand_in)
+        for aws in of_aws:
+            config = home / "terraform.rc"
+            config.write_text(_configuration({"hashicorp/*": aws, "kreuzwerker/*": docker}))
+            candidate = home / "providers" / "found"
+            refusal = _probe(candidate, {"TF_CLI_CONFIG_FILE": str(config)})
+            if refusal is None:
+                version = _version(candidate)
+                return Providers(
+                    config, f"stand-in for {version}" if docker == stand_in else f"real {version}, from {docker}"
+                )
+    raise SandboxError(
+        f"Terraform cannot use the providers found under {', '.join(map(str, of_aws))}, with none of its Docker providers: {refusal}"
+    )
 
 
 def _configuration(sources: dict[str, Path]) -> str:
@@ -86,6 +101,7 @@ def _configuration(sources: dict[str, Path]) -> str:
 
 
 def _usual_mirrors() -> Iterable[Path]:
+    yield from _own_mirrors()
     for mirror in MIRRORS:
         yield Path(mirror).expanduser()
     # One level down at most: a search, not a walk over the whole disk.
@@ -94,17 +110,25 @@ def _usual_mirrors() -> Iterable[Path]:
             yield folder.parent
 
 
-def _probe(home: Path, environment: dict[str, str]) -> str | None:
+def _own_mirrors() -> Iterable[Path]:
+    """Yield the mirrors of the user's own CLI configuration: good for one provider where not for both."""
+    named = os.environ.get("TF_CLI_CONFIG_FILE")
+    config = Path(named) if named else Path.home() / ".terraformrc"
+    if config.is_file():
+        for path in re.findall(r'^\s*path\s*=\s*"([^"$]+)"', config.read_text(errors="replace"), re.MULTILINE):
+            yield Path(path).expanduser()
+
+
+def _probe(folder: Path, environment: dict[str, str]) -> str | None:
     """Return why `terraform init` with the project's version ranges fails, None when it works."""
-    folder = home / "probe"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "versions.tf", folder)
     quick = {"TF_REGISTRY_CLIENT_TIMEOUT": "5", "TF_REGISTRY_DISCOVERY_RETRY": "0", "CHECKPOINT_DISABLE": "1"}
     try:
         result = subprocess.run(
             ["terraform", "init", "-input=false", "-no-color", "-backend=false"],
             cwd=folder,
-            env=os.environ | quick | environment,
+            env=neutral_environment() | quick | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -115,6 +139,12 @@ def _probe(home: Path, environment: dict[str, str]) -> str | None:
     return None if result.returncode == 0 else " ".join(result.stderr.split())[-600:]
 
 
-def _installed_version(home: Path) -> str:
-    versions = sorted(p.name for p in (home / "probe/.terraform/providers" / DOCKER).glob("*"))
+def _downloads(probe: Path) -> Path | None:
+    """Return the folder of the providers that a probe downloaded; None where it only linked to a mirror's."""
+    folder = probe / ".terraform" / "providers"
+    return folder if any(not package.is_symlink() for package in folder.glob("*/*/*/*/*")) else None
+
+
+def _version(probe: Path) -> str:
+    versions = sorted(folder.name for folder in (probe / ".terraform" / "providers" / DOCKER).glob("*"))
     return versions[-1] if versions else ""

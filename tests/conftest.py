@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +19,11 @@ from sandbox import browser as browsers
 from sandbox import emulator as emulators
 from sandbox import engine as engines
 from sandbox import providers as provider_sources
+from sandbox import removal
 from sandbox.base_image import BaseImage
-from sandbox.emulator import ROOT, Emulator
+from sandbox.emulator import Emulator
 from sandbox.engine import Engine
+from sandbox.errors import SandboxError
 from sandbox.progress import Step
 from sandbox.providers import Providers
 
@@ -39,26 +41,27 @@ def _is_worker(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the emulator, a second's work, and let the workers inherit where it is."""
-    if not _is_worker(config) and not config.option.collectonly:
-        home = ROOT / ".sandbox" / f"tests-{os.getpid()}"
-        emulators.start(home, emulators.free_port())
-        os.environ[HOME] = str(home)
+    """Give the run a folder, which the workers inherit, and take away what runs that were killed have left."""
+    if _is_worker(config):
+        return
+    # To be terminated is to be interrupted: what the run started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # No test can reach a person's account, whatever goes wrong.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    for left in removal.FOLDER.glob("tests-*"):
+        if not Path(f"/proc/{left.name.removeprefix('tests-')}").exists():
+            removal.remove(left, removal.port_of(left))
+    home = removal.FOLDER / f"tests-{os.getpid()}"
+    home.mkdir(parents=True)
+    os.environ[HOME] = str(home)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind, after failures and interruptions too."""
-    if _is_worker(config) or HOME not in os.environ:
-        return
-    home = _home()
-    port = emulators.running(home)
-    emulators.stop(home)
-    if engines.find() is not None and port is not None:
-        engines.remove_containers(Emulator(port, home).instance)
-        engines.remove_images(f"localhost:{port}/")
-    engines.release(home)
-    shutil.rmtree(home, ignore_errors=True)
-    del os.environ[HOME]
+    if not _is_worker(config) and HOME in os.environ:
+        removal.remove(_home(), removal.port_of(_home()))
+        del os.environ[HOME]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -82,13 +85,20 @@ def _note(text: str) -> None:
         notes.write(f"{text}\n")
 
 
+@contextmanager
+def _expected_failures() -> Iterator[None]:
+    """Show what a person can mend as the sentence that it is."""
+    try:
+        yield
+    except SandboxError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 @pytest.fixture(scope="session")
 def emulator() -> Emulator:
-    """The run's emulator of AWS."""
-    home = _home()
-    port = emulators.running(home)
-    assert port is not None, f"the emulator is gone; its log: {home / 'emulator.log'}"
-    return Emulator(port, home)
+    """The run's emulator of AWS, started by whoever asks first."""
+    with _one_at_a_time(), _expected_failures():
+        return emulators.start(_home(), emulators.running(_home()) or emulators.free_port())
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +106,7 @@ def engine(emulator: Emulator) -> Engine:
     """The Docker engine: the one that runs, or one started for the run. Without any, the tests that need one fail."""
     if os.environ.get("SKIP_ENGINE"):
         pytest.skip("SKIP_ENGINE is set")
-    with _one_at_a_time():
+    with _expected_failures():
         found = engines.ensure(emulator.home, Step("Docker engine"))
     _note(f"Docker engine: {found.version}")
     return found
@@ -105,7 +115,7 @@ def engine(emulator: Emulator) -> Engine:
 @pytest.fixture(scope="session")
 def base_image(engine: Engine) -> BaseImage:
     """The base image: AWS's, or the stand-in for it."""
-    with _one_at_a_time():
+    with _expected_failures():
         image = base_images.ensure(Step("Base image"))
     _note(f"base image: {image.reference} ({image.kind})")
     return image
@@ -114,7 +124,7 @@ def base_image(engine: Engine) -> BaseImage:
 @pytest.fixture(scope="session")
 def providers(emulator: Emulator) -> Providers:
     """Where Terraform's providers come from."""
-    with _one_at_a_time():
+    with _one_at_a_time(), _expected_failures():
         found = provider_sources.configure(emulator.home)
     _note(f"Docker provider: {found.docker}")
     return found
@@ -129,7 +139,7 @@ def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[s
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium: the one that is installed, or Debian's, installed now."""
-    with _one_at_a_time():
+    with _expected_failures():
         return browsers.ensure(Step("Chromium"))
 
 

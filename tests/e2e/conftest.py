@@ -1,4 +1,7 @@
-"""Examples applied for real: real Terraform, real builds, real containers behind the emulator's API Gateway."""
+"""Examples applied for real: real Terraform, real builds, real containers behind the emulator's API Gateway.
+
+A file's tests share what they apply: under pytest-xdist one worker must run a whole file (`--dist loadfile`).
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,10 @@ module "api" {{
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share what they apply, so that one worker runs them, in their order; all of them need an engine."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.engine)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """All of these tests need an engine."""
+    if item.path.is_relative_to(HERE):
+        item.add_marker(pytest.mark.engine)
 
 
 @pytest.fixture(scope="session")

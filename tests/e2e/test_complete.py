@@ -156,7 +156,7 @@ def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
         operation.locator("button.opblock-summary-control").click()
         operation.get_by_role("button", name="Try it out").click()
         operation.get_by_role("button", name="Execute").click()
-        answer = operation.locator(".live-responses-table .response-col_status").first
+        answer = operation.locator(".live-responses-table tbody .response-col_status").first
         answer.wait_for()
         assert answer.inner_text().startswith("200")
         assert '"items"' in operation.locator(".live-responses-table").inner_text()
@@ -224,9 +224,7 @@ def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
     serving = version(api)
     dockerfile = root.path.parent.parent / "Dockerfile"
     original = dockerfile.read_text()
-    dockerfile.write_text(
-        original.replace("COPY . app/service", "COPY . app/service\nRUN echo no such thing && exit 3")
-    )
+    dockerfile.write_text(f"{original}\nRUN echo no such thing && exit 3\n")
     with pytest.raises(TerraformError, match="exit 3"):
         root.apply(variables)
     assert "no such thing" in (root.path / "build.log").read_text()

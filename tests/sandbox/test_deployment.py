@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sandbox import deployment
+from sandbox.deployment import Deployment
+from sandbox.emulator import Emulator
 from sandbox.errors import SandboxError
+from sandbox.progress import Step
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -44,9 +49,76 @@ def test_a_copy_follows_edits_and_removals_and_keeps_terraforms_files(source: Pa
     assert tree(copy) == {"main.tf": "edited", "app/one.py": "1"} | kept
 
 
+def test_a_file_that_becomes_a_folder_and_an_editors_broken_link_are_no_obstacle(source: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    deployment.synchronise(source, copy)
+    (source / "app/one.py").unlink()
+    (source / "app/one.py").mkdir()
+    (source / "app/one.py/inner").write_text("i")
+    (source / ".#main.tf").symlink_to("nowhere")
+    deployment.synchronise(source, copy)
+    assert tree(copy) == {"main.tf": "a", "app/one.py/inner": "i", "app/two.py": "2"}
+
+
+def test_a_change_of_mode_alone_is_followed(source: Path, tmp_path: Path) -> None:
+    deployment.synchronise(source, tmp_path / "copy")
+    (source / "app/one.py").chmod(0o755)
+    deployment.synchronise(source, tmp_path / "copy")
+    assert (tmp_path / "copy/app/one.py").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_answers_but_is_no_terraform_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "terraform").write_text("#!/bin/sh\necho hello\n")
+    (tmp_path / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(SandboxError, match="does not tell the version of a Terraform, but 'hello'"):
+        deployment.require_terraform()
+
+
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Deployment]:
+    """A deployment whose Terraform does what a script says at `apply`."""
+
+    def make(script: str) -> Deployment:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/terraform").write_text(f'#!/bin/sh\n[ "$1" = init ] && exit\n{script}\n')
+        (tmp_path / "bin/terraform").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+        return Deployment(tmp_path, Emulator(1, tmp_path), {})
+
+    return make
+
+
+DIAGNOSTIC = '{"type":"diagnostic","diagnostic":{"severity":"error","summary":"no such role","detail":"look it up"}}'
+
+
+def test_a_failed_apply_says_what_terraform_said_and_the_end_of_the_builds_log(
+    failing: Callable[[str], Deployment],
+) -> None:
+    deployed = failing(f"echo 'ERROR: line 3 failed' > build.log\necho '{DIAGNOSTIC}'\nexit 1")
+    with pytest.raises(SandboxError) as refused:
+        deployment.apply(deployed, Step("apply"))
+    for part in ("no such role", "look it up", "ERROR: line 3 failed", str(deployed.root / "build.log")):
+        assert part in str(refused.value)
+
+
+def test_the_log_of_an_earlier_build_is_not_shown(failing: Callable[[str], Deployment]) -> None:
+    deployed = failing(f"echo '{DIAGNOSTIC}'\nexit 1")
+    (deployed.root / "build.log").write_text("ERROR: yesterday")
+    os.utime(deployed.root / "build.log", (0, 0))
+    with pytest.raises(SandboxError) as refused:
+        deployment.apply(deployed, Step("apply"))
+    assert "yesterday" not in str(refused.value)
+
+
+def test_a_terraform_that_crashes_is_quoted(failing: Callable[[str], Deployment]) -> None:
+    with pytest.raises(SandboxError, match="panic: out of tape"):
+        deployment.apply(failing("echo 'panic: out of tape'\nexit 2"), Step("apply"))
+
+
 def terraform(folder: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     program = folder / "terraform"
-    program.write_text(f'#!/bin/sh\necho \'{{"terraform_version": "{version}"}}\'\n')
+    program.write_text(f'#!/bin/sh\necho "Terraform v{version}"\necho "on linux_amd64"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -58,8 +59,47 @@ def test_stopping_frees_the_port_and_may_be_repeated(own: Emulator) -> None:
     assert emulators.stop(own.home) is False
 
 
-def test_it_leaves_nothing_outside_its_folder(own: Emulator) -> None:
+def environment_of(emulator: Emulator) -> dict[str, str]:
+    pid = (emulator.home / "emulator.pid").read_text().split()[0]
+    words = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(word.split("=", 1) for word in words if word)
+
+
+def test_it_writes_in_its_folder_only(own: Emulator) -> None:
     assert not Path(f"/tmp/ministack-{own.port}.pid").exists()  # noqa: S108 - where it would write by itself
+    for name in ("S3_DATA_DIR", "STATE_DIR", "TMPDIR"):
+        assert Path(environment_of(own)[name]).is_relative_to(own.home)
+    emulators.stop(own.home)
+    assert sorted(path.name for path in own.home.iterdir()) == ["emulator.log"]
+
+
+def test_a_persons_account_and_settings_do_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = {"AWS_PROFILE": "production", "PERSIST_STATE": "1", "SERVICES": "s3", "LAMBDA_STRICT": "1"}
+    for name, value in strange.items():
+        monkeypatch.setenv(name, value)
+    started = emulators.start(tmp_path, emulators.free_port())
+    try:
+        assert not environment_of(started).keys() & strange.keys()
+    finally:
+        emulators.stop(tmp_path)
+
+
+def test_commands_for_it_run_without_a_persons_account_and_other_projects_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_DYNAMODB", "TF_VAR_name", "TF_WORKSPACE", "TF_CLI_ARGS_apply"):
+        monkeypatch.setenv(name, "strange")
+    assert "strange" not in emulators.neutral_environment().values()
+    assert emulators.neutral_environment()["PATH"] == os.environ["PATH"]
+
+
+def test_another_sandboxs_emulator_under_a_stale_pid_is_never_killed(own: Emulator, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(own.home / "emulator.pid", other)
+    assert emulators.running(other) is None
+    assert emulators.stop(other) is False
+    assert own.get("/_ministack/health")[0] == 200
 
 
 def test_a_stale_pid_of_another_program_is_never_killed(tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sandbox import engine as engines
 from sandbox import packages
-from sandbox.emulator import Emulator
+from sandbox.base_image import BaseImage
+from sandbox.emulator import INSTANCE_LABEL, ROOT, Emulator
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
+from sandbox.lock import alone
 from sandbox.progress import Step
 
 
@@ -50,6 +54,7 @@ def test_packages_are_installed_by_root_on_debian_only(
 def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The homes of engines that were stopped; the one that runs belongs to a sandbox in this test's folder."""
     homes: list[Path] = []
+    monkeypatch.setattr(engines, "HOME", tmp_path / "engine")
     monkeypatch.setattr(engines, "find", lambda: Engine("20.10", tmp_path / "engine"))
     monkeypatch.setattr(engines, "_stop", homes.append)
     return homes
@@ -78,3 +83,66 @@ def test_an_engine_of_somebody_else_is_never_stopped(
     engines.ensure(tmp_path, Step("Docker engine"))
     assert engines.release(tmp_path) is False
     assert stopped == []
+
+
+@pytest.mark.engine
+def test_two_sandboxes_with_the_same_image_do_not_take_it_from_each_other(base_image: BaseImage) -> None:
+    for name in ("localhost:1/people-api:a", "localhost:1/people-api:b", "localhost:2/people-api:a"):
+        engines.docker("tag", base_image.reference, name)
+    try:
+        assert engines.remove_images("localhost:1/") == 1
+        assert engines.docker("images", "--format", "{{.Repository}}:{{.Tag}}", "localhost:1/people-api") == ""
+        assert engines.docker("images", "--quiet", "localhost:2/people-api") != ""
+        assert engines.remove_images("localhost:1/") == 0
+    finally:
+        engines.remove_images("localhost:2/")
+    assert engines.docker("images", "--quiet", base_image.reference) != ""
+
+
+@pytest.mark.engine
+def test_only_the_containers_of_one_emulator_are_removed(base_image: BaseImage) -> None:
+    names = {}
+    for instance in ("here:1", "here:2"):
+        label = f"{INSTANCE_LABEL}={instance}"
+        names[instance] = engines.docker("create", "--label", label, base_image.reference, "none").strip()
+    try:
+        assert engines.remove_containers("here:1") == 1
+        assert engines.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"id={names['here:2']}") != ""
+    finally:
+        assert engines.remove_containers("here:2") == 1
+
+
+def test_what_the_docker_client_said_is_in_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\necho 'permission denied' >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setattr(packages, "may_install", lambda: False)
+    with pytest.raises(SandboxError, match="The Docker client says: permission denied"):
+        engines.ensure(tmp_path, Step("Docker engine"))
+
+
+def test_files_of_an_engine_that_still_runs_elsewhere_are_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The client is set to another engine, or to none that answers; this one's process is there.
+    home = tmp_path / "engine"
+    (home / "data").mkdir(parents=True)
+    monkeypatch.setattr(engines, "HOME", home)
+    monkeypatch.setattr(engines, "find", lambda: Engine("28.0", None))
+    with subprocess.Popen(["sh", "-c", "sleep 60; true", engines._label(home)]) as running:
+        while not engines._processes(engines._label(home)):
+            pass  # the kernel shows a new program's arguments a moment later
+        assert engines.release(tmp_path) is False
+        assert (home / "data").exists()
+        running.kill()
+    assert engines.release(tmp_path) is False
+    assert not home.exists()
+
+
+def test_one_sandbox_of_the_machine_at_a_time_changes_what_they_share() -> None:
+    program = "from sandbox.lock import alone\nwith alone(): print('in', flush=True)"
+    with alone():
+        other = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.communicate(timeout=0.5)
+    assert other.communicate(timeout=30)[0] == "in\n"

@@ -61,3 +61,47 @@ def providers_of_the_user(tmp_path: Path, aws_mirror: Path, monkeypatch: pytest.
     config.write_text(f"provider_installation {{\n{blocks}}}\n")
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(config))
     return config
+
+
+def test_versions_that_the_module_does_not_take_are_passed_over(tmp_path: Path, aws_mirror: Path) -> None:
+    docker_provider.install(tmp_path / "old")
+    versions = tmp_path / "old" / providers.DOCKER
+    (versions / docker_provider.VERSION).rename(versions / "3.0.0")
+    for program in versions.glob("3.0.0/*/*"):
+        program.rename(program.with_name("terraform-provider-docker_v3.0.0"))
+    decided = providers.configure(tmp_path / "home", [aws_mirror, tmp_path / "old"])
+    assert decided.stand_in
+
+
+def test_the_users_own_mirror_serves_even_where_it_holds_only_one_of_the_two(
+    tmp_path: Path, aws_mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "mine.rc"
+    config.write_text(f'provider_installation {{\n filesystem_mirror {{\n  path = "{aws_mirror}"\n }}\n}}\n')
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(config))
+    monkeypatch.setattr(providers, "MIRRORS", [])
+    assert list(providers._own_mirrors()) == [aws_mirror]
+    decided = providers.configure(tmp_path / "home", providers._own_mirrors())
+    assert decided.stand_in
+    assert str(aws_mirror) in (tmp_path / "home/terraform.rc").read_text()
+
+
+def test_a_decision_is_the_same_the_second_time(tmp_path: Path, aws_mirror: Path) -> None:
+    assert providers.configure(tmp_path, [aws_mirror]) == providers.configure(tmp_path, [aws_mirror])
+
+
+def test_what_was_downloaded_once_is_not_downloaded_by_every_root(tmp_path: Path) -> None:
+    kept = tmp_path / ".terraform/providers"
+    package = kept / providers.AWS / "6.0.0"
+    package.mkdir(parents=True)
+    (package / "linux_amd64").symlink_to(tmp_path)
+    assert providers._downloads(tmp_path) is None  # linked to a mirror: nothing to share
+    (package / "linux_amd64").unlink()
+    (package / "linux_amd64").mkdir()
+    assert providers._downloads(tmp_path) == kept
+    assert Providers(None, "real", kept).environment()["TF_PLUGIN_CACHE_DIR"] == str(kept)
+
+
+def test_a_cache_of_the_users_own_is_left_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", "/theirs")
+    assert Providers(None, "real", tmp_path).environment() == {}
