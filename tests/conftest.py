@@ -44,8 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the run a folder, which the workers inherit, and take away what runs that were killed have left."""
     if _is_worker(config):
         return
-    # To be terminated is to be interrupted: what the run started is stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # To be terminated is to be interrupted: what the run started is stopped. A shell without job control has its
+    # background processes ignore Control-C, which they then pass on.
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.default_int_handler)
     # No test can reach a person's account, whatever goes wrong.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]

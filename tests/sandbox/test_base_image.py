@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -93,11 +94,19 @@ def test_the_mirror_of_this_machines_apt_is_taken_and_no_other_repository_of_its
 
 
 def test_a_registry_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        released.wait(30)
+        raise OSError("no answer")
+
     monkeypatch.setattr(base_images, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(30))
+    monkeypatch.setattr(urllib.request, "urlopen", hang)
     begin = time.monotonic()
     assert base_images._answers("registry.example.org") is False
     assert time.monotonic() - begin < 5
+    # The thread that asks must not outlive this test.
+    released.set()
 
 
 def test_a_registry_that_asks_for_a_login_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
