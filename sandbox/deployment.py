@@ -27,19 +27,7 @@ KEPT = re.compile(r"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|build\.log|
 NOT_COPIED = re.compile(r"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|__pycache__|build\.log)$")
 
 OVERRIDE = """# What the sandbox adds to the example: an emulator instead of AWS, its registry instead of ECR's, and no login.
-provider "aws" {{
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}}
-
-provider "docker" {{
-  registry_auth {{
-    address       = "http://{registry}"
-    auth_disabled = true
-  }}
-}}
-
+{providers}
 module "api" {{
   # The emulator describes alarms without most of their attributes, so that every plan would change them.
   alarms     = null
@@ -139,7 +127,9 @@ def prepare(home: Path, emulator: Emulator, providers: Providers, base: BaseImag
     for name in SOURCES:
         synchronise(project / name, work / name)
     root = work / "examples" / EXAMPLE
-    (root / "sandbox_override.tf").write_text(OVERRIDE.format(registry=f"localhost:{emulator.port}"))
+    (root / "sandbox_override.tf").write_text(
+        OVERRIDE.format(providers=emulator.provider_blocks(), registry=emulator.registry)
+    )
     if providers.stand_in:
         # Its checksum is this machine's own: a lock file would hold on to an earlier one.
         (root / ".terraform.lock.hcl").unlink(missing_ok=True)

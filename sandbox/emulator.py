@@ -28,6 +28,24 @@ INHERITED = {"DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_HOST", "DOCKER_TLS_VER
 INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE"}
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The provider's checks of its login would ask AWS itself, wherever the endpoint points.
+AWS_PROVIDER = """
+provider "aws" {
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+"""
+# The emulator's registry stands for ECR's, and asks for no login.
+DOCKER_PROVIDER = """
+provider "docker" {{
+  registry_auth {{
+    address       = "http://{registry}"
+    auth_disabled = true
+  }}
+}}
+"""
 # This machine's own addresses are never asked through a proxy.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -43,6 +61,15 @@ class Emulator:
     def url(self) -> str:
         """Its endpoint, for AWS clients."""
         return f"http://localhost:{self.port}"
+
+    @property
+    def registry(self) -> str:
+        """Host and port of its image registry."""
+        return f"localhost:{self.port}"
+
+    def provider_blocks(self) -> str:
+        """Return the provider blocks, HCL for an override file, that a root needs to run on it."""
+        return AWS_PROVIDER + DOCKER_PROVIDER.format(registry=self.registry)
 
     @property
     def instance(self) -> str:

@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from fastapi import Depends, Query
 
-from service.errors import BadRequest, Unavailable
+from service.errors import BadRequest, NotFound, Unavailable
 from service.models import ID_PATTERN
 from service.settings import settings
 
@@ -52,6 +52,13 @@ class Table:
     def get(self, kind: str, identity: str) -> Item | None:
         """Return an item as it is now, None when there is none."""
         return self._table.get_item(Key={"pk": kind, "sk": identity}, ConsistentRead=True).get("Item")
+
+    def existing(self, kind: str, identity: str) -> Item:
+        """Return an item as it is now. Raises NotFound."""
+        item = self.get(kind, identity)
+        if item is None:
+            raise NotFound(kind, identity)
+        return item
 
     def page(self, kind: str, limit: int, after: str | None) -> tuple[list[Item], str | None]:
         """Return up to `limit` items in the order of their ids, from the one after `after`; and the last's id if there are more."""

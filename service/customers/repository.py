@@ -5,9 +5,8 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from service.customers.models import Customer, CustomerUpdate, CustomerWrite
-from service.errors import NotFound
 from service.models import Page, new_item, updated_item
-from service.table import Item, SharedTable, Table, encoded, settled
+from service.table import SharedTable, Table, encoded, settled
 
 KIND = "customer"
 
@@ -26,7 +25,7 @@ class CustomerRepository:
 
     def get(self, identity: str) -> Customer:
         """Return a customer. Raises NotFound."""
-        return Customer.model_validate(self._stored(identity))
+        return Customer.model_validate(self._table.existing(KIND, identity))
 
     def list(self, limit: int, after: str | None) -> Page[Customer]:
         """Return a page of customers in the order of their ids."""
@@ -43,19 +42,17 @@ class CustomerRepository:
 
     def delete(self, identity: str) -> None:
         """Remove a customer. Raises NotFound."""
-        settled(lambda: self._table.write(self._table.removal(KIND, identity, self._stored(identity)["revision"])))
+        settled(
+            lambda: self._table.write(
+                self._table.removal(KIND, identity, self._table.existing(KIND, identity)["revision"])
+            )
+        )
 
     def _change(self, identity: str, fields: dict[str, Any]) -> Customer:
-        old = self._stored(identity)
+        old = self._table.existing(KIND, identity)
         new = updated_item(old, fields)
         self._table.write(self._table.replacement(KIND, identity, new, old["revision"]))
         return Customer.model_validate(new)
-
-    def _stored(self, identity: str) -> Item:
-        item = self._table.get(KIND, identity)
-        if item is None:
-            raise NotFound(KIND, identity)
-        return item
 
 
 async def _repository(table: SharedTable) -> CustomerRepository:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from service.errors import Conflict, NotFound
+from service.errors import Conflict
 from service.models import Page, new_item, updated_item
 from service.table import Item, Refused, SharedTable, Table, encoded, settled
 from service.users.models import User, UserUpdate, UserWrite
@@ -30,7 +30,7 @@ class UserRepository:
 
     def get(self, identity: str) -> User:
         """Return a user. Raises NotFound."""
-        return User.model_validate(self._stored(identity))
+        return User.model_validate(self._table.existing(KIND, identity))
 
     def list(self, limit: int, after: str | None) -> Page[User]:
         """Return a page of users in the order of their ids."""
@@ -50,7 +50,7 @@ class UserRepository:
         settled(lambda: self._delete(identity))
 
     def _change(self, identity: str, fields: dict[str, Any]) -> User:
-        old = self._stored(identity)
+        old = self._table.existing(KIND, identity)
         new = updated_item(old, fields)
         parts = [self._table.replacement(KIND, identity, new, old["revision"])]
         if new["email"] != old["email"]:
@@ -64,16 +64,10 @@ class UserRepository:
         return User.model_validate(new)
 
     def _delete(self, identity: str) -> None:
-        old = self._stored(identity)
+        old = self._table.existing(KIND, identity)
         self._table.write(
             self._table.removal(KIND, identity, old["revision"]), self._table.removal(EMAIL, old["email"])
         )
-
-    def _stored(self, identity: str) -> Item:
-        item = self._table.get(KIND, identity)
-        if item is None:
-            raise NotFound(KIND, identity)
-        return item
 
     def _claim(self, item: Item) -> Item:
         return self._table.new(EMAIL, item["email"], {"user_id": item["id"]})

@@ -27,19 +27,7 @@ HERE = Path(__file__).parent
 
 # What an emulator needs and no example may hold: written into the copy under test as an override file.
 OVERRIDE = """
-provider "aws" {{
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}}
-
-provider "docker" {{
-  registry_auth {{
-    address       = "http://{registry}"
-    auth_disabled = true
-  }}
-}}
-
+{providers}
 module "api" {{
   repository = {{ force_delete = true, registry_host = "{registry}" }}
 {module}
@@ -86,7 +74,9 @@ def example(
     def make(example: str, module: str = "", root: str = "") -> Root:
         # The emulator describes alarms without most of their attributes, so that every plan would change them.
         module = f"  alarms = null\n{module}" if "alarms" not in module else module
-        text = OVERRIDE.format(registry=f"localhost:{emulator.port}", module=module, root=root)
+        text = OVERRIDE.format(
+            providers=emulator.provider_blocks(), registry=emulator.registry, module=module, root=root
+        )
         made.append(terraform_roots(f"examples/{example}", {"sandbox_override.tf": text}))
         return made[-1]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.emulator import Emulator
+from sandbox.emulator import AWS_PROVIDER, Emulator
 from sandbox.providers import Providers
 from tests.harness import Plan, Root
 from tests.harness.pytest_plugin import (
@@ -26,15 +26,8 @@ MODULE = "modules/lambda_container_api"
 
 # The module has no provider block: a root brings them. With this file beside it the module is a root itself, so that its
 # variables, validations, addresses and outputs are what is tested, with nothing in between that would have to be kept alike.
-AWS_ON_AN_EMULATOR = """
-provider "aws" {
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-"""
 PROVIDERS = f"""
-{AWS_ON_AN_EMULATOR}
+{AWS_PROVIDER}
 provider "docker" {{}}
 """
 # What a plan needs to exist, next to the module; tests that change it take a copy of their own.

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.emulator import AWS_PROVIDER
 from tests.harness.pytest_plugin import RootFactory
-from tests.infra.conftest import AWS_ON_AN_EMULATOR
 
 EXAMPLES = sorted(folder.parent.name for folder in Path(__file__).parents[2].glob("examples/*/main.tf"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_example_plans_an_api_and_nothing_to_complain_about(example: str, terraform_root: RootFactory) -> None:
-    root = terraform_root(f"examples/{example}", files={"emulator_override.tf": AWS_ON_AN_EMULATOR})
+    root = terraform_root(f"examples/{example}", files={"emulator_override.tf": AWS_PROVIDER})
 
     plan = root.plan()
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from sandbox.emulator import AWS_PROVIDER
 from sandbox.engine import Engine
 from tests.harness import Root
-from tests.infra.conftest import AWS_ON_AN_EMULATOR
 
 Hashes = Mapping[str, str]
 
 ROOT = (
-    AWS_ON_AN_EMULATOR
+    AWS_PROVIDER
     + """
 provider "docker" {}
 

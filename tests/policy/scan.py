@@ -34,15 +34,6 @@ SCANNED = ("modules", "examples", "Dockerfile", ".github")
 FRAMEWORKS = {"terraform": "**/*.tf", "dockerfile": "**/Dockerfile", "github_actions": ".github/workflows/*"}
 NO_REASON = "No comment provided"
 
-# The provider's checks of its login would ask AWS.
-ON_AN_EMULATOR = """
-provider "aws" {
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-"""
-
 
 class CannotScanError(Exception):
     """Nothing can be said about the project, because the scan itself did not work."""
@@ -101,7 +92,7 @@ def _plan(project: Path, root: str, folder: Path) -> Path:
             environment = aws.environment() | providers.configure(home).environment()
             copy = copy_project(project.resolve(), folder / "planned")
             under_test = Root(copy / root, environment=environment)
-            under_test.write("emulator_override.tf", ON_AN_EMULATOR)
+            under_test.write("emulator_override.tf", emulator.AWS_PROVIDER)
             under_test.init()
             shown = under_test.plan().raw
         finally:
