@@ -64,7 +64,8 @@ resource "aws_lambda_alias" "live" {
     precondition {
       condition     = alltrue([for answer in values(local.smoke_answers) : try(answer.statusCode == local.smoke.status, false)])
       error_message = <<-EOT
-        Release refused, the alias "live" was not touched: whatever served before still serves.
+        Release refused, the alias "live" was not touched: the version that served before still serves. Which one:
+          aws lambda get-alias --region ${local.region} --function-name ${var.name} --name live --query FunctionVersion --output text
         Asked ${local.smoke.method} ${local.smoke.path} of version ${join(" and ", values(local.gated_versions))}, expected status ${local.smoke.status}, and got:
         ${join("\n", [for k, answer in local.smoke_answers : "  ${k}: ${try("status ${answer.statusCode}: ${substr(tostring(answer.body), 0, 500)}", "no HTTP response: ${substr(jsonencode(answer), 0, 500)}")}"])}
         Mend the source and apply again; or, where only its surroundings were broken, ask the same version once more with

@@ -1,0 +1,1 @@
+"""What is claimed of speed, measured: ratios of things that one interleaved run has measured."""

@@ -1,0 +1,134 @@
+"""How long a plan with the module takes: against the same resources written flat, and against the AWS provider alone.
+
+    python -m benchmarks.plan_time
+
+All roots are planned in turns against an emulator of its own, each as often as the others. The ratios of the medians are the
+result; the seconds are this machine's. Where the Docker provider's registry does not answer, its stand-in is part of the
+examples and of their flat forms alike.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox import emulator, providers, removal
+from sandbox.emulator import AWS_PROVIDER, ROOT, free_port
+from tests.harness import Plan, Root
+from tests.harness.plan import INDEX
+from tests.harness.root import copy_project
+
+ROUNDS = 9
+EXAMPLES = ("minimal", "complete")
+PARTS = ("examples", "modules", "service", "Dockerfile", "versions.tf")
+# What only an apply knows, as a constant that the provider takes; an attribute that is not here is left out.
+ARN = "arn:aws:iam::111122223333:role/somebody"
+UNKNOWN = {
+    "api_id": "somebody",
+    "dashboard_body": "{}",
+    "destination_arn": ARN,
+    "function_version": "1",
+    "image_uri": f"111122223333.dkr.ecr.eu-central-1.amazonaws.com/somebody@sha256:{'0' * 64}",
+    "integration_uri": ARN,
+    "name": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/somebody:tag",
+    "qualifier": "1",
+    "role": ARN,
+    "source_arn": ARN,
+    "target": "integrations/somebody",
+}
+
+
+def flat(plan: Plan) -> dict[str, Any]:
+    """Return a plan's resources written out one by one, as Terraform's JSON: no module, variable, loop or reference is left."""
+    stated = dict(_stated(plan.raw["configuration"]["root_module"]))
+    resources: dict[str, dict[str, Any]] = {}
+    for number, change in enumerate(plan.raw["resource_changes"]):
+        kind, planned = change["type"], change["change"]
+        block = _written(stated[INDEX.sub("", change["address"])], planned["after"], planned["after_unknown"])
+        resources.setdefault(kind, {})[f"flat_{number}"] = block
+    return {"resource": resources}
+
+
+def _stated(module: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for resource in module.get("resources", []):
+        yield prefix + resource["address"], resource.get("expressions", {})
+    for name, call in module.get("module_calls", {}).items():
+        yield from _stated(call["module"], f"{prefix}module.{name}.")
+
+
+def _written(expressions: Mapping[str, Any], values: Mapping[str, Any], unknown: Any) -> dict[str, Any]:
+    """Return the attributes and blocks that a source states, with their planned values."""
+    block: dict[str, Any] = {}
+    for name, expression in expressions.items():
+        value, hidden = values.get(name), unknown.get(name) if isinstance(unknown, dict) else unknown
+        if isinstance(expression, list):
+            hides = hidden if isinstance(hidden, list) else [hidden] * len(value or [])
+            block[name] = [_written(expression[0], one, hide) for one, hide in zip(value or [], hides, strict=True)]
+        elif hidden is True and name in UNKNOWN:
+            block[name] = UNKNOWN[name]
+        elif value is not None and hidden is not True:
+            block[name] = value
+    return block
+
+
+def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
+    """Return all roots that are compared, initialised: each example, its flat form, and the AWS provider alone."""
+    environment = aws.environment() | providers.configure(aws.home).environment()
+    copy_project(ROOT, folder, PARTS)
+    versions, made = (ROOT / "versions.tf").read_text(), {}
+
+    def make(name: str, path: Path, files: Mapping[str, str]) -> Root:
+        path.mkdir(exist_ok=True)
+        made[name] = Root(path, environment=environment)
+        for file, text in files.items():
+            made[name].write(file, text)
+        made[name].init()
+        return made[name]
+
+    for name in EXAMPLES:
+        example = make(name, folder / "examples" / name, {"provider_override.tf": AWS_PROVIDER})
+        blocks = {"versions.tf": versions, "provider.tf": AWS_PROVIDER + 'provider "docker" {}\n'}
+        make(f"{name}, flat", folder / f"{name}-flat", blocks | {"main.tf.json": json.dumps(flat(example.plan()))})
+    alone = AWS_PROVIDER + 'data "aws_caller_identity" "this" {}\n'
+    make("AWS provider alone", folder / "alone", {"versions.tf": versions, "main.tf": alone})
+    return made
+
+
+def measure(compared: Mapping[str, Root]) -> dict[str, list[float]]:
+    """Plan every root once a round, and return the seconds of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in compared}
+    for _ in range(ROUNDS):
+        for name, root in compared.items():
+            begin = time.perf_counter()
+            root.check()
+            seconds[name].append(time.perf_counter() - begin)
+    return seconds
+
+
+def main() -> None:
+    """Measure, and print a line for each root and each ratio."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "sandbox"
+        home.mkdir()
+        aws = emulator.start(home, free_port())
+        try:
+            compared = roots(Path(folder) / "roots", aws)
+            resources = {name: sum(root.plan().counts.values()) for name, root in compared.items()}
+            seconds = measure(compared)
+        finally:
+            removal.remove(home, aws.port)
+    median = {name: statistics.median(times) for name, times in seconds.items()}
+    for name, times in seconds.items():
+        print(f"{name:20} {resources[name]:3} resources {median[name]:5.2f} s  ({min(times):.2f} to {max(times):.2f})")
+    for name in EXAMPLES:
+        for peer in (f"{name}, flat", "AWS provider alone"):
+            print(f"{name} / {peer}: {median[name] / median[peer]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
