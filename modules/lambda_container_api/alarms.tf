@@ -40,6 +40,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
+  #checkov:skip=CKV_LCA_13:The caller decides, by alarms.actions; without one the alarm shows in CloudWatch and tells nobody
   for_each = { for name, alarm in local.alarm_definitions : name => alarm if alarm.applies && !contains(try(var.alarms.off, []), name) }
 
   alarm_name          = "${var.name}-${each.key}"

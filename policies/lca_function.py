@@ -1,0 +1,100 @@
+"""Lambda functions: what they may cost, what they run, what they tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from checkov.common.models.enums import CheckCategories
+from lca_pack import HIGH, MEDIUM, UNKNOWN, Verdict, check, is_reference, number, text, unwrapped, value
+
+SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
+# Names of what is said about a secret, and not the secret.
+ABOUT = re.compile(r"_(ARN|NAME|ID|PATH|URL|URI|FILE|TTL|SECONDS|ISSUER|AUDIENCE|HEADER)$", re.IGNORECASE)
+TAGGED = re.compile(r":[\w.${}-]+$")
+
+
+@check(
+    "CKV_LCA_1",
+    "Function's reserved concurrency is set: one API cannot use up the account's",
+    ["aws_lambda_function"],
+    MEDIUM,
+    CheckCategories.GENERAL_SECURITY,
+)
+def reserved_concurrency(conf: Mapping[str, Any]) -> Verdict:
+    """Judge the number; -1 is Lambda's word for none, which CKV_AWS_115 takes for a limit."""
+    limit = number(conf, "reserved_concurrent_executions")
+    if limit is UNKNOWN:
+        return None
+    return isinstance(limit, float) and limit >= 0
+
+
+@check(
+    "CKV_LCA_2",
+    "Function's image is pinned by digest",
+    ["aws_lambda_function"],
+    HIGH,
+    CheckCategories.SUPPLY_CHAIN,
+)
+def image_by_digest(conf: Mapping[str, Any]) -> Verdict:
+    """Judge the URI; a tag shows even where the repository before it is a reference."""
+    uri = conf.get("image_uri", [None])
+    uri = uri[0] if isinstance(uri, list) and uri else uri
+    if not isinstance(uri, str):
+        return True if uri is None else None
+    if "@" in uri:
+        return True
+    last = uri.rsplit("/", 1)[-1]
+    if TAGGED.search(last) and not re.match(r"^[a-z_]+[.\[]", last) and "?" not in uri:
+        return False
+    return None if is_reference(uri) else False
+
+
+def _plain_secrets(variables: Any) -> Verdict:
+    if variables is None:
+        return True
+    if not isinstance(variables, Mapping):
+        return None
+    secrets = [
+        unwrapped(stated) for name, stated in variables.items() if SECRET.search(name) and not ABOUT.search(name)
+    ]
+    return not any(isinstance(s, str) and s and not s.startswith("arn:") and not is_reference(s) for s in secrets)
+
+
+@check(
+    "CKV_LCA_3",
+    "Function's environment holds no secret as a plain value",
+    ["aws_lambda_function"],
+    HIGH,
+    CheckCategories.SECRETS,
+)
+def plain_secret(conf: Mapping[str, Any]) -> Verdict:
+    """Judge names and values: a secret's ARN is no secret."""
+    return _plain_secrets(value(conf, "environment.variables"))
+
+
+@check(
+    "CKV_LCA_4",
+    "Call of lambda_container_api passes no secret as a plain value",
+    ["module"],
+    HIGH,
+    CheckCategories.SECRETS,
+)
+def plain_secret_in_a_call(conf: Mapping[str, Any]) -> Verdict:
+    """Judge `function.environment`; `function.secrets` takes ARNs and is refused anything else by the module."""
+    function = value(conf, "function")
+    return _plain_secrets(value(function, "environment")) if isinstance(function, Mapping) else True
+
+
+@check(
+    "CKV_LCA_5",
+    "Function logs in JSON",
+    ["aws_lambda_function"],
+    MEDIUM,
+    CheckCategories.LOGGING,
+)
+def json_logs(conf: Mapping[str, Any]) -> Verdict:
+    """Judge the format; Lambda's default is text, without levels and hard to query."""
+    form = text(conf, "logging_config.log_format")
+    return None if form is UNKNOWN else form == "JSON"
