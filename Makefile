@@ -40,7 +40,7 @@ static: .venvs/dev/.ready
 	$(dev)/mypy
 	$(dev)/python -m tools.module_docs --check
 
-policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan HCL, plan, Dockerfile and workflows with checkov
+policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
 	$(dev)/python -m tests.policy.scan
 
 check: static policy ## Format, lint, types, policy, unit and plan tests: no Docker engine needed

@@ -327,8 +327,8 @@ def write_reports(reports: Path, scans: Sequence[Scan], skips: Sequence[Skip]) -
             place = result["locations"][0]["physicalLocation"]
             where = place["artifactLocation"]["uri"].lstrip("/")
             found = {(f.check, f.where, f.line): f for one in scans for f in one.findings}
-            finding = found.get((result["ruleId"], where, place["region"]["startLine"]))
-            why = next((skip.why for skip in skips if finding and skip.covers(finding)), None)
+            same = found.get((result["ruleId"], where, place["region"]["startLine"]))
+            why = next((skip.why for skip in skips if same and skip.covers(same)), None)
             if why:
                 result["suppressions"] = [{"kind": "inSource", "justification": why}]
         (reports / f"{file.parent.name}.sarif").write_text(json.dumps(sarif, indent=2), encoding="utf-8")

@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandbox import emulator, providers
-from sandbox.emulator import ROOT as PROJECT
 from sandbox.errors import SandboxError
 from tests.harness import InitCache, Root, TerraformError, copy_project
 
+PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = PROJECT / ".venvs" / "policy" / "bin" / "python"
 CHECKOV = PYTHON.with_name("checkov")
 GATE = PROJECT / "policies" / "gate"
