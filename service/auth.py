@@ -1,31 +1,71 @@
-"""Who calls. The gateway authenticates; this is the one place where the service learns the result."""
+"""Who calls, and what they may do. The gateway authenticates; this is the one place where the service learns the result."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer, SecurityScopes
+
+from service.errors import Forbidden, Unauthorized
+
+# It documents the scheme. The header itself is the gateway's business, which has verified it before the service is asked.
+_bearer = HTTPBearer(
+    scheme_name="bearer",
+    bearerFormat="JWT",
+    description="A token of the issuer that the gateway trusts. Its claim `scope` (or `scp`) lists what it allows.",
+    auto_error=False,
+)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller: the subject of its token or its AWS ARN; "anonymous" where the gateway asked for neither."""
+    """A caller: the subject of its token, or its AWS ARN."""
 
     subject: str
+    scopes: frozenset[str] | None
+    """What the token allows. None is everything: of callers who sign with IAM, IAM itself has checked the operation
+    (`execute-api:Invoke` by method and path), and it knows no scopes."""
+
+    def lacks(self, scopes: list[str]) -> list[str]:
+        """Return those of the scopes that the caller does not have."""
+        return [] if self.scopes is None else [scope for scope in scopes if scope not in self.scopes]
 
 
-async def principal(request: Request) -> Principal:
-    """Return the caller as API Gateway's authorizer described it in the event."""
-    event: dict[str, Any] = request.scope.get("aws.event", {})
-    authorizer = event.get("requestContext", {}).get("authorizer") or {}
-    subject = (
-        (authorizer.get("jwt") or {}).get("claims", {}).get("sub")
-        or (authorizer.get("iam") or {}).get("userArn")
-        or "anonymous"
-    )
-    return Principal(str(subject))
+def caller(event: dict[str, Any]) -> Principal | None:
+    """Return whom API Gateway's authorizer has found to call, as its event (payload 2.0) tells; None when it was not asked.
+
+    A Lambda authorizer's context has whatever keys its author chose, so none are known here.
+    """
+    authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
+    claims = (authorizer.get("jwt") or {}).get("claims") or {}
+    if subject := claims.get("sub") or claims.get("client_id"):
+        return Principal(str(subject), _words(claims.get("scope")) | _words(claims.get("scp")))
+    if arn := (authorizer.get("iam") or {}).get("userArn"):
+        return Principal(str(arn), scopes=None)
+    return None
 
 
-Caller = Annotated[Principal, Depends(principal)]
+def _words(claim: Any) -> frozenset[str]:
+    # Words with spaces between them, or a list, which API Gateway hands on as the text "[a b]".
+    words = claim if isinstance(claim, list) else str(claim or "").strip("[]").split()
+    return frozenset(map(str, words))
 
-authenticated = [Depends(principal)]
-"""Dependencies of every router that serves data: what they will demand of callers is decided here."""
+
+async def authorized(request: Request, required: SecurityScopes, _: Annotated[object, Depends(_bearer)]) -> Principal:
+    """Return the caller. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
+    principal = caller(request.scope.get("aws.event") or {})
+    if principal is None:
+        raise Unauthorized
+    request.state.principal = principal.subject
+    if principal.lacks(required.scopes):
+        raise Forbidden(required.scopes)
+    return principal
+
+
+def requires(scope: str) -> Any:
+    """Return the dependency of an operation that only callers with this scope may use; it is the Principal."""
+    return Security(authorized, scopes=[scope])
+
+
+Caller = Annotated[Principal, Depends(authorized)]
+"""Any caller whom the gateway knows, whatever its scopes."""

@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
+# The one part of a request whose absence has a status of its own (RFC 6585).
+IF_MATCH = ("header", "if-match")
+UNCONDITIONAL = "A change needs the header If-Match: the ETag of what it is meant for, or * for whatever is there."
 logger = logging.getLogger(__name__)
 
 
@@ -25,28 +28,53 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    instance: str
+    type: str = Field(default="about:blank", examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no user 0123456789abcdef0123456789abcdef."])
+    instance: str = Field(examples=["/users/0123456789abcdef0123456789abcdef"])
     errors: list[FieldError] | None = None
 
 
 class ApiError(Exception):
-    """An error that the caller is told of. Subclasses say with which status."""
+    """An error that the caller is told of. Subclasses say with which status, and which headers go with it."""
 
     status: ClassVar[HTTPStatus]
 
-    def __init__(self, detail: str) -> None:
+    def __init__(
+        self, detail: str, errors: list[FieldError] | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.errors = errors
+        self.headers = headers
 
 
 class BadRequest(ApiError):  # noqa: N818 - named as HTTP names it, like its neighbours
     """A part of the request makes no sense."""
 
     status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthorized(ApiError):  # noqa: N818
+    """The gateway does not know who calls."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("This needs a caller whom the gateway has authenticated.", headers=_challenge())
+
+
+class Forbidden(ApiError):  # noqa: N818
+    """The caller lacks a scope."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self, scopes: list[str]) -> None:
+        needed = " ".join(scopes)
+        super().__init__(
+            f"This needs the scope {needed}.", headers=_challenge(f' error="insufficient_scope", scope="{needed}"')
+        )
 
 
 class NotFound(ApiError):  # noqa: N818
@@ -64,17 +92,43 @@ class Conflict(ApiError):  # noqa: N818
     status = HTTPStatus.CONFLICT
 
 
+class PreconditionFailed(ApiError):  # noqa: N818
+    """What is stored is not what the caller has seen."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class Unprocessable(ApiError):  # noqa: N818
+    """The request is well formed, and cannot be done."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class Unavailable(ApiError):  # noqa: N818
-    """Something that this service depends on does not answer."""
+    """Something that this service depends on does not answer, or not in time."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
+def _challenge(parameters: str = "") -> dict[str, str]:
+    return {"WWW-Authenticate": f"Bearer{parameters}"}
 
 
 def problem(
     path: str, status: int, detail: str, errors: list[FieldError] | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     """Return the response that tells of a problem with the request for `path`."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, instance=path, errors=errors)
+    body = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=path,
+        errors=errors,
+    )
     return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -135,7 +189,7 @@ def install(app: FastAPI) -> None:
 
     async def api_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ApiError)  # noqa: S101 - for the type checker: it is registered for this class alone
-        return problem(request.url.path, error.status, error.detail)
+        return problem(request.url.path, error.status, error.detail, error.errors, error.headers)
 
     async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101
@@ -149,6 +203,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         # The message and the place, never the input: it may hold what nobody should read in a log.
         errors = [FieldError(field=".".join(map(str, e["loc"])), message=e["msg"]) for e in error.errors()]
+        if IF_MATCH in {e["loc"] for e in error.errors() if e["type"] == "missing"}:
+            return problem(request.url.path, HTTPStatus.PRECONDITION_REQUIRED, UNCONDITIONAL, errors)
         return problem(request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid.", errors)
 
     app.add_exception_handler(ApiError, api_error)

@@ -6,7 +6,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 T = TypeVar("T")
@@ -51,7 +50,8 @@ Name = Annotated[
 """1 to 200 printable characters."""
 
 ID_PATTERN = "^[0-9a-f]{32}$"
-Id = Annotated[str, Path(pattern=ID_PATTERN, description="32 hexadecimal digits, as the API gave them.")]
+Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["0123456789abcdef0123456789abcdef"])]
+"""32 hexadecimal digits, as the API gave them."""
 
 
 def _no_default(schema: dict[str, Any]) -> None:
@@ -72,9 +72,11 @@ class Body(BaseModel):
 class Stored(BaseModel):
     """What every stored thing has."""
 
-    id: str = Field(pattern=ID_PATTERN)
+    id: Id
     created_at: datetime
+    created_by: str = Field(examples=["ada"], description="The subject of the caller's token, or its AWS ARN.")
     updated_at: datetime
+    updated_by: str = Field(examples=["ada"])
 
 
 class Page(BaseModel, Generic[T]):
@@ -84,12 +86,14 @@ class Page(BaseModel, Generic[T]):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
-def new_item(body: Body) -> dict[str, Any]:
-    """Return the item for a new thing: the body's fields, an id and the time."""
+def new_item(body: Body, by: str) -> dict[str, Any]:
+    """Return the item for a new thing: the body's fields, an id, its first revision, by whom and when."""
     now = datetime.now(UTC).isoformat()
-    return body.model_dump() | {"id": uuid.uuid4().hex, "created_at": now, "updated_at": now}
+    audit = {"created_at": now, "created_by": by, "updated_at": now, "updated_by": by}
+    return body.model_dump() | audit | {"id": uuid.uuid4().hex, "revision": 1}
 
 
-def updated_item(old: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """Return an item with some fields changed, and the time of it."""
-    return old | fields | {"updated_at": datetime.now(UTC).isoformat()}
+def updated_item(old: dict[str, Any], fields: dict[str, Any], by: str) -> dict[str, Any]:
+    """Return an item with some fields changed: its next revision, by whom and when."""
+    audit = {"updated_at": datetime.now(UTC).isoformat(), "updated_by": by}
+    return old | fields | audit | {"revision": old["revision"] + 1}

@@ -14,6 +14,8 @@ class Settings(BaseSettings):
 
     table_name: str
     """Name of the DynamoDB table with the keys pk and sk."""
+    request_seconds: float = 10
+    """How long a request may take where Lambda does not say how much of its time is left."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     source_hash: str = "unknown"
     """SHA-256 of what the image was built from; the Terraform module sets it."""

@@ -1,26 +1,27 @@
 """The one DynamoDB table, and the few ways in which repositories use it.
 
 Every item has the keys pk (what it is: "user", "customer", …) and sk (which one), so that a kind lists in a stable order with
-consistent reads and no index. A revision counts its writes: whoever writes says which revision was read.
+consistent reads and no index. A revision counts its writes: whoever writes says which revision was read. An item past its
+`expires_at` (seconds since 1970, the table's TTL attribute) counts as gone: DynamoDB removes it within days, not at once.
 """
 
-import base64
-import binascii
+import logging
+import math
 import random
-import re
 import time
+import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import boto3
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import ConditionBase, Key
 from botocore.config import Config
-from botocore.exceptions import ClientError
-from fastapi import Depends, Query
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - as botocore names it
+from fastapi import Depends, Request
 
-from service.errors import BadRequest, NotFound, Unavailable
-from service.models import ID_PATTERN
+from service.errors import NotFound, Unavailable
 from service.settings import settings
 
 if TYPE_CHECKING:
@@ -28,30 +29,60 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
 ATTEMPTS = 8
+# DynamoDB answers in milliseconds: where it does not within a second, asking again is quicker than waiting. Its client's own
+# retries are off, because their waits know nothing of the time that the request has left.
+CONNECT_SECONDS = READ_SECONDS = 1
+CLIENT = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
+# What stays of the request's time for the answer and its log line.
+RESERVE_SECONDS = 0.4
+# Faults that may be gone a moment later, as DynamoDB names them in errors and in the reasons of a cancelled transaction.
+PASSING = {
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingError",
+    "ThrottlingException",
+    "TransactionConflict",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
 
-# Three tries and the waits between them end before the function's ten seconds do: a table that does not answer becomes an
-# error that is logged and answered, rather than a time-out that says nothing.
-CLIENT = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+
+class Changed(Exception):  # noqa: N818 - an outcome, not a fault
+    """Somebody else has written the item since it was read."""
 
 
-class Refused(Exception):  # noqa: N818 - an outcome, not a fault
-    """A write's condition did not hold. `parts` are the places, in a transaction, of those that failed."""
+@dataclass(frozen=True)
+class Part:
+    """A part of a write, and the error that is raised when its condition does not hold."""
 
-    def __init__(self, *parts: int) -> None:
-        super().__init__(f"condition of part {parts} did not hold")
-        self.parts = parts
+    request: Item
+    otherwise: Exception
 
 
 class Table:
-    """Reads and conditional writes by kind and id."""
+    """Reads and conditional writes by kind and id.
 
-    def __init__(self, table: "DynamoTable") -> None:
+    Every method raises Unavailable when DynamoDB does not do its part, and early enough for that to be answered: no call begins
+    that could outlast the deadline (of `time.monotonic`).
+    """
+
+    def __init__(self, table: "DynamoTable", deadline: float = math.inf) -> None:
         self._table = table
+        self._deadline = deadline
+
+    def until(self, deadline: float) -> "Table":
+        """Return the same table for a request with this deadline."""
+        return Table(self._table, deadline)
 
     def get(self, kind: str, identity: str) -> Item | None:
         """Return an item as it is now, None when there is none."""
-        return self._table.get_item(Key={"pk": kind, "sk": identity}, ConsistentRead=True).get("Item")
+        key = {"pk": kind, "sk": identity}
+        item: Item | None = self._patiently(lambda: self._table.get_item(Key=key, ConsistentRead=True)).get("Item")
+        return None if item is None or item.get("expires_at", math.inf) <= time.time() else item
 
     def existing(self, kind: str, identity: str) -> Item:
         """Return an item as it is now. Raises NotFound."""
@@ -60,70 +91,135 @@ class Table:
             raise NotFound(kind, identity)
         return item
 
-    def page(self, kind: str, limit: int, after: str | None) -> tuple[list[Item], str | None]:
-        """Return up to `limit` items in the order of their ids, from the one after `after`; and the last's id if there are more."""
+    def several(self, kind: str, identities: list[str]) -> list[Item]:
+        """Return those of up to 100 items (BatchGetItem's limit) that exist, as they are now, in the order of the ids given."""
+        wanted: Any = {
+            self._table.name: {"Keys": [{"pk": kind, "sk": each} for each in identities], "ConsistentRead": True}
+        }
+        found: dict[str, Item] = {}
+        while identities and wanted:
+            answer = self._patiently(
+                lambda: self._table.meta.client.batch_get_item(RequestItems=wanted)  # noqa: B023 - called at once
+            )
+            found |= {str(item["sk"]): item for item in answer["Responses"].get(self._table.name, [])}
+            wanted = answer.get("UnprocessedKeys")
+        return [found[each] for each in identities if each in found]
+
+    def page(self, kind: str, limit: int, after: str | None = None, prefix: str = "") -> tuple[list[Item], bool]:
+        """Return up to `limit` items in the order of their ids, from the one after `after`, and whether there are more."""
+        condition: ConditionBase = Key("pk").eq(kind)
+        if prefix:
+            condition &= Key("sk").begins_with(prefix)
         start: dict[str, Any] = {"ExclusiveStartKey": {"pk": kind, "sk": after}} if after else {}
         # One more than asked for tells whether there is a next page. DynamoDB may also stop early, at 1 MB.
         items: list[Item] = []
         while len(items) <= limit:
-            answer = self._table.query(
-                KeyConditionExpression=Key("pk").eq(kind), Limit=limit + 1 - len(items), ConsistentRead=True, **start
+            answer = self._patiently(
+                lambda: self._table.query(
+                    KeyConditionExpression=condition,
+                    Limit=limit + 1 - len(items),  # noqa: B023
+                    ConsistentRead=True,
+                    **start,  # noqa: B023
+                )
             )
             items += answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 break
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-        more = len(items) > limit
-        return items[:limit], items[limit - 1]["sk"] if more else None
+        return items[:limit], len(items) > limit
 
-    def write(self, *parts: Item) -> None:
-        """Do all of the parts (made by `new`, `replacement` and `removal`) or none. Raises Refused when a condition does not hold."""
+    def write(self, *parts: Part) -> None:
+        """Do all of the parts or none. Raises the error of the first part whose condition does not hold."""
+        # With the same token, a try after an answer that was lost on its way is the same write, and not a second one.
+        token = uuid.uuid4().hex
+        requests: list[Any] = [
+            part.request for part in parts
+        ]  # a list: boto3 converts Python's types only within lists
+        try:
+            self._patiently(
+                lambda: self._table.meta.client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
+            )
+        except ClientError as error:
+            for part, reason in zip(parts, _reasons(error), strict=False):
+                if reason == "ConditionalCheckFailed":
+                    raise part.otherwise from error
+            raise
+
+    def new(self, kind: str, identity: str, item: Item, otherwise: Exception) -> Part:
+        """Return the part of a write that adds an item where there is none."""
+        condition = "attribute_not_exists(pk) OR expires_at <= :now"
+        return self._part("Put", kind, identity, otherwise, condition, {":now": int(time.time())}, item)
+
+    def replacement(self, kind: str, identity: str, item: Item, revision: int) -> Part:
+        """Return the part of a write that replaces an item; Changed unless `revision` is what is stored."""
+        return self._part("Put", kind, identity, Changed(), "revision = :revision", {":revision": revision}, item)
+
+    def removal(self, kind: str, identity: str, revision: int | None = None) -> Part:
+        """Return the part of a write that removes an item; with a `revision`, Changed unless that is what is stored."""
+        if revision is None:
+            return self._part("Delete", kind, identity, Changed())
+        return self._part("Delete", kind, identity, Changed(), "revision = :revision", {":revision": revision})
+
+    def presence(self, kind: str, identity: str, otherwise: Exception) -> Part:
+        """Return the part of a write that changes nothing, and needs an item to exist."""
+        return self._part("ConditionCheck", kind, identity, otherwise, "attribute_exists(pk)")
+
+    def count(self, kind: str, identity: str, by: int) -> Part:
+        """Return the part of a write that adds to a counter, which begins at 0."""
+        part = self._part("Update", kind, identity, Changed(), values={":by": by})
+        part.request["Update"]["UpdateExpression"] = "ADD held_by :by"
+        return part
+
+    def removal_at_zero(self, kind: str, identity: str, otherwise: Exception) -> Part:
+        """Return the part of a write that removes a counter, which must be at 0."""
+        condition = "attribute_not_exists(pk) OR held_by = :zero"
+        return self._part("Delete", kind, identity, otherwise, condition, {":zero": 0})
+
+    def _part(
+        self,
+        action: str,
+        kind: str,
+        identity: str,
+        otherwise: Exception,
+        condition: str | None = None,
+        values: dict[str, int] | None = None,
+        item: Item | None = None,
+    ) -> Part:
+        key = {"pk": kind, "sk": identity}
+        request: Item = {"TableName": self._table.name}
+        request |= {"Key": key} if item is None else {"Item": item | key}
+        if condition:
+            request["ConditionExpression"] = condition
+        if values:
+            request["ExpressionAttributeValues"] = values
+        return Part({action: request}, otherwise)
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Return what a call of DynamoDB comes to, done again after passing faults while there is time."""
+        fault: Exception | None = None
         for attempt in range(ATTEMPTS):
+            if time.monotonic() + CONNECT_SECONDS + READ_SECONDS > self._deadline:
+                break
             try:
-                # A list, and no tuple: boto3 converts Python's types to DynamoDB's only within lists.
-                self._table.meta.client.transact_write_items(TransactItems=[*parts])  # type: ignore[list-item]
-            except ClientError as error:
-                reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-                if "ConditionalCheckFailed" in reasons:
-                    raise Refused(*(i for i, code in enumerate(reasons) if code == "ConditionalCheckFailed")) from error
-                if (
-                    "TransactionConflict" not in reasons
-                    and error.response["Error"]["Code"] != "TransactionConflictException"
-                ):
+                return call()
+            except (ClientError, ConnectionError, HTTPClientError) as error:
+                if isinstance(error, ClientError) and not _passes(error):
                     raise
-                # Another transaction was at the same items at the same moment: nothing is known of the conditions yet.
-                time.sleep(random.uniform(0.005, 0.02) * min(2**attempt, 16))  # noqa: S311 - spreads retries, guards nothing
-            else:
-                return
-        raise Unavailable("The data is being changed by many requests at once. Try again.")
+                fault = error
+            time.sleep(random.uniform(0.005, 0.02) * min(2**attempt, 16))  # noqa: S311 - spreads retries, guards nothing
+        logger.warning("DynamoDB did not answer in time: %s", fault or "none was left")
+        raise Unavailable("The data cannot be reached or is being changed by many requests at once. Try again.")
 
-    def new(self, kind: str, identity: str, item: Item) -> Item:
-        """Return the part of a write that adds an item; it is refused where one is already there."""
-        return self._put(kind, identity, item | {"revision": 1}, "attribute_not_exists(pk)")
 
-    def replacement(self, kind: str, identity: str, item: Item, revision: int) -> Item:
-        """Return the part of a write that replaces an item; it is refused unless `revision` is what is stored."""
-        return self._put(kind, identity, item | {"revision": revision + 1}, "revision = :revision", revision)
+def _reasons(error: ClientError) -> list[str | None]:
+    """Return why each part of a cancelled transaction failed; empty for any other error."""
+    return [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
 
-    def removal(self, kind: str, identity: str, revision: int | None = None) -> Item:
-        """Return the part of a write that removes an item; with a `revision` it is refused unless that is what is stored."""
-        part: Item = {"TableName": self._table.name, "Key": {"pk": kind, "sk": identity}}
-        if revision is not None:
-            part |= {
-                "ConditionExpression": "revision = :revision",
-                "ExpressionAttributeValues": {":revision": revision},
-            }
-        return {"Delete": part}
 
-    def _put(self, kind: str, identity: str, item: Item, condition: str, revision: int | None = None) -> Item:
-        part: Item = {
-            "TableName": self._table.name,
-            "Item": item | {"pk": kind, "sk": identity},
-            "ConditionExpression": condition,
-        }
-        if revision is not None:
-            part["ExpressionAttributeValues"] = {":revision": revision}
-        return {"Put": part}
+def _passes(error: ClientError) -> bool:
+    """Return whether a fault may be gone a moment later. What it tells of conditions is then not the last word."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or not PASSING.isdisjoint([error.response["Error"]["Code"], *_reasons(error)])
 
 
 def settled(change: Callable[[], T]) -> T:
@@ -131,7 +227,7 @@ def settled(change: Callable[[], T]) -> T:
     for _ in range(ATTEMPTS):
         try:
             return change()
-        except Refused:
+        except Changed:
             continue
     raise Unavailable("The data is being changed by many requests at once. Try again.")
 
@@ -143,31 +239,12 @@ def table() -> Table:
 
 
 # As every dependency here, `async def` for the routes' own reason: a plain one would wait for a thread.
-async def _shared() -> Table:
-    return table()
+async def _shared(request: Request) -> Table:
+    context = request.scope.get("aws.context")
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    seconds = remaining() / 1000 if remaining else settings().request_seconds
+    return table().until(time.monotonic() + seconds - RESERVE_SECONDS)
 
 
 SharedTable = Annotated[Table, Depends(_shared)]
-
-
-async def _decoded(
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
-) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        identity = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError):
-        identity = ""
-    if not re.fullmatch(ID_PATTERN, identity):
-        raise BadRequest("The cursor is not one that this API gave.")
-    return identity
-
-
-def encoded(identity: str | None) -> str | None:
-    """Return the cursor that continues after an id."""
-    return None if identity is None else base64.urlsafe_b64encode(identity.encode()).decode()
-
-
-Limit = Annotated[int, Query(ge=1, le=100, description="Most items of a page.")]
-Cursor = Annotated[str | None, Depends(_decoded)]
+"""The table, with the request's deadline: what Lambda has left for it."""

@@ -55,10 +55,13 @@ module "api" {
     statements = [{
       sid = "Table"
       actions = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
+        "dynamodb:UpdateItem",
       ]
       resources = [local.table_arn]
     }]
@@ -82,6 +85,12 @@ resource "aws_dynamodb_table" "this" {
   attribute {
     name = "sk"
     type = "S"
+  }
+
+  # Idempotency keys go a day after their create.
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
   }
 
   deletion_protection_enabled = true

@@ -1,6 +1,6 @@
 """What a customer is, and what a request may say about one."""
 
-from service.models import Body, Email, Name, Stored, unset
+from service.models import Body, Email, Id, Name, Stored, unset
 
 
 class CustomerWrite(Body):
@@ -9,6 +9,8 @@ class CustomerWrite(Body):
     name: Name
     contact: Email | None = None
     """Where the customer is written to; several may share one."""
+    owner_id: Id | None = None
+    """The user who looks after the customer, and who cannot be deleted while that is so."""
 
 
 class CustomerUpdate(Body):
@@ -16,6 +18,7 @@ class CustomerUpdate(Body):
 
     name: Name = unset()
     contact: Email | None = None
+    owner_id: Id | None = None
 
 
 class Customer(Stored):
@@ -23,3 +26,4 @@ class Customer(Stored):
 
     name: str
     contact: str | None = None
+    owner_id: Id | None = None

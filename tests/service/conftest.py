@@ -13,13 +13,14 @@ import boto3
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 import service.table
 from sandbox.emulator import Emulator
 from service.app import create_app
 from service.logs import JsonFormatter
 from service.settings import settings
-from tests.service.domains import CUSTOMERS, USERS, Domain
+from tests.service.domains import CUSTOMERS, SCOPES, USERS, AsCaller, Domain, jwt
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -95,9 +96,28 @@ def app(table: "Table", stdout: io.StringIO) -> FastAPI:
 
 
 @pytest.fixture
-def client(app: FastAPI) -> TestClient:
-    """Return a client that has an event loop for each request, as Lambda has: two threads' requests run at once."""
-    return TestClient(app, follow_redirects=False)
+def as_caller(app: FastAPI) -> AsCaller:
+    """Make clients whom the gateway has authenticated: what its authorizer found is in the event, as under Lambda.
+
+    Each has an event loop for each request, as Lambda has: two threads' requests run at once.
+    """
+
+    def client(authorizer: object, context: object = None) -> TestClient:
+        async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
+            event = {"requestContext": {"authorizer": authorizer}}
+            await app({**scope, "aws.event": event, "aws.context": context}, receive, send)
+
+        return TestClient(authenticated, follow_redirects=False)
+
+    return client
+
+
+@pytest.fixture
+def client(as_caller: AsCaller) -> TestClient:
+    """Return the client of a caller who may do everything, to whatever is there."""
+    caller = as_caller(jwt(SCOPES))
+    caller.headers["if-match"] = "*"
+    return caller
 
 
 @pytest.fixture

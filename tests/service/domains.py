@@ -1,11 +1,25 @@
 """The kinds of things that the API serves, for claims that hold for each of them."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from threading import Barrier
+from typing import Any, TypeVar
 
 from fastapi.testclient import TestClient
+from httpx2 import Response
 
 UNKNOWN = "0" * 32
+SCOPES = "users:read users:write customers:read customers:write"
+ROUNDS = 25
+"""How often what happens at once is tried."""
+T = TypeVar("T")
+AsCaller = Callable[..., TestClient]
+
+
+def jwt(scopes: str, subject: str = "ada") -> dict[str, Any]:
+    """Return what API Gateway's JWT authorizer puts into the event."""
+    return {"jwt": {"claims": {"sub": subject, "scope": scopes}, "scopes": None}}
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ CUSTOMERS = Domain(
     "/customers",
     whole={"contact": "orders@example.com", "name": "Analytical Engines"},
     other={"contact": "shop@example.org", "name": "Difference Engines"},
-    optional={"contact": None},
+    optional={"contact": None, "owner_id": None},
 )
 
 
@@ -49,3 +63,25 @@ def created(client: TestClient, domain: Domain, body: dict[str, Any] | None = No
     assert response.status_code == 201, response.text
     thing: dict[str, Any] = response.json()
     return thing
+
+
+def path_of(domain: Domain, thing: dict[str, Any]) -> str:
+    """Return where a thing is."""
+    return f"{domain.path}/{thing['id']}"
+
+
+def at_once(*requests: Callable[[], T]) -> list[T]:
+    """Return what requests come to which start together."""
+    barrier = Barrier(len(requests))
+
+    def run(request: Callable[[], T]) -> T:
+        barrier.wait()
+        return request()
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(run, requests))
+
+
+def statuses(*responses: Response) -> list[int]:
+    """Return the responses' statuses in order of size, which is no order of time."""
+    return sorted(response.status_code for response in responses)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.users.repository import UserRepository
-from tests.service.domains import UNKNOWN
+from service.resource import Repository
+from tests.service.domains import UNKNOWN, Domain
 
 JSON = {"content-type": "application/json"}
 
@@ -68,7 +68,7 @@ def test_an_uncaught_error_is_logged_once_with_its_stack_and_told_to_nobody(
     def broken(*arguments: object) -> None:
         raise RuntimeError("the password is hunter2")
 
-    monkeypatch.setattr(UserRepository, "get", broken)
+    monkeypatch.setattr(Repository, "get", broken)
     # The client would raise what the application let through: that it does not shows that nothing else logs it.
     response = client.get(f"/users/{UNKNOWN}")
     assert response.status_code == 500
@@ -88,3 +88,20 @@ def test_an_error_that_the_caller_made_is_not_logged(
     assert client.get(f"/users/{UNKNOWN}").status_code == 404
     assert client.post("/users", json={}).status_code == 422
     assert logged() == []
+
+
+def test_a_body_that_is_too_large_is_refused(client: TestClient, domain: Domain) -> None:
+    for size, status in ((64 * 1024, 422), (64 * 1024 + 1, 413)):
+        body = '{"name": "' + "x" * (size - 12) + '"}'
+        assert len(body) == size
+        response = client.post(domain.path, content=body, headers={"content-type": "application/json"})
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/problem+json"
+    assert "65536 bytes" in response.json()["detail"]
+
+
+def test_a_body_that_is_nested_as_deep_as_its_size_allows_is_refused(client: TestClient, domain: Domain) -> None:
+    body = '{"name": ' + "[" * 32_000 + "]" * 32_000 + "}"
+    response = client.post(domain.path, content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 import service.table
 from service.table import Item
-from tests.service.domains import CUSTOMERS, UNKNOWN, Domain, created
+from tests.service.domains import CUSTOMERS, UNKNOWN, Domain, created, path_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -18,7 +18,9 @@ def test_a_created_thing_has_its_fields_an_id_and_a_location(client: TestClient,
     response = client.post(domain.path, json=domain.whole)
     assert response.status_code == 201
     thing = response.json()
-    assert thing == domain.whole | {name: thing[name] for name in ("id", "created_at", "updated_at")}
+    audit = {"created_by": "ada", "updated_by": "ada"}
+    made = {name: thing[name] for name in ("id", "created_at", "updated_at")}
+    assert thing == domain.optional | domain.whole | audit | made
     assert response.headers["location"] == f"{domain.path}/{thing['id']}"
     read = client.get(response.headers["location"])
     assert read.status_code == 200
@@ -232,3 +234,11 @@ def test_customers_may_share_a_contact(client: TestClient) -> None:
 def test_a_customers_contact_may_be_cleared(client: TestClient) -> None:
     path = f"/customers/{created(client, CUSTOMERS)['id']}"
     assert client.patch(path, json={"contact": None}).json()["contact"] is None
+
+
+def test_head_answers_as_get_without_the_body(client: TestClient, domain: Domain) -> None:
+    path = path_of(domain, created(client, domain))
+    for asked in (domain.path, path, "/healthz", "/docs", f"{domain.path}/{UNKNOWN}"):
+        got, headed = client.get(asked), client.head(asked)
+        assert (headed.status_code, headed.content) == (got.status_code, b"")
+        assert headed.headers == got.headers

@@ -1,10 +1,7 @@
 """What holds for users alone: an e-mail address belongs to one of them, whatever happens at the same moment."""
 
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +9,10 @@ from botocore.exceptions import ClientError
 from fastapi.testclient import TestClient
 
 import service.table
-from tests.service.domains import USERS, created
+from tests.service.domains import ROUNDS, USERS, at_once, created
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
-
-ROUNDS = 25
 
 
 def path_of_new(client: TestClient, email: str = "ada@example.com") -> str:
@@ -34,18 +29,6 @@ def change(client: TestClient, path: str, fields: dict[str, str]) -> int:
 
 def delete(client: TestClient, path: str) -> int:
     return client.delete(path).status_code
-
-
-def at_once(*requests: Callable[[], int]) -> list[int]:
-    """Return the statuses that requests come to which start together."""
-    barrier = Barrier(len(requests))
-
-    def run(request: Callable[[], int]) -> int:
-        barrier.wait()
-        return request()
-
-    with ThreadPoolExecutor(len(requests)) as pool:
-        return list(pool.map(run, requests))
 
 
 def addresses(table: "Table") -> list[str]:

@@ -1,0 +1,159 @@
+"""The six operations of a kind of thing over HTTP, the same for every kind."""
+# ruff: noqa: N806 - types that depend on the kind
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from service.auth import Principal, requires
+from service.errors import documented
+from service.models import ID_PATTERN, Page
+from service.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, etag, names
+from service.resource import NO_LOOKUP, Lookup, Repository, Resource
+from service.table import Item, SharedTable
+
+Responses = dict[int | str, dict[str, Any]]
+ETAG = {"ETag": {"description": "Names this revision of it.", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "Where it is read.", "schema": {"type": "string"}}}
+
+
+def router_of(resource: Resource) -> APIRouter:
+    """Return a router with create, list, read, replace, update and delete, to which a domain may add operations of its own."""
+    name, plural = resource.name, f"{resource.name}s"
+    one = f"/{{{name}_id}}"
+    taken = [409] if resource.lookup.unique else []
+    router = APIRouter(prefix=f"/{plural}", tags=[plural], responses=documented(401, 403, 503))
+
+    async def repository(table: SharedTable) -> Repository:
+        return Repository(resource, table)
+
+    reading, writing = requires(f"{plural}:read"), requires(f"{plural}:write")
+    Writer = Annotated[Principal, writing]
+    Things = Annotated[Repository, Depends(repository)]
+    Identity = Annotated[str, Path(alias=f"{name}_id", pattern=ID_PATTERN, description="As the API gave it.")]
+
+    @router.post(
+        "",
+        status_code=201,
+        name=f"create_{name}",
+        summary=f"Create a {name}",
+        response_model=resource.shown,
+        responses=_headed(201, LOCATION | ETAG) | documented(400, 413, *taken),
+    )
+    async def create(
+        caller: Writer,
+        body: resource.write,  # type: ignore[name-defined]  # known when the router is made
+        things: Things,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Item:
+        item = things.create(body, caller.subject, idempotency_key)
+        response.headers.update({"location": f"/{plural}/{item['id']}", "etag": etag(item)})
+        return item
+
+    @router.get(
+        "",
+        dependencies=[reading],
+        name=f"list_{plural}",
+        summary=f"List {plural}, a page at a time",
+        response_model=Page[resource.shown],  # type: ignore[name-defined]
+        responses=documented(400),
+    )
+    async def list_(
+        things: Things,
+        value: Annotated[str | None, Depends(_filter(resource.lookup))],
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Page[Any]:
+        return things.page(limit, cursor, value)
+
+    @router.get(
+        one,
+        dependencies=[reading],
+        name=f"read_{name}",
+        summary=f"Read a {name}",
+        response_model=resource.shown,
+        responses=_headed(200, ETAG) | _headed(304, ETAG) | documented(404),
+    )
+    async def read(
+        identity: Identity, things: Things, response: Response, if_none_match: IfNoneMatch = None
+    ) -> Item | Response:
+        item = things.get(identity)
+        if if_none_match is not None and names(if_none_match, item, weakly=True):
+            return Response(status_code=304, headers={"etag": etag(item)})
+        response.headers["etag"] = etag(item)
+        return item
+
+    @router.put(
+        one,
+        name=f"replace_{name}",
+        summary=f"Replace a {name}",
+        response_model=resource.shown,
+        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *taken),
+    )
+    async def replace(
+        caller: Writer,
+        identity: Identity,
+        if_match: IfMatch,
+        body: resource.write,  # type: ignore[name-defined]
+        things: Things,
+        response: Response,
+    ) -> Item:
+        item = things.change(identity, body.model_dump(), caller.subject, if_match)
+        response.headers["etag"] = etag(item)
+        return item
+
+    @router.patch(
+        one,
+        name=f"update_{name}",
+        summary=f"Change some fields of a {name}",
+        response_model=resource.shown,
+        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *taken),
+    )
+    async def update(
+        caller: Writer,
+        identity: Identity,
+        if_match: IfMatch,
+        body: resource.update,  # type: ignore[name-defined]
+        things: Things,
+        response: Response,
+    ) -> Item:
+        item = things.change(identity, body.model_dump(exclude_unset=True), caller.subject, if_match)
+        response.headers["etag"] = etag(item)
+        return item
+
+    @router.delete(
+        one,
+        status_code=204,
+        dependencies=[writing],
+        name=f"delete_{name}",
+        summary=f"Delete a {name}",
+        responses=documented(404, 409, 412, 428),
+    )
+    async def delete(identity: Identity, if_match: IfMatch, things: Things) -> None:
+        things.delete(identity, if_match)
+
+    return router
+
+
+def _headed(status: int, headers: dict[str, Any]) -> Responses:
+    return {status: {"description": HTTPStatus(status).phrase, "headers": headers}}
+
+
+def _filter(lookup: Lookup) -> Any:
+    """Return the dependency that is the value to filter a list by, None without."""
+    if lookup is NO_LOOKUP:
+
+        async def nothing() -> None:
+            return None
+
+        return nothing
+    kind, name = lookup.type, lookup.field
+
+    async def value(
+        value: Annotated[kind | None, Query(alias=name, description=f"Only those with this {name}.")] = None,  # type: ignore[valid-type]
+    ) -> str | None:
+        return value
+
+    return value

@@ -1,0 +1,114 @@
+"""Who may do what: the gateway's authorizer tells who calls, and each operation which scope it needs."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from service.auth import Principal, caller
+from tests.service.domains import SCOPES, UNKNOWN, USERS, AsCaller, Domain, created, jwt
+
+ARN = "arn:aws:iam::111122223333:user/ada"
+ANY = {"if-match": "*"}
+
+
+def operations(domain: Domain) -> list[tuple[str, str, str]]:
+    """Return method, path and scope of each operation."""
+    name, one = domain.path.strip("/"), f"{domain.path}/{UNKNOWN}"
+    return [
+        *[("GET", path, f"{name}:read") for path in (domain.path, one)],
+        *[(method, path, f"{name}:write") for method, path in [("POST", domain.path), ("PUT", one), ("PATCH", one)]],
+        ("DELETE", one, f"{name}:write"),
+    ]
+
+
+def body_for(method: str, domain: Domain) -> dict[str, Any] | None:
+    return domain.whole if method in {"POST", "PUT", "PATCH"} else None
+
+
+@pytest.mark.parametrize("authorizer", [None, {}, {"jwt": None}, {"jwt": {"claims": {}}}, {"lambda": {"sub": "ada"}}])
+def test_a_caller_whom_the_gateway_does_not_know_is_unauthorized(
+    as_caller: AsCaller, domain: Domain, authorizer: object
+) -> None:
+    for method, path, _ in operations(domain):
+        response = as_caller(authorizer).request(method, path, json=body_for(method, domain), headers=ANY)
+        assert response.status_code == 401
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["www-authenticate"] == "Bearer"
+
+
+def test_without_an_event_of_the_gateway_everybody_is_unauthorized(app: FastAPI, domain: Domain) -> None:
+    headers = {"authorization": "Bearer x", "x-amzn-principal": "ada"}
+    assert TestClient(app).get(domain.path, headers=headers).status_code == 401
+
+
+def test_a_caller_without_the_scope_is_forbidden_and_told_which(as_caller: AsCaller, domain: Domain) -> None:
+    for method, path, scope in operations(domain):
+        others = " ".join(each for each in SCOPES.split() if each != scope)
+        response = as_caller(jwt(others)).request(method, path, json=body_for(method, domain), headers=ANY)
+        assert response.status_code == 403
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["www-authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
+
+
+def test_the_one_scope_of_an_operation_is_enough(as_caller: AsCaller, domain: Domain) -> None:
+    for method, path, scope in operations(domain):
+        response = as_caller(jwt(scope)).request(method, path, json=body_for(method, domain), headers=ANY)
+        assert response.status_code in {200, 201, 404}
+
+
+def test_a_caller_whom_iam_let_through_needs_no_scopes(as_caller: AsCaller, domain: Domain) -> None:
+    thing = created(as_caller({"jwt": None, "iam": {"userArn": ARN}}), domain)
+    assert thing["created_by"] == ARN
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version", "/docs", "/openapi.json"])
+def test_what_is_public_needs_no_caller(as_caller: AsCaller, path: str) -> None:
+    assert as_caller(None).get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({}, set()),
+        ({"scope": "users:read users:write"}, {"users:read", "users:write"}),
+        ({"scp": "users:read"}, {"users:read"}),
+        ({"scp": "[users:read users:write]"}, {"users:read", "users:write"}),
+        ({"scp": ["users:read", "users:write"]}, {"users:read", "users:write"}),
+        ({"scope": "users:read", "scp": "users:write"}, {"users:read", "users:write"}),
+    ],
+)
+def test_scopes_are_found_in_whichever_claim_the_issuer_puts_them(claims: dict[str, Any], scopes: set[str]) -> None:
+    event = {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": "ada"} | claims}}}}
+    assert caller(event) == Principal("ada", frozenset(scopes))
+
+
+def test_a_machine_is_called_by_its_client_id() -> None:
+    found = caller({"requestContext": {"authorizer": {"jwt": {"claims": {"client_id": "batch"}}}}})
+    assert found is not None
+    assert found.subject == "batch"
+
+
+def test_things_remember_who_made_and_who_changed_them(as_caller: AsCaller, domain: Domain) -> None:
+    path = f"{domain.path}/{created(as_caller(jwt(SCOPES, 'ada')), domain)['id']}"
+    changed = as_caller(jwt(SCOPES, "grace")).patch(path, json={"name": "New"}, headers=ANY).json()
+    assert (changed["created_by"], changed["updated_by"]) == ("ada", "grace")
+
+
+def test_the_request_log_can_tell_who_called(app: FastAPI, as_caller: AsCaller) -> None:
+    seen: list[object] = []
+
+    class Watch:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+            seen.append(scope.get("state", {}).get("principal"))
+
+    app.add_middleware(Watch)
+    as_caller(jwt(SCOPES)).get(USERS.path)
+    as_caller(jwt("")).get(USERS.path)
+    as_caller(None).get(USERS.path)
+    assert seen == ["ada", "ada", None]

@@ -1,0 +1,95 @@
+"""DynamoDB does not do its part, and the answer still comes in time."""
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from fastapi.testclient import TestClient
+
+import service.table
+from tests.service.domains import SCOPES, AsCaller, Domain, jwt
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+def fault(code: str, status: int = 400) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Query")  # type: ignore[typeddict-item]
+
+
+PASSING = [
+    fault("ThrottlingException"),
+    fault("ProvisionedThroughputExceededException"),
+    fault("InternalServerError", 500),
+    ReadTimeoutError(endpoint_url="https://dynamodb"),
+    EndpointConnectionError(endpoint_url="https://dynamodb"),
+]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[None]:
+    """Make so many of the next queries fail; return one None per try."""
+    query = service.table.table()._table.query
+    tries: list[None] = []
+
+    def refuse(**request: Any) -> Any:
+        tries.append(None)
+        if len(tries) > times:
+            return query(**request)
+        raise error
+
+    monkeypatch.setattr(service.table.table()._table, "query", refuse)
+    return tries
+
+
+@pytest.mark.parametrize("error", PASSING, ids=str)
+def test_a_passing_fault_is_not_noticed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, domain: Domain, error: Exception
+) -> None:
+    tries = failing(monkeypatch, error, 2)
+    assert client.get(domain.path).status_code == 200
+    assert len(tries) == 3
+
+
+@pytest.mark.parametrize("error", PASSING, ids=str)
+def test_a_lasting_fault_is_told_with_the_time_to_come_back(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, domain: Domain, error: Exception
+) -> None:
+    tries = failing(monkeypatch, error, 1000)
+    monkeypatch.setattr("time.sleep", int)  # which takes a number and does nothing with it
+    response = client.get(domain.path)
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["retry-after"] == "1"
+    assert len(tries) == service.table.ATTEMPTS
+
+
+def test_a_fault_that_does_not_pass_is_not_tried_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = failing(monkeypatch, fault("AccessDeniedException"), 1000)
+    assert client.get("/users").status_code == 500
+    assert len(tries) == 1
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "tries"),
+    [(10_000, 4), (5_000, 2), (2_500, 1), (2_000, 0)],
+)
+def test_no_call_begins_that_could_outlast_the_functions_time(
+    as_caller: AsCaller, table: "Table", monkeypatch: pytest.MonkeyPatch, milliseconds: int, tries: int
+) -> None:
+    clock = [1000.0]
+    made = failing(monkeypatch, ReadTimeoutError(endpoint_url="https://dynamodb"), 1000)
+    refuse = service.table.table()._table.query
+
+    def slow(**request: Any) -> Any:
+        clock[0] += service.table.CONNECT_SECONDS + service.table.READ_SECONDS
+        return refuse(**request)
+
+    monkeypatch.setattr(service.table.table()._table, "query", slow)
+    monkeypatch.setattr("service.table.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("service.table.time.sleep", int)
+    begin = clock[0]
+    client = as_caller(jwt(SCOPES), SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds))
+    assert client.get("/users").status_code == 503
+    assert len(made) == tries
+    assert clock[0] - begin < milliseconds / 1000

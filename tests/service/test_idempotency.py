@@ -1,0 +1,124 @@
+"""A create that is sent again is the same create."""
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+from service.idempotency import LIFE_SECONDS
+from tests.service.domains import (
+    CUSTOMERS,
+    ROUNDS,
+    SCOPES,
+    USERS,
+    AsCaller,
+    Domain,
+    at_once,
+    created,
+    jwt,
+    path_of,
+    statuses,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+def keyed(client: TestClient, domain: Domain, key: str, body: dict[str, Any] | None = None) -> Response:
+    response: Response = client.post(domain.path, json=body or domain.whole, headers={"idempotency-key": key})
+    return response
+
+
+def parts(response: Response) -> tuple[int, bytes, str, str]:
+    return response.status_code, response.content, response.headers["location"], response.headers["etag"]
+
+
+def test_a_create_sent_again_gets_the_first_answer(client: TestClient, domain: Domain) -> None:
+    first = keyed(client, domain, "k")
+    assert first.status_code == 201
+    assert parts(keyed(client, domain, "k")) == parts(first)
+    assert len(client.get(domain.path).json()["items"]) == 1
+
+
+def test_the_first_answer_stays_after_a_change_and_a_delete(client: TestClient, domain: Domain) -> None:
+    first = keyed(client, domain, "k")
+    client.patch(first.headers["location"], json={"name": "New"})
+    assert parts(keyed(client, domain, "k")) == parts(first)
+    client.delete(first.headers["location"])
+    assert parts(keyed(client, domain, "k")) == parts(first)
+    assert client.get(domain.path).json()["items"] == []
+
+
+def test_a_body_that_means_the_same_is_the_same(client: TestClient) -> None:
+    first = keyed(client, USERS, "k", {"email": "ada@example.com", "name": "Ada"})
+    assert parts(keyed(client, USERS, "k", {"name": " Ada", "email": "ADA@example.com"})) == parts(first)
+
+
+def test_a_key_with_another_body_is_refused(client: TestClient, domain: Domain) -> None:
+    keyed(client, domain, "k")
+    response = keyed(client, domain, "k", domain.other)
+    assert response.status_code == 422
+    assert "Idempotency-Key" in response.json()["detail"]
+    assert len(client.get(domain.path).json()["items"]) == 1
+
+
+def test_keys_of_different_callers_and_kinds_are_different(client: TestClient, as_caller: AsCaller) -> None:
+    other = as_caller(jwt(SCOPES, "grace"))
+    assert (
+        statuses(
+            keyed(client, CUSTOMERS, "k"),
+            keyed(other, CUSTOMERS, "k"),
+            keyed(client, CUSTOMERS, "l"),
+            keyed(client, USERS, "k"),
+        )
+        == [201] * 4
+    )
+    assert len(client.get("/customers").json()["items"]) == 3
+
+
+def test_a_refused_create_does_not_use_the_key_up(client: TestClient) -> None:
+    path = path_of(USERS, created(client, USERS))
+    assert keyed(client, USERS, "k").status_code == 409
+    client.delete(path)
+    assert keyed(client, USERS, "k").status_code == 201
+
+
+def test_a_key_is_kept_for_a_day_whenever_dynamodb_deletes_it(
+    client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = int(time.time())
+    monkeypatch.setattr("service.idempotency.time.time", lambda: now)
+    first = keyed(client, CUSTOMERS, "k")
+    (record,) = [item for item in table.scan()["Items"] if item["pk"] == "idempotency"]
+    assert record["expires_at"] == now + LIFE_SECONDS == now + 24 * 60 * 60
+    monkeypatch.setattr("service.idempotency.time.time", lambda: now + LIFE_SECONDS - 1)
+    assert parts(keyed(client, CUSTOMERS, "k")) == parts(first)
+    monkeypatch.setattr("service.idempotency.time.time", lambda: now + LIFE_SECONDS)
+    second = keyed(client, CUSTOMERS, "k", CUSTOMERS.other)
+    assert second.status_code == 201
+    assert parts(keyed(client, CUSTOMERS, "k", CUSTOMERS.other)) == parts(second)
+
+
+@pytest.mark.parametrize("key", [b"", b"a b", b"x" * 256, b"\xc3\xbc"])
+def test_what_is_no_key_is_refused(client: TestClient, key: bytes) -> None:
+    response = client.post("/customers", json=CUSTOMERS.whole, headers={b"idempotency-key": key})
+    assert response.status_code == 422
+
+
+def test_creates_at_once_with_one_key_are_one(client: TestClient, domain: Domain) -> None:
+    for number, body in enumerate(domain.several(ROUNDS)):
+        answers = at_once(*[partial(keyed, client, domain, f"{number}", body)] * 3)
+        assert statuses(*answers) == [201, 201, 201]
+        assert len({parts(answer) for answer in answers}) == 1
+    assert len(client.get(domain.path).json()["items"]) == ROUNDS
+
+
+def test_of_creates_at_once_with_one_key_and_two_bodies_one_succeeds(client: TestClient) -> None:
+    for number in range(ROUNDS):
+        bodies = [CUSTOMERS.whole, CUSTOMERS.other]
+        answers = at_once(*(partial(keyed, client, CUSTOMERS, f"{number}", body) for body in bodies))
+        assert statuses(*answers) == [201, 422]
+    assert len(client.get("/customers").json()["items"]) == ROUNDS

@@ -1,0 +1,101 @@
+"""What refers to another finds it there, and lists are filtered by what things have now."""
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+from tests.service.domains import CUSTOMERS, ROUNDS, UNKNOWN, USERS, at_once, created, path_of, statuses
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+def owned(client: TestClient, owner: str | None) -> Response:
+    response: Response = client.post("/customers", json=CUSTOMERS.whole | {"owner_id": owner})
+    return response
+
+
+def test_a_user_whom_a_customer_refers_to_is_not_deleted(client: TestClient, table: "Table") -> None:
+    user = created(client, USERS)
+    customers = [owned(client, user["id"]).headers["location"] for _ in range(2)]
+    for customer in customers:
+        response = client.delete(path_of(USERS, user))
+        assert response.status_code == 409
+        assert user["id"] in response.json()["detail"]
+        assert client.get(customer).json()["owner_id"] == user["id"]
+        client.delete(customer)
+    assert client.delete(path_of(USERS, user)).status_code == 204
+    assert table.scan()["Items"] == []
+
+
+def test_a_customer_who_lets_go_of_a_user_frees_it(client: TestClient) -> None:
+    first, second = (created(client, USERS, body)["id"] for body in USERS.several(2))
+    customer = owned(client, first).headers["location"]
+    assert client.patch(customer, json={"owner_id": second}).json()["owner_id"] == second
+    assert statuses(client.delete(f"/users/{first}"), client.delete(f"/users/{second}")) == [204, 409]
+    assert client.put(customer, json=CUSTOMERS.whole).json()["owner_id"] is None
+    assert client.delete(f"/users/{second}").status_code == 204
+
+
+@pytest.mark.parametrize("owner", [UNKNOWN, "x", 7])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_customer_may_not_refer_to_nobody(client: TestClient, table: "Table", method: str, owner: object) -> None:
+    path = "/customers" if method == "POST" else path_of(CUSTOMERS, created(client, CUSTOMERS))
+    before = table.scan()["Items"]
+    response = client.request(method, path, json=CUSTOMERS.whole | {"owner_id": owner})
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["body.owner_id"]
+    assert table.scan()["Items"] == before
+
+
+def test_a_delete_and_a_reference_at_once_leave_nothing_that_refers_to_nobody(client: TestClient) -> None:
+    outcomes: Counter[tuple[int, ...]] = Counter()
+    for body in USERS.several(ROUNDS):
+        user = created(client, USERS, body)
+        deleted, referred = at_once(partial(client.delete, path_of(USERS, user)), partial(owned, client, user["id"]))
+        outcomes[deleted.status_code, referred.status_code] += 1
+    assert outcomes.keys() <= {(204, 422), (409, 201)}
+
+
+def test_a_user_is_found_by_the_email_however_it_is_written(client: TestClient) -> None:
+    for email in ("ada@example.co", "ada@example.com"):
+        created(client, USERS, USERS.whole | {"email": email})
+    found = client.get("/users", params={"email": " ADA@example.co"}).json()
+    assert [user["email"] for user in found["items"]] == ["ada@example.co"]
+    assert found["next_cursor"] is None
+    assert client.get("/users", params={"email": "grace@example.com"}).json()["items"] == []
+
+
+def test_customers_are_found_by_their_contact_a_page_at_a_time(client: TestClient) -> None:
+    made = sorted(created(client, CUSTOMERS)["id"] for _ in range(5))
+    created(client, CUSTOMERS, CUSTOMERS.other)
+    created(client, CUSTOMERS, {"name": "Without"})
+    found, cursor = [], None
+    for size in (2, 2, 1):
+        parameters = {"contact": CUSTOMERS.whole["contact"], "limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = client.get("/customers", params=parameters).json()
+        assert len(page["items"]) == size
+        found += [customer["id"] for customer in page["items"]]
+        cursor = page["next_cursor"]
+    assert cursor is None
+    assert found == made
+
+
+def test_a_filter_follows_changes(client: TestClient) -> None:
+    for domain, field in ((USERS, "email"), (CUSTOMERS, "contact")):
+        path = path_of(domain, created(client, domain))
+        client.patch(path, json={field: domain.other[field]})
+        counts = [
+            len(client.get(domain.path, params={field: body[field]}).json()["items"])
+            for body in (domain.whole, domain.other)
+        ]
+        assert counts == [0, 1]
+
+
+@pytest.mark.parametrize("email", ["", "ada", "ada@"])
+def test_a_filter_that_is_no_email_is_refused(client: TestClient, email: str) -> None:
+    assert client.get("/users", params={"email": email}).status_code == 422
