@@ -39,6 +39,7 @@ static: .venvs/dev/.ready
 	terraform fmt -check -recursive .
 	$(dev)/mypy
 	$(dev)/python -m tools.module_docs --check
+	$(dev)/python -m tools.openapi --check
 
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
 	$(dev)/python -m tests.policy.scan
@@ -52,8 +53,9 @@ test: static policy ## Everything: `make check`, and the applied tests with real
 e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
 	$(dev)/pytest tests/e2e -n $(WORKERS) --dist loadfile
 
-docs: .venvs/dev/.ready ## Write the module's input and output tables anew
+docs: .venvs/dev/.ready ## Write the module's input and output tables and the service's OpenAPI document anew
 	$(dev)/python -m tools.module_docs
+	$(dev)/python -m tools.openapi
 
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
 lock: .venvs/dev/.ready ## Pin every dependency anew

@@ -46,9 +46,10 @@ def caller(event: dict[str, Any]) -> Principal | None:
 
 
 def _words(claim: Any) -> frozenset[str]:
-    # Words with spaces between them, or a list, which API Gateway hands on as the text "[a b]".
+    # Words with spaces between them, or a list, which API Gateway hands on as the text "[a b]". Cognito puts the resource
+    # server that a scope belongs to before it: people/users:read.
     words = claim if isinstance(claim, list) else str(claim or "").strip("[]").split()
-    return frozenset(map(str, words))
+    return frozenset(str(word).rpartition("/")[2] for word in words)
 
 
 async def authorized(request: Request, required: SecurityScopes, _: Annotated[object, Depends(_bearer)]) -> Principal:

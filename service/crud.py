@@ -22,7 +22,7 @@ def router_of(resource: Resource) -> APIRouter:
     """Return a router with create, list, read, replace, update and delete, to which a domain may add operations of its own."""
     name, plural = resource.name, f"{resource.name}s"
     one = f"/{{{name}_id}}"
-    taken = [409] if resource.lookup.unique else []
+    related = [409] if resource.lookup.unique or resource.references else []
     router = APIRouter(prefix=f"/{plural}", tags=[plural], responses=documented(401, 403, 503))
 
     async def repository(table: SharedTable) -> Repository:
@@ -39,7 +39,7 @@ def router_of(resource: Resource) -> APIRouter:
         name=f"create_{name}",
         summary=f"Create a {name}",
         response_model=resource.shown,
-        responses=_headed(201, LOCATION | ETAG) | documented(400, 413, *taken),
+        responses=_headed(201, LOCATION | ETAG) | documented(400, 413, *related),
     )
     async def create(
         caller: Writer,
@@ -90,7 +90,7 @@ def router_of(resource: Resource) -> APIRouter:
         name=f"replace_{name}",
         summary=f"Replace a {name}",
         response_model=resource.shown,
-        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *taken),
+        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *related),
     )
     async def replace(
         caller: Writer,
@@ -109,7 +109,7 @@ def router_of(resource: Resource) -> APIRouter:
         name=f"update_{name}",
         summary=f"Change some fields of a {name}",
         response_model=resource.shown,
-        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *taken),
+        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *related),
     )
     async def update(
         caller: Writer,

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
@@ -184,6 +185,17 @@ def _describe(paths: dict[str, Any], components: dict[str, Any]) -> None:
         responses["500"] = _description(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
+def _allowed(app: FastAPI, path: str) -> str:
+    """Return the methods that are documented for a path: Starlette names those of one route only."""
+    found = {
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if compile_path(template)[0].match(path)
+        for method in operations
+    }
+    return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem, and put the shape into its OpenAPI document."""
 
@@ -197,7 +209,10 @@ def install(app: FastAPI) -> None:
             HTTPStatus.NOT_FOUND: "Nothing is served at this path.",
             HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not served at this path.",
         }.get(HTTPStatus(error.status_code), error.detail)
-        return problem(request.url.path, error.status_code, detail, headers=dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if "Allow" in headers:
+            headers["Allow"] = _allowed(app, request.url.path) or headers["Allow"]
+        return problem(request.url.path, error.status_code, detail, headers=headers)
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101

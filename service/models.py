@@ -15,6 +15,9 @@ EMAIL = re.compile(
     r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 )
 
+# For readers of the OpenAPI document: not only blanks, and no control characters, which `_printable` refuses.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+
 
 def _email(value: str) -> str:
     # One spelling for each address, or uniqueness would not hold. Composed last: some letters have a composed form only in
@@ -37,7 +40,7 @@ Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=254),
     AfterValidator(_email),
-    Field(examples=["ada@example.com"]),
+    Field(examples=["ada@example.com"], json_schema_extra={"format": "email"}),
 ]
 """An e-mail address of at most 254 characters, in lower case and Unicode's composed form."""
 
@@ -45,7 +48,7 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_printable),
-    Field(examples=["Ada Lovelace"]),
+    Field(examples=["Ada Lovelace"], json_schema_extra={"pattern": PRINTABLE}),
 ]
 """1 to 200 printable characters."""
 
@@ -54,13 +57,13 @@ Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["0123456789abcdef0123456
 """32 hexadecimal digits, as the API gave them."""
 
 
-def _no_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
-
-
 def unset() -> Any:
     """Return the default of a field that a partial update may leave out, but not set to null."""
-    return Field(default=None, json_schema_extra=_no_default)
+    return Field(default_factory=_nothing)  # a factory, so that the OpenAPI document shows no default
+
+
+def _nothing() -> None:
+    return None
 
 
 class Body(BaseModel):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.errors import Conflict, FieldError, PreconditionFailed, Unprocessable
+from service.errors import Conflict, FieldError, PreconditionFailed
 from service.idempotency import Record, Repeated
 from service.models import Body, Page, Stored, new_item, updated_item
 from service.parameters import encoded, etag, names
@@ -60,7 +60,7 @@ class Repository:
     def create(self, body: Body, by: str, key: str | None = None) -> Item:
         """Store a new thing, or return what was stored first under the same idempotency key.
 
-        Raises Conflict when its unique value is taken, Unprocessable when it refers to nothing or the key had another body.
+        Raises Conflict when its unique value is taken or it refers to nothing, Unprocessable when the key had another body.
         """
         return settled(lambda: self._create(body, by, key))
 
@@ -151,7 +151,7 @@ class Repository:
             kind, identity = target
             if change > 0:
                 missing = FieldError(field=f"body.{self._field_of(new, target)}", message=f"there is no such {kind}")
-                absent = Unprocessable("The request refers to what does not exist.", [missing])
+                absent = Conflict("The request refers to what does not exist.", [missing])
                 parts.append(self._table.presence(kind, identity, absent))
             if change:
                 parts.append(self._table.count(_counter(kind), identity, change))

@@ -76,6 +76,7 @@ def test_what_is_public_needs_no_caller(as_caller: AsCaller, path: str) -> None:
         ({"scp": "users:read"}, {"users:read"}),
         ({"scp": "[users:read users:write]"}, {"users:read", "users:write"}),
         ({"scp": ["users:read", "users:write"]}, {"users:read", "users:write"}),
+        ({"scope": "people/users:read people/users:write"}, {"users:read", "users:write"}),
         ({"scope": "users:read", "scp": "users:write"}, {"users:read", "users:write"}),
     ],
 )

@@ -49,11 +49,20 @@ def test_an_error_is_a_problem(
     assert bool(problem.get("errors")) is (status == 422)
 
 
-def test_a_wrong_method_is_told_which_are_right(client: TestClient) -> None:
-    response = client.delete("/users")
-    # Starlette names the methods of one route of the path, not of all.
-    assert response.headers["allow"] in {"GET", "POST", "GET, POST"}
-    assert "DELETE" in response.json()["detail"]
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/users", "GET, HEAD, POST"),
+        ("OPTIONS", f"/users/{UNKNOWN}", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/docs", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_which_are_right(client: TestClient, method: str, path: str, allowed: str) -> None:
+    response = client.request(method, path)
+    assert response.status_code == 405
+    assert response.headers["allow"] == allowed
+    assert method in response.json()["detail"]
 
 
 def test_an_invalid_request_is_told_where_but_its_input_is_not_repeated(client: TestClient) -> None:
