@@ -20,7 +20,7 @@ from sandbox.emulator import Emulator
 from service.app import create_app
 from service.logs import JsonFormatter
 from service.settings import settings
-from tests.service.domains import CUSTOMERS, SCOPES, USERS, AsCaller, Domain, jwt
+from tests.service.domains import DOMAINS, SCOPES, AsCaller, Domain, jwt
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -132,7 +132,7 @@ def main(table: "Table", stdout: io.StringIO) -> Iterator[ModuleType]:
     loop.close()
 
 
-@pytest.fixture(params=[USERS, CUSTOMERS], ids=["users", "customers"])
+@pytest.fixture(params=DOMAINS, ids=lambda domain: domain.path[1:])
 def domain(request: pytest.FixtureRequest) -> Domain:
     chosen: Domain = request.param
     return chosen

@@ -10,7 +10,6 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 UNKNOWN = "0" * 32
-SCOPES = "users:read users:write customers:read customers:write"
 ROUNDS = 25
 """How often what happens at once is tried."""
 T = TypeVar("T")
@@ -55,6 +54,10 @@ CUSTOMERS = Domain(
     other={"contact": "shop@example.org", "name": "Difference Engines"},
     optional={"contact": None, "owner_id": None},
 )
+
+
+DOMAINS = [USERS, CUSTOMERS]
+SCOPES = " ".join(f"{domain.path[1:]}:{verb}" for domain in DOMAINS for verb in ("read", "write"))
 
 
 def created(client: TestClient, domain: Domain, body: dict[str, Any] | None = None) -> dict[str, Any]:
