@@ -13,6 +13,16 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
+THROTTLED = HTTPStatus.TOO_MANY_REQUESTS
+# What API Gateway may answer by itself, in a shape of its own.
+GATEWAY = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    THROTTLED,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+}
 # The one part of a request whose absence has a status of its own (RFC 6585).
 IF_MATCH = ("header", "if-match")
 UNCONDITIONAL = "A change needs the header If-Match: the ETag of what it is meant for, or * for whatever is there."
@@ -35,6 +45,12 @@ class Problem(BaseModel):
     detail: str = Field(examples=["There is no user 0123456789abcdef0123456789abcdef."])
     instance: str = Field(examples=["/users/0123456789abcdef0123456789abcdef"])
     errors: list[FieldError] | None = None
+
+
+class GatewayError(BaseModel):
+    """What API Gateway answers by itself: without a valid token, above a throttle, or when the function does not answer."""
+
+    message: str = Field(examples=["Unauthorized"])
 
 
 class ApiError(Exception):
@@ -139,7 +155,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _description(status: HTTPStatus) -> dict[str, Any]:
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}} if status != THROTTLED else {}
+    if status in GATEWAY:
+        content["application/json"] = {"schema": {"$ref": "#/components/schemas/GatewayError"}}
     return {"description": status.phrase, "content": content}
 
 
@@ -175,7 +193,7 @@ class CatchAll:
 
 def _describe(paths: dict[str, Any], components: dict[str, Any]) -> None:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    components |= problem.pop("$defs") | {"Problem": problem}
+    components |= problem.pop("$defs") | {"Problem": problem, "GatewayError": GatewayError.model_json_schema()}
     # FastAPI's own shape of an invalid request is not what this application answers.
     components.pop("HTTPValidationError", None)
     components.pop("ValidationError", None)
@@ -183,6 +201,7 @@ def _describe(paths: dict[str, Any], components: dict[str, Any]) -> None:
         if "422" in responses:
             responses["422"] = _description(HTTPStatus.UNPROCESSABLE_ENTITY)
         responses["500"] = _description(HTTPStatus.INTERNAL_SERVER_ERROR)
+        responses["429"] = _description(THROTTLED)
 
 
 def _allowed(app: FastAPI, path: str) -> str:

@@ -17,7 +17,7 @@ from tests.service.conftest import forget_environment
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-DATA = {"401", "403", "422", "500", "503"}
+DATA = {"401", "403", "422", "429", "500", "503"}
 """What any operation on data may answer."""
 
 
@@ -169,9 +169,9 @@ def test_operations_have_names_that_a_client_generator_likes(client: TestClient)
         ("update_customer", {*DATA, "400", "404", "409", "412", "413", "428"}),
         ("delete_user", {*DATA, "404", "409", "412", "428"}),
         ("delete_customer", {*DATA, "404", "409", "412", "428"}),
-        ("read_health", {"500"}),
-        ("read_readiness", {"500", "503"}),
-        ("read_version", {"500"}),
+        ("read_health", {"429", "500"}),
+        ("read_readiness", {"429", "500", "503"}),
+        ("read_version", {"429", "500"}),
     ],
 )
 def test_errors_are_documented_as_problems(client: TestClient, operation: str, errors: set[str]) -> None:
@@ -179,8 +179,11 @@ def test_errors_are_documented_as_problems(client: TestClient, operation: str, e
         status: answer for status, answer in operations(client)[operation]["responses"].items() if status >= "400"
     }
     assert documented.keys() == errors
-    for answer in documented.values():
-        assert answer["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for status, answer in documented.items():
+        shapes = {kind: content["schema"]["$ref"].rpartition("/")[2] for kind, content in answer["content"].items()}
+        ours = {"application/problem+json": "Problem"} if status != "429" else {}
+        gateways = {"application/json": "GatewayError"} if status in {"401", "403", "413", "429", "500", "503"} else {}
+        assert shapes == ours | gateways
 
 
 def test_the_shape_of_an_error_is_in_the_document(client: TestClient) -> None:
