@@ -27,7 +27,8 @@ class Record:
     def __init__(self, table: Table, kind: str, by: str, key: str, body: Body) -> None:
         self._table = table
         self._place = _digest(json.dumps([kind, by, key]))
-        self._fingerprint = _digest(body.model_dump_json())
+        # Of what was sent, so that a release that adds an optional field does not make it another body.
+        self._fingerprint = _digest(body.model_dump_json(exclude_unset=True))
 
     def part(self, item: Item) -> Part:
         """Return the part of a write that records the key with what is created; Repeated when the key has a record."""

@@ -44,7 +44,12 @@ class Resource:
     lookup: Lookup = NO_LOOKUP
     references: Mapping[str, str] = field(default_factory=dict)
     """The fields that hold an id, and the kind of thing that has it: {"owner_id": "user"}. That one must exist, and cannot be
-    deleted before what refers to it."""
+    deleted before what refers to it. A kind cannot refer to itself."""
+
+    def __post_init__(self) -> None:
+        if self.name in self.references.values():
+            # DynamoDB takes one write of an item in a transaction: a thing that refers to itself would need two.
+            raise ValueError(f"references of {self.name!r}: a kind of thing cannot refer to itself")
 
 
 class Repository:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from fastapi.testclient import TestClient
 
 import service.table
-from tests.service.domains import SCOPES, AsCaller, Domain, jwt
+from tests.service.domains import CUSTOMERS, SCOPES, USERS, AsCaller, Domain, created, jwt
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -68,6 +68,46 @@ def test_a_fault_that_does_not_pass_is_not_tried_again(client: TestClient, monke
     tries = failing(monkeypatch, fault("AccessDeniedException"), 1000)
     assert client.get("/users").status_code == 500
     assert len(tries) == 1
+
+
+def test_a_create_whose_answer_was_lost_is_done_once(
+    client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb = service.table.table()._table.meta.client
+    write = dynamodb.transact_write_items
+    tries: list[None] = []
+
+    def lose_the_first_answer(**request: Any) -> Any:
+        answer = write(**request)
+        tries.append(None)
+        if len(tries) == 1:
+            raise ReadTimeoutError(endpoint_url="https://dynamodb")
+        return answer
+
+    monkeypatch.setattr(dynamodb, "transact_write_items", lose_the_first_answer)
+    # A second write of the same address would be a conflict.
+    assert client.post(USERS.path, json=USERS.whole).status_code == 201
+    assert len(tries) == 2
+    assert [item["pk"] for item in table.scan()["Items"]].count("user") == 1
+
+
+def test_what_a_batch_left_out_is_asked_for_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    dynamodb = service.table.table()._table.meta.client
+    read = dynamodb.batch_get_item
+    sizes: list[int] = []
+
+    def one_by_one(RequestItems: dict[str, Any]) -> Any:  # noqa: N803
+        ((name, wanted),) = RequestItems.items()
+        first, *rest = wanted["Keys"]
+        sizes.append(1 + len(rest))
+        answer = read(RequestItems={name: wanted | {"Keys": [first]}})
+        return answer | {"UnprocessedKeys": {name: wanted | {"Keys": rest}} if rest else {}}
+
+    made = sorted(created(client, CUSTOMERS)["id"] for _ in range(3))
+    monkeypatch.setattr(dynamodb, "batch_get_item", one_by_one)
+    page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.whole["contact"]}).json()
+    assert [customer["id"] for customer in page["items"]] == made
+    assert sizes == [3, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+import service.table
 from service.idempotency import LIFE_SECONDS
 from tests.service.domains import (
     CUSTOMERS,
@@ -84,6 +86,20 @@ def test_a_refused_create_does_not_use_the_key_up(client: TestClient) -> None:
     assert keyed(client, USERS, "k").status_code == 409
     client.delete(path)
     assert keyed(client, USERS, "k").status_code == 201
+
+
+def test_a_create_that_came_to_nothing_leaves_no_key_behind(
+    client: TestClient, domain: Domain, table: "Table", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**request: Any) -> Any:
+        raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.table.table()._table.meta.client, "transact_write_items", refuse)
+        patch.setattr("time.sleep", int)  # which takes a number and does nothing with it
+        assert keyed(client, domain, "k").status_code == 503
+    assert table.scan()["Items"] == []
+    assert keyed(client, domain, "k").status_code == 201
 
 
 def test_a_key_is_kept_for_a_day_whenever_dynamodb_deletes_it(

@@ -8,6 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from service.resource import Resource
+from service.users.models import User, UserUpdate, UserWrite
 from tests.service.domains import CUSTOMERS, ROUNDS, UNKNOWN, USERS, at_once, created, path_of, statuses
 
 if TYPE_CHECKING:
@@ -101,3 +103,8 @@ def test_a_filter_follows_changes(client: TestClient) -> None:
 @pytest.mark.parametrize("email", ["", "ada", "ada@"])
 def test_a_filter_that_is_no_email_is_refused(client: TestClient, email: str) -> None:
     assert client.get("/users", params={"email": email}).status_code == 422
+
+
+def test_a_kind_that_refers_to_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="'user': a kind of thing cannot refer to itself"):
+        Resource("user", UserWrite, UserUpdate, User, references={"manager_id": "user"})

@@ -144,7 +144,10 @@ def test_a_delete_and_a_change_at_once_leave_neither_user_nor_address(client: Te
 
 
 def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
-    """Make DynamoDB cancel so many transactions as it does when others are at the same items; return one None per try."""
+    """Make DynamoDB cancel so many transactions as it does when others are at the same items; return one None per try.
+
+    What it says of a condition beside that is not the last word.
+    """
     client = service.table.table()._table.meta.client
     write = client.transact_write_items
     tries: list[None] = []
@@ -155,7 +158,7 @@ def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
             return write(**request)
         answer: Any = {
             "Error": {"Code": "TransactionCanceledException"},
-            "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+            "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "ConditionalCheckFailed"}],
         }
         raise ClientError(answer, "TransactWriteItems")
 
