@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 import service.table
-from service.idempotency import LIFE_SECONDS
+from service.customers.models import CustomerWrite
+from service.idempotency import LIFE_SECONDS, Record
 from tests.service.domains import (
     CUSTOMERS,
     ROUNDS,
@@ -116,6 +117,23 @@ def test_a_key_is_kept_for_a_day_whenever_dynamodb_deletes_it(
     second = keyed(client, CUSTOMERS, "k", CUSTOMERS.other)
     assert second.status_code == 201
     assert parts(keyed(client, CUSTOMERS, "k", CUSTOMERS.other)) == parts(second)
+
+
+def test_a_release_that_adds_an_optional_field_keeps_the_first_answers(client: TestClient) -> None:
+    class WiderWrite(CustomerWrite):
+        nickname: str | None = None
+
+    first = keyed(client, CUSTOMERS, "k")
+    record = Record(service.table.table(), "customer", "ada", "k", WiderWrite(**CUSTOMERS.whole))
+    assert record.first()["id"] == first.json()["id"]
+
+
+def test_what_has_expired_counts_as_gone(client: TestClient, table: "Table") -> None:
+    now = int(time.time())
+    for identity, expires_at in (("gone", now - 1), ("there", now + 1000)):
+        table.put_item(Item={"pk": "kind", "sk": identity, "expires_at": expires_at})
+    assert service.table.table().get("kind", "gone") is None
+    assert service.table.table().get("kind", "there") is not None
 
 
 @pytest.mark.parametrize("key", [b"", b"a b", b"x" * 256, b"\xc3\xbc"])
