@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import boto3
 from boto3.dynamodb.conditions import ConditionBase, Key
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table as DynamoTable
 
 Item = dict[str, Any]
+P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Table:
     def get(self, kind: str, identity: str) -> Item | None:
         """Return an item as it is now, None when there is none."""
         key = {"pk": kind, "sk": identity}
-        item: Item | None = self._patiently(lambda: self._table.get_item(Key=key, ConsistentRead=True)).get("Item")
+        item: Item | None = self._patiently(self._table.get_item, Key=key, ConsistentRead=True).get("Item")
         return None if item is None or item.get("expires_at", math.inf) <= time.time() else item
 
     def existing(self, kind: str, identity: str) -> Item:
@@ -98,9 +99,7 @@ class Table:
         }
         found: dict[str, Item] = {}
         while identities and wanted:
-            answer = self._patiently(
-                lambda: self._table.meta.client.batch_get_item(RequestItems=wanted)  # noqa: B023 - called at once
-            )
+            answer = self._patiently(self._table.meta.client.batch_get_item, RequestItems=wanted)
             found |= {str(item["sk"]): item for item in answer["Responses"].get(self._table.name, [])}
             wanted = answer.get("UnprocessedKeys")
         return [found[each] for each in identities if each in found]
@@ -115,12 +114,11 @@ class Table:
         items: list[Item] = []
         while len(items) <= limit:
             answer = self._patiently(
-                lambda: self._table.query(
-                    KeyConditionExpression=condition,
-                    Limit=limit + 1 - len(items),  # noqa: B023
-                    ConsistentRead=True,
-                    **start,  # noqa: B023
-                )
+                self._table.query,
+                KeyConditionExpression=condition,
+                Limit=limit + 1 - len(items),
+                ConsistentRead=True,
+                **start,
             )
             items += answer["Items"]
             if "LastEvaluatedKey" not in answer:
@@ -132,12 +130,11 @@ class Table:
         """Do all of the parts or none. Raises the error of the first part whose condition does not hold."""
         # With the same token, a try after an answer that was lost on its way is the same write, and not a second one.
         token = uuid.uuid4().hex
-        requests: list[Any] = [
-            part.request for part in parts
-        ]  # a list: boto3 converts Python's types only within lists
+        # A list, and no tuple: boto3 converts Python's types to DynamoDB's only within lists.
+        requests: list[Any] = [part.request for part in parts]
         try:
             self._patiently(
-                lambda: self._table.meta.client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
+                self._table.meta.client.transact_write_items, TransactItems=requests, ClientRequestToken=token
             )
         except ClientError as error:
             for part, reason in zip(parts, _reasons(error), strict=False):
@@ -194,14 +191,14 @@ class Table:
             request["ExpressionAttributeValues"] = values
         return Part({action: request}, otherwise)
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def _patiently(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Return what a call of DynamoDB comes to, done again after passing faults while there is time."""
         fault: Exception | None = None
         for attempt in range(ATTEMPTS):
             if time.monotonic() + CONNECT_SECONDS + READ_SECONDS > self._deadline:
                 break
             try:
-                return call()
+                return call(*arguments, **options)
             except (ClientError, ConnectionError, HTTPClientError) as error:
                 if isinstance(error, ClientError) and not _passes(error):
                     raise
