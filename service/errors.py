@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 class FieldError(BaseModel):
     """What is wrong with one part of the request."""
 
-    field: str
-    message: str
+    field: str = Field(examples=["body.email"])
+    message: str = Field(examples=["Field required"])
 
 
 class Problem(BaseModel):

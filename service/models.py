@@ -86,7 +86,10 @@ class Page(BaseModel, Generic[T]):
     """A part of a list, in the order of the ids, and where the next part begins."""
 
     items: list[T]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(
+        description="Give it as `cursor` for the next page; null on the last one.",
+        examples=["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="],
+    )
 
 
 def new_item(body: Body, by: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service.errors import Unavailable, documented
 from service.settings import settings
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 class Status(BaseModel):
     """How it is."""
 
-    status: str
+    status: str = Field(examples=["ok"])
 
 
 class Version(BaseModel):
     """What runs."""
 
-    release: str
-    source_hash: str
+    release: str = Field(examples=["7"])
+    source_hash: str = Field(examples=["3f786850e387550fdab836ed7e6dc881de23001b3f786850e387550fdab836ed"])
 
 
 @router.get("/healthz")

@@ -1,5 +1,7 @@
 """What a customer is, and what a request may say about one."""
 
+from pydantic import Field
+
 from service.models import Body, Email, Id, Name, Stored, unset
 
 
@@ -24,6 +26,6 @@ class CustomerUpdate(Body):
 class Customer(Stored):
     """A customer as the API shows it."""
 
-    name: str
-    contact: str | None = None
+    name: str = Field(examples=["Ada Lovelace"])
+    contact: str | None = Field(default=None, examples=["ada@example.com"])
     owner_id: Id | None = None

@@ -1,5 +1,7 @@
 """What a user is, and what a request may say about one."""
 
+from pydantic import Field
+
 from service.models import Body, Email, Name, Stored, unset
 
 
@@ -20,5 +22,5 @@ class UserUpdate(Body):
 class User(Stored):
     """A user as the API shows it."""
 
-    email: str
-    name: str
+    email: str = Field(examples=["ada@example.com"])
+    name: str = Field(examples=["Ada Lovelace"])

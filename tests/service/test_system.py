@@ -191,3 +191,14 @@ def test_the_shape_of_an_error_is_in_the_document(client: TestClient) -> None:
     assert schemas["Problem"]["required"] == ["title", "status", "detail", "instance"]
     assert "FieldError" in schemas
     assert not {"HTTPValidationError", "ValidationError"} & schemas.keys()
+
+
+def test_every_text_and_number_of_the_document_has_an_example(client: TestClient) -> None:
+    without = [
+        f"{name}.{field}"
+        for name, schema in client.get("/openapi.json").json()["components"]["schemas"].items()
+        for field, value in schema["properties"].items()
+        for option in value.get("anyOf", [value])
+        if option.get("type") in {"string", "integer"} and not {"examples", "format"} & (option.keys() | value.keys())
+    ]
+    assert without == []
