@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx2
 import schemathesis
 
 HERE = Path(__file__).parent
@@ -28,6 +29,9 @@ def check(url: str, token: str, headers: dict[str, str] | None = None, examples:
 
     `examples` bounds the cases of each operation and phase. AssertionError with the command's output when a check fails.
     """
+    # A token that is refused would make every answer a documented 401.
+    known = (headers or {}) | {"authorization": f"Bearer {token}"}
+    httpx2.get(f"{url}/users", headers=known, timeout=40, trust_env=False).raise_for_status()
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml"), "--no-color"]
     command += ["run", str(DOCUMENT), "--url", url, "--checks", "all", "--suppress-health-check", "all"]
     command += ["--max-examples", str(examples), "--generation-deterministic", "--warnings", "off"]
