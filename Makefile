@@ -1,7 +1,7 @@
 # The README's two commands: `make up`, `make test`. The other targets are parts of them, or their neighbours.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up url down dev static policy check test e2e docs lock
+.PHONY: help up url token down dev static policy check test e2e docs lock
 PYTHON ?= python3
 PORT ?= 4566
 WORKERS ?= 2
@@ -25,6 +25,9 @@ up: .venvs/dev/.ready .venvs/emulator/.ready ## Deploy examples/complete to a sa
 
 url: .venvs/dev/.ready ## Print the sandbox's URL
 	@$(sandbox) url --port $(PORT)
+
+token: .venvs/dev/.ready ## Print a token for the sandbox or for `make dev` (SCOPES="users:read users:write": those alone)
+	@$(sandbox) token --port $(PORT) $(if $(SCOPES),--scopes $(SCOPES))
 
 down: .venvs/dev/.ready ## Remove all that `make up` made
 	@$(sandbox) down --port $(PORT)

@@ -1,4 +1,4 @@
-"""The sandbox's commands, behind `make up`, `make url`, `make dev` and `make down`."""
+"""The sandbox's commands, behind `make up`, `make url`, `make token`, `make dev` and `make down`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox import base_image, deployment, emulator, engine, providers, removal
+from sandbox import base_image, deployment, emulator, engine, issuer, providers, removal
 from sandbox.emulator import ROOT
 from sandbox.engine import PACKAGES
 from sandbox.errors import SandboxError
 from sandbox.progress import step
 
 TABLE = "people-api-dev"
+DEFAULT_PORT = 4566
 LAST_PORT = 65535
 
 
@@ -31,6 +33,9 @@ def up(port: int) -> None:
     with step("Emulator of AWS") as s:
         aws = emulator.start(home(port), port)
         s.result = f"MiniStack on {aws.url}"
+    with step("Issuer of tokens") as s:
+        tokens = issuer.ensure(aws)
+        s.result = tokens.url
     with step("Docker engine") as s:
         found = engine.ensure(home(port), s)
         s.result = f"{found.version}, {'started by the sandbox' if found.home else 'the one that runs here'}"
@@ -41,18 +46,20 @@ def up(port: int) -> None:
         source = providers.configure(home(port))
         s.result = f"docker: {source.docker}"
     with step("terraform apply of examples/complete") as s:
-        example = deployment.prepare(home(port), aws, source, base)
+        example = deployment.prepare(home(port), aws, tokens, source, base)
         deployment.apply(example, s)
         s.result = f"version {example.output('version')} serves"
     with step("Smoke request through API Gateway"):
         deployment.smoke(example)
     url = example.output("endpoint")
     print(f"\n{url} is up, {time.monotonic() - begin:.0f} s in all. Try:\n")
+    print(f"  token=$(make --silent token{'' if port == DEFAULT_PORT else f' PORT={port}'})")
     print(
-        f'  curl -s -X POST {url}/users -H \'content-type: application/json\' -d \'{{"email":"ada@example.com","name":"Ada"}}\''
+        f"  curl -s {url}/users -H \"authorization: Bearer $token\" -H 'content-type: application/json'"
+        ' -d \'{"email":"ada@example.com","name":"Ada"}\''
     )
-    print(f"  curl -s {url}/users")
-    print(f"  and in a browser {url}/docs")
+    print(f'  curl -s {url}/users -H "authorization: Bearer $token"')
+    print(f"  and in a browser {url}/docs, where Authorize takes the token")
 
 
 def url(port: int) -> None:
@@ -61,6 +68,13 @@ def url(port: int) -> None:
     if emulator.running(home(port)) is None or not root.exists():
         raise SandboxError(f"no sandbox runs on port {port}: run `make up`")
     print(deployment.Deployment(root, emulator.Emulator(port, home(port)), {}).output("endpoint"))
+
+
+def token(port: int, scopes: Sequence[str]) -> None:
+    """Print a token that the sandbox on a port, or `dev` on its emulator, takes for an hour."""
+    if emulator.running(home(port)) is None:
+        raise SandboxError(f"no sandbox runs on port {port}: run `make up`, or `make dev`")
+    print(issuer.ensure(emulator.Emulator(port, home(port))).token(scopes))
 
 
 def down(port: int) -> None:
@@ -104,19 +118,25 @@ def dev(port: int) -> None:
                 ],
                 AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
             )
+        tokens = issuer.ensure(aws)
+        authorizer = {
+            "SANDBOX_ISSUER": tokens.url,
+            "SANDBOX_AUDIENCE": tokens.audience,
+            "SANDBOX_KEYS": tokens.keys_url,
+        }
         subprocess.run(
             [
                 sys.executable,
                 "-m",
                 "uvicorn",
-                "service.app:create_app",
+                "sandbox.gateway:create",
                 "--factory",
                 "--reload",
                 "--reload-dir",
                 "service",
             ],
             cwd=ROOT,
-            env=emulator.neutral_environment() | aws.environment() | {"TABLE_NAME": TABLE},
+            env=emulator.neutral_environment() | aws.environment() | {"TABLE_NAME": TABLE} | authorizer,
             check=False,
         )
     except KeyboardInterrupt:
@@ -135,11 +155,17 @@ def _port(text: str) -> int:
 def main() -> int:
     """Run a command. Exit code 1 with a message, and no traceback, for everything a person can mend."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("command", choices=["up", "url", "down", "dev"])
-    parser.add_argument("--port", type=_port, default=4566, help="port of the emulator; each has a sandbox of its own")
+    parser.add_argument("command", choices=["up", "url", "token", "down", "dev"])
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="port of the emulator; each has a sandbox of its own"
+    )
+    parser.add_argument("--scopes", nargs="+", default=issuer.SCOPES, help="what a token allows (everything)")
     arguments = parser.parse_args()
     try:
-        {"up": up, "url": url, "down": down, "dev": dev}[arguments.command](arguments.port)
+        if arguments.command == "token":
+            token(arguments.port, arguments.scopes)
+        else:
+            {"up": up, "url": url, "down": down, "dev": dev}[arguments.command](arguments.port)
     except SandboxError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

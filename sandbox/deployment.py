@@ -16,6 +16,7 @@ from pathlib import Path
 from sandbox.base_image import BaseImage
 from sandbox.emulator import ROOT, Emulator, neutral_environment
 from sandbox.errors import SandboxError
+from sandbox.issuer import Issuer
 from sandbox.progress import Step
 from sandbox.providers import Providers
 
@@ -31,7 +32,7 @@ OVERRIDE = """# What the sandbox adds to the example: an emulator instead of AWS
 module "api" {{
   # The emulator describes alarms without most of their attributes, so that every plan would change them.
   alarms     = null
-  auth       = {{ public = {{ reason = "A sandbox on one machine, with data for trying out" }} }}
+  auth       = {{ jwt = {{ issuer = "{issuer.url}", audience = ["{issuer.audience}"] }} }}
   repository = {{ force_delete = true, registry_host = "{registry}" }}
 }}
 
@@ -120,7 +121,9 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def prepare(home: Path, emulator: Emulator, providers: Providers, base: BaseImage, project: Path = ROOT) -> Deployment:
+def prepare(
+    home: Path, emulator: Emulator, issuer: Issuer, providers: Providers, base: BaseImage, project: Path = ROOT
+) -> Deployment:
     """Bring the working copy up to date with the project, and add what the example needs here."""
     work = home / "work"
     work.mkdir(parents=True, exist_ok=True)
@@ -128,7 +131,7 @@ def prepare(home: Path, emulator: Emulator, providers: Providers, base: BaseImag
         synchronise(project / name, work / name)
     root = work / "examples" / EXAMPLE
     (root / "sandbox_override.tf").write_text(
-        OVERRIDE.format(providers=emulator.provider_blocks(), registry=emulator.registry)
+        OVERRIDE.format(providers=emulator.provider_blocks(), registry=emulator.registry, issuer=issuer)
     )
     if providers.stand_in:
         # Its checksum is this machine's own: a lock file would hold on to an earlier one.

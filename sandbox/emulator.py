@@ -47,7 +47,7 @@ provider "docker" {{
 }}
 """
 # This machine's own addresses are never asked through a proxy.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Emulator:
         # Python's resolver does not know *.localhost, so such a name goes into the header.
         request = urllib.request.Request(f"{self.url}{path}", headers={"Host": host} if host else {})  # noqa: S310 - our own
         try:
-            with _direct.open(request, timeout=seconds) as answer:
+            with direct.open(request, timeout=seconds) as answer:
                 return answer.status, answer.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             with error:

@@ -51,6 +51,11 @@ module "api" {
     }
   }
 
+  # What platforms and browsers ask for without a token.
+  routes = { for path in ["/docs", "/docs/assets/{file}", "/healthz", "/openapi.json", "/readyz", "/version"] : "ANY ${path}" => {
+    auth = { public = { reason = "Health, version and documentation hold no data" } }
+  } }
+
   permissions = {
     statements = [{
       sid = "Table"

@@ -1,0 +1,56 @@
+"""The service under uvicorn as `make dev` runs it: with what API Gateway's JWT authorizer does in front of it.
+
+A request without a token goes through without a caller, so that the service's own 401 is seen; one with a token that is not
+good gets the gateway's.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import jwt
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.app import create_app
+
+
+class Authorizer:
+    """Verifies a bearer token as API Gateway does, and hands its claims on in the event (payload 2.0)."""
+
+    def __init__(self, app: ASGIApp, issuer: str, audience: str, keys_url: str) -> None:
+        self.app = app
+        self.issuer = issuer
+        self.audience = audience
+        self.keys = jwt.PyJWKClient(keys_url)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, if a token that was sent is good."""
+        if scope["type"] == "http":
+            kind, _, token = Request(scope).headers.get("authorization", "").partition(" ")
+            if kind.lower() == "bearer":
+                try:
+                    claims = self._claims(token)
+                except jwt.PyJWTError:
+                    await JSONResponse({"message": "Unauthorized"}, 401)(scope, receive, send)
+                    return
+                scope["aws.event"] = {"requestContext": {"authorizer": {"jwt": {"claims": claims, "scopes": None}}}}
+        await self.app(scope, receive, send)
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        key = self.keys.get_signing_key_from_jwt(token)
+        # A Cognito access token names its client in place of an audience.
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=["RS256"], issuer=self.issuer, options={"verify_aud": False}
+        )
+        if self.audience not in (claims.get("aud"), claims.get("client_id")):
+            raise jwt.InvalidAudienceError
+        return claims
+
+
+def create() -> ASGIApp:
+    """Return the service behind the authorizer that the environment names; uvicorn calls it, anew at each reload."""
+    issuer, audience, keys_url = (os.environ[f"SANDBOX_{name}"] for name in ("ISSUER", "AUDIENCE", "KEYS"))
+    return Authorizer(create_app(), issuer, audience, keys_url)
