@@ -5,13 +5,9 @@ A file's tests share what they apply: under pytest-xdist one worker must run a w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Event
 from typing import Any, Protocol
 
 import boto3
@@ -21,7 +17,7 @@ import pytest
 from sandbox.base_image import BaseImage
 from sandbox.emulator import REGION, Emulator
 from sandbox.engine import Engine
-from tests.harness.root import Root
+from tests.harness import Probe, Root, probe
 
 HERE = Path(__file__).parent
 
@@ -103,42 +99,8 @@ def gateway(emulator: Emulator, endpoint: str) -> httpx2.Client:
     return httpx2.Client(base_url=emulator.url, headers={"host": host}, timeout=40, trust_env=False)
 
 
-@dataclass
-class Load:
-    """What came of requests that were sent without a pause: how many, the answers, and what failed."""
-
-    sent: int = 0
-    failed: list[str] = field(default_factory=list)
-    answers: set[str] = field(default_factory=set)
-    slowest: float = 0.0
-
-
-@contextmanager
-def load(emulator: Emulator, endpoint: str, path: str, clients: int = 8) -> Iterator[Load]:
-    """Send requests from several clients, each the next as soon as it has an answer, until the block ends."""
-    total = Load()
-    stop = Event()
-
-    def client() -> None:
-        # Connections are kept: a flood of new ones would measure the emulator's sockets.
-        with gateway(emulator, endpoint) as api:
-            while not stop.is_set():
-                begin = time.monotonic()
-                try:
-                    answer = api.get(path)
-                    if answer.status_code != 200:
-                        total.failed.append(f"{answer.status_code} {answer.text[:200]}")
-                    total.answers.add(answer.text)
-                except httpx2.HTTPError as error:
-                    total.failed.append(repr(error))
-                total.sent += 1
-                total.slowest = max(total.slowest, time.monotonic() - begin)
-
-    with ThreadPoolExecutor(clients) as pool:
-        running = [pool.submit(client) for _ in range(clients)]
-        try:
-            yield total
-        finally:
-            stop.set()
-    for one in running:
-        one.result()
+def load(emulator: Emulator, endpoint: str, path: str, clients: int = 8) -> AbstractContextManager[Probe]:
+    """Ask an API behind the emulator's gateway without a pause, until the block ends."""
+    return probe(
+        path, good=lambda answer: answer.status_code == 200, client=lambda: gateway(emulator, endpoint), clients=clients
+    )

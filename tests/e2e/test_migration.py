@@ -83,8 +83,8 @@ def test_moving_a_route_over_and_back_loses_no_request(
         root.apply(legacy_routes={ROUTE: old_function})
         with gateway(emulator, endpoint) as api:
             assert api.get("/legacy-thing").text == "old"
-    note(f"route moved over and back: {total.sent} requests, {len(total.failed)} failed")
-    assert total.failed == []
+    note(f"route moved over and back: {total.sent} requests, {total.failures} failed")
+    total.assert_none_failed()
     assert total.answers == {'"new"', "old"}
 
 

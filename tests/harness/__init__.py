@@ -20,12 +20,15 @@ from python_terraform import IsFlagged
 from .assertions import assert_contains, dropped_attributes
 from .errors import CommandTimeoutError, PlanError, ScenarioError, TerraformError
 from .plan import Change, Plan
+from .probes import Probe, probe, successful, wait_for_answer
+from .retry import TRANSIENT_ERRORS, Retry
 from .root import InitCache, Root, copy_project
 from .scenarios import SECTIONS, Scenario, scenarios
 from .terraform import Diagnostic, Result, Terraform
 
 __all__ = [
     "SECTIONS",
+    "TRANSIENT_ERRORS",
     "Change",
     "CommandTimeoutError",
     "Diagnostic",
@@ -33,7 +36,9 @@ __all__ = [
     "IsFlagged",
     "Plan",
     "PlanError",
+    "Probe",
     "Result",
+    "Retry",
     "Root",
     "Scenario",
     "ScenarioError",
@@ -42,5 +47,8 @@ __all__ = [
     "assert_contains",
     "copy_project",
     "dropped_attributes",
+    "probe",
     "scenarios",
+    "successful",
+    "wait_for_answer",
 ]

@@ -1,18 +1,23 @@
-"""Fixtures. Register them in the top conftest.py: `pytest_plugins = ["tests.harness.pytest_plugin"]`, or import them there.
+"""Fixtures. Register them in the top conftest.py: `pytest_plugins = ["tests.harness.pytest_plugin"]`.
 
-Override `terraform_environment` and `terraform_project` for your project; everything else follows from them. Tests may run
-under pytest-xdist: the workers share one init.
+Override `terraform_environment`, `terraform_project` and `terraform_retry` for your project; everything else follows from
+them. Tests may run under pytest-xdist: the workers share one init.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
+from .kept import Kept
+from .retry import Retry
 from .root import InitCache, Root, copy_project, locked
 
 
@@ -20,6 +25,30 @@ class RootFactory(Protocol):
     """Makes the root module at a path of the project, copied and initialised; `files` are written into it before init."""
 
     def __call__(self, path: str, *, files: Mapping[str, str] | None = None) -> Root: ...
+
+
+class Apply(Protocol):
+    """Makes such a root and applies it with variables: from a file, a mapping and keywords, of which the last wins."""
+
+    def __call__(
+        self,
+        path: str,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        files: Mapping[str, str] | None = None,
+        var_file: Path | None = None,
+        **variables: Any,
+    ) -> Root: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--keep`."""
+    parser.getgroup("terraform").addoption(
+        "--keep",
+        action="store_true",
+        help="destroy nothing of what `apply` made, and go on with it in the next run (as SKIP_DESTROY=1)",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +61,39 @@ def terraform_environment() -> Mapping[str, str]:
 def terraform_project(pytestconfig: pytest.Config) -> Path:
     """The project that roots under test are in; all of it is copied. Override it where that is too much."""
     return pytestconfig.rootpath
+
+
+@pytest.fixture(scope="session")
+def terraform_retry() -> Retry:
+    """Which failures are worth another attempt; override it with error patterns of your own."""
+    return Retry()
+
+
+@pytest.fixture(scope="session")
+def terraform_progress(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Called with a line about a command that takes long: shown at once, past pytest's capture. Override it for silence."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def show(line: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            sys.stderr.write(f"\n{line}\n")
+            sys.stderr.flush()
+
+    return show
+
+
+@pytest.fixture(scope="session")
+def stage(pytestconfig: pytest.Config) -> Callable[[str], bool]:
+    """`stage(name)`: whether a part of a test runs, which is not when SKIP_<NAME> is set in the environment.
+
+    The fixtures ask for `apply` and `destroy`; a test may ask for stages of its own: `if stage("load"): …`.
+    """
+
+    def runs(name: str) -> bool:
+        kept = name == "destroy" and bool(pytestconfig.getoption("--keep"))
+        return not kept and not os.environ.get(f"SKIP_{name.upper()}")
+
+    return runs
 
 
 def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -63,21 +125,35 @@ def once_per_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Cal
 
 
 @pytest.fixture(scope="session")
+def terraform_root_at(
+    terraform_environment: Mapping[str, str],
+    terraform_init_cache: InitCache,
+    terraform_retry: Retry,
+    terraform_progress: Callable[[str], None],
+) -> Callable[[Path, Mapping[str, str] | None], Root]:
+    """The root module in a folder, initialised, where it is; for fixtures that make copies of their own."""
+
+    def make(path: Path, files: Mapping[str, str] | None = None) -> Root:
+        root = Root(path, environment=terraform_environment, retry=terraform_retry, progress=terraform_progress)
+        for name, text in (files or {}).items():
+            root.write(name, text)
+        root.init(terraform_init_cache)
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def terraform_roots(
     tmp_path_factory: pytest.TempPathFactory,
     terraform_project: Path,
-    terraform_environment: Mapping[str, str],
-    terraform_init_cache: InitCache,
+    terraform_root_at: Callable[[Path, Mapping[str, str] | None], Root],
 ) -> Callable[[str, Mapping[str, str] | None], Root]:
     """The function behind `terraform_root`, for fixtures of a wider scope; whoever applies with it destroys."""
 
     def make(path: str, files: Mapping[str, str] | None = None) -> Root:
         copy = copy_project(terraform_project, tmp_path_factory.mktemp("root"))
-        root = Root(copy / path, environment=terraform_environment)
-        for name, text in (files or {}).items():
-            root.write(name, text)
-        root.init(terraform_init_cache)
-        return root
+        return terraform_root_at(copy / path, files)
 
     return make
 
@@ -87,12 +163,73 @@ def terraform_root(
     terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
 ) -> Iterator[RootFactory]:
     """Roots of this test: copied, initialised, and destroyed at its end if it applied them."""
-    made: list[Root] = []
+    with ExitStack() as destroyed:
 
-    def make(path: str, *, files: Mapping[str, str] | None = None) -> Root:
-        made.append(terraform_roots(path, files))
-        return made[-1]
+        def make(path: str, *, files: Mapping[str, str] | None = None) -> Root:
+            root = terraform_roots(path, files)
+            destroyed.callback(root.destroy)
+            return root
 
-    yield make
-    for root in reversed(made):
+        yield make
+
+
+def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
+    made: Callable[..., Root] = request.getfixturevalue("terraform_roots")
+    made_at: Callable[..., Root] = request.getfixturevalue("terraform_root_at")
+    project: Path = request.getfixturevalue("terraform_project")
+    show: Callable[[str], None] = request.getfixturevalue("terraform_progress")
+    runs: Callable[[str], bool] = request.getfixturevalue("stage")
+    number = 0
+    with ExitStack() as at_the_end:
+
+        def make(
+            path: str,
+            given: Mapping[str, Any] | None = None,
+            /,
+            *,
+            files: Mapping[str, str] | None = None,
+            var_file: Path | None = None,
+            **variables: Any,
+        ) -> Root:
+            nonlocal number
+            number += 1
+            kept = Kept.of(request.config, f"{request.node.nodeid}-{number}", path)
+            merged = {**(given or {}), **variables}
+            if not runs("apply"):
+                root = kept.take_up(made_at)
+            elif kept.exists or not runs("destroy"):
+                # What an earlier run has kept is brought up to date, so that it is not forgotten and the apply is quick.
+                root = kept.renew(project, lambda folder: made_at(folder, files))
+            else:
+                root = made(path, files)
+            at_the_end.callback(_leave, root, kept, runs, show)
+            if runs("apply"):
+                root.apply(merged, var_file=var_file)
+            return root
+
+        yield make
+
+
+def _leave(root: Root, kept: Kept, runs: Callable[[str], bool], show: Callable[[str], None]) -> None:
+    if runs("destroy"):
         root.destroy()
+        kept.forget()
+    else:
+        kept.leave(root)
+        show(f"kept, applied: {root.path}. A run without --keep destroys it; SKIP_APPLY=1 tests it as it is")
+
+
+@pytest.fixture
+def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
+    """`apply(path, **variables)`: a root of the project, copied and applied; whatever happens, destroyed at the test's end.
+
+    With `--keep` it stays, and the next run of the same test goes on with it: with the project's files as they are then, or
+    untouched when SKIP_APPLY is set. TerraformError when the apply fails, PlanError before it has made anything.
+    """
+    yield from _applying(request)
+
+
+@pytest.fixture(scope="module")
+def module_apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
+    """`apply` for all tests of a file: for fixtures of that scope, which apply once; destroyed at the file's end."""
+    yield from _applying(request)

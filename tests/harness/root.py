@@ -7,16 +7,18 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
 from python_terraform import IsFlagged
 
 from .errors import PlanError, TerraformError
 from .plan import Plan
+from .retry import Retry
 from .terraform import Result, Terraform
 
 NOT_COPIED = (
@@ -115,15 +117,26 @@ def locked(folder: Path) -> Iterator[None]:
 class Root:
     """A root module in a folder that the test may change.
 
-    `environment` is added to this process's own for every command; `timeout` limits each, in seconds.
+    `environment` is added to this process's own for every command; `timeout` limits each, in seconds; `retry` says which
+    failures are worth another attempt; `progress` is given a line about a command that takes long, and about each retry.
+    `applied` holds the variables and the variable file that `destroy` will use; None when there is nothing to destroy.
     """
 
-    def __init__(self, path: Path, *, environment: Mapping[str, str] | None = None, timeout: float = 600) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        timeout: float = 600,
+        retry: Retry | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
         if not path.is_dir():
             raise FileNotFoundError(f"{path} is not a folder: there is no root module to test")
         self.path = path
-        self.terraform = Terraform(path, environment=environment, timeout=timeout)
-        self._applied: tuple[dict[str, Any], Path | None] | None = None
+        self.terraform = Terraform(path, environment=environment, timeout=timeout, progress=progress)
+        self.retry = retry or Retry()
+        self.applied: tuple[dict[str, Any], Path | None] | None = None
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the copy, named relative to the root module, and return its path."""
@@ -133,11 +146,11 @@ class Root:
         return path
 
     def init(self, cache: InitCache | None = None) -> None:
-        """Run `terraform init`, or use the cache's."""
+        """Run `terraform init`, or use the cache's; TerraformError when it fails."""
         if cache is None:
-            self.terraform.init()
+            self._retried(self.terraform.init)
         else:
-            cache.prepare(self.path, self.terraform)
+            self._retried(lambda: cache.prepare(self.path, self.terraform))
 
     def plan(
         self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
@@ -147,7 +160,7 @@ class Root:
         PlanError with Terraform's diagnostics when it is refused, and when a variable is not declared, which Terraform
         itself only warns of.
         """
-        result = self._plan(_merged(given, variables), var_file, out=PLAN_FILE)
+        result = self._retried(lambda: self._plan(_merged(given, variables), var_file, out=PLAN_FILE))
         shown = self.terraform.show(PLAN_FILE, json=IsFlagged)
         if shown.code:
             raise PlanError("show", (), shown.err)
@@ -158,7 +171,7 @@ class Root:
         self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
     ) -> None:
         """Plan without reading the plan, for half the time: where only a refusal matters. Arguments and errors as `plan`."""
-        self._plan(_merged(given, variables), var_file)
+        self._retried(lambda: self._plan(_merged(given, variables), var_file))
 
     def _plan(self, variables: dict[str, Any], var_file: Path | None, out: str | None = None) -> Result:
         # A failed plan leaves the file of the one before, or a file of its own half: `show` and `apply` would read it.
@@ -181,22 +194,45 @@ class Root:
         PlanError before anything is made, as `plan`; TerraformError with the diagnostics when the apply fails: what it made
         until then stays in state, for `destroy`.
         """
-        self._plan(_merged(given, variables), var_file, out=PLAN_FILE)
-        self._applied = (_merged(given, variables), var_file)
+        merged = _merged(given, variables)
+        # Each attempt plans anew: a saved plan is stale as soon as an apply of it has made something.
+        self._retried(lambda: self._apply(merged, var_file))
+        return self.outputs()
+
+    def _apply(self, variables: dict[str, Any], var_file: Path | None) -> None:
+        self._plan(variables, var_file, out=PLAN_FILE)
+        self.resume(variables, var_file=var_file)
         result = self.terraform.apply(PLAN_FILE)
         if result.code:
             raise TerraformError("apply", result.diagnostics, result.err)
-        return self.outputs()
+
+    def resume(self, given: Mapping[str, Any], *, var_file: Path | None = None) -> None:
+        """Have `destroy` take away what is in this root's state, with these variables: an earlier run has applied it."""
+        self.applied = (dict(given), var_file)
 
     def destroy(self) -> None:
-        """Destroy all that the last `apply` made, with its variables. TerraformError when something is left; twice is no error."""
-        if self._applied is None:
+        """Destroy all that the last `apply` made, with its variables; twice is no error.
+
+        A failed destroy is tried again whatever the reason, since what is left costs money. TerraformError, with the place of
+        the state, when something is left in the end.
+        """
+        if self.applied is None:
             return
-        variables, var_file = self._applied
+        variables, var_file = self.applied
+        try:
+            self._retried(lambda: self._destroy(variables, var_file), whatever="what is left costs money")
+        except TerraformError as error:
+            error.add_note(f"What is left is in the state in {self.path}")
+            raise
+        self.applied = None
+
+    def _destroy(self, variables: dict[str, Any], var_file: Path | None) -> None:
         result = self.terraform.destroy(var=variables, var_file=var_file)
         if result.code:
             raise TerraformError("destroy", result.diagnostics, result.err)
-        self._applied = None
+
+    def _retried(self, command: Callable[[], T], whatever: str | None = None) -> T:
+        return self.retry.run(command, whatever=whatever, told=self.terraform.progress)
 
     def outputs(self) -> dict[str, Any]:
         """Return the applied outputs' values by name."""
@@ -204,11 +240,20 @@ class Root:
         return values
 
     def output(self, name: str, kind: type[T]) -> T:
-        """Return an applied output that must be a `kind` (str, float, bool, list, dict); TypeError when it is another."""
-        value = self.outputs()[name]
-        if not isinstance(value, kind):
-            raise TypeError(f"output {name} is {value!r}, not a {kind.__name__}")
-        return value
+        """Return an applied output as a type: `str`, `int`, `list[str]`, `dict[str, int]`, a TypedDict, a pydantic model.
+
+        Nothing is converted but what JSON has no form for, such as a set: "1" is no int and true is no 1. TypeError says what
+        the output is instead; KeyError names the outputs that there are.
+        """
+        outputs = self.outputs()
+        if name not in outputs:
+            raise KeyError(f"there is no output {name}; the outputs are {sorted(outputs)}")
+        try:
+            # As JSON, in which Terraform gave it: a set is a list there, and so it is taken.
+            return TypeAdapter(kind).validate_json(json.dumps(outputs[name]), strict=True)
+        except ValidationError as error:
+            wanted = getattr(kind, "__name__", str(kind)) if not getattr(kind, "__args__", ()) else str(kind)
+            raise TypeError(f"output {name} is {outputs[name]!r}, not a {wanted}: {error.errors()[0]['msg']}") from None
 
     def assert_idempotent(
         self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any

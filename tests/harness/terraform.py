@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from .errors import CommandTimeoutError, TerraformError
 
 GRACE_SECONDS = 20.0
 """How long an interrupted Terraform may take to stop its providers and write its state."""
+
+PROGRESS_SECONDS = 10.0
+"""How often a command that takes longer than this says how far it is."""
 
 VERBS = frozenset({"fmt", "get", "graph", "providers", "refresh", "show", "state", "test", "validate", "version"})
 UNDECLARED = ("Value for undeclared variable", "Values for undeclared variables")
@@ -73,8 +77,9 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
     """Terraform in one folder, with an environment and a time limit of its own.
 
     `environment` is added to this process's own. `timeout` is the limit of every command in seconds; a command may state
-    another. Any number of threads may share an instance. Methods return `Result`, whatever the exit code, unless they say
-    otherwise; a command that outlives its limit raises CommandTimeoutError.
+    another. `progress` is given a line every PROGRESS_SECONDS of a command: what is done, what it waits for. Any number of
+    threads may share an instance. Methods return `Result`, whatever the exit code, unless they say otherwise; a command that
+    outlives its limit raises CommandTimeoutError.
     """
 
     def __init__(
@@ -84,12 +89,14 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         environment: Mapping[str, str] | None = None,
         timeout: float = 600,
         binary: str = "terraform",
+        progress: Callable[[str], None] | None = None,
     ) -> None:
         # Mended: the original's `state`, `parallelism`, `targets`, `variables` and `var_file` defaults go to every verb,
         # init among them, which refuses some and ignores others. Each verb is told what it takes instead.
         super().__init__(working_dir=str(working_dir), terraform_bin_path=binary)
         self.environment = dict(environment or {})
         self.timeout = timeout
+        self.progress = progress
 
     def __getattr__(self, item: str) -> Any:
         # Mended: the original makes a command of any unknown attribute, so that a typo, a copy or a debugger runs Terraform.
@@ -106,9 +113,7 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         backend's is elsewhere, and `show -json` is the interface.
         """
 
-    def cmd(
-        self, cmd: str, *args: str, timeout: float | None = None, input_text: str | None = None, **options: Any
-    ) -> Result:
+    def cmd(self, cmd: str, *args: str, timeout: float | None = None, **options: Any) -> Result:
         """Run a command; options as python-terraform spells them (`no_color=IsFlagged`), `var` and `var_file` included."""
         variables = options.pop("var", None)
         files = options.pop("var_file", None)
@@ -123,15 +128,15 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             # Terraform's flags come before its positional arguments, and later files win.
             command = self.generate_cmd_string(cmd, **options)
             command += [f"-var-file={file}" for file in given] + list(args)
-            return self._run(cmd, command, self.timeout if timeout is None else timeout, input_text)
+            return self._run(cmd, command, self.timeout if timeout is None else timeout)
 
-    def _run(self, name: str, command: Sequence[str], timeout: float, input_text: str | None) -> Result:
+    def _run(self, name: str, command: Sequence[str], timeout: float) -> Result:
         # Mended: `env=` and `timeout=` became CLI flags, and is_env_vars_included=False lost even PATH.
         with subprocess.Popen(
             command,
             cwd=self.working_dir,
             env=os.environ | {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"} | self.environment,
-            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -139,7 +144,7 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             start_new_session=True,
         ) as process:
             try:
-                out, err = process.communicate(input_text, timeout=timeout)
+                out, err = self._output(name, process, timeout)
             except subprocess.TimeoutExpired:
                 _end(name, process, timeout)
             except BaseException:
@@ -147,6 +152,20 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
                 raise
         # Mended: exit code 2 of `plan -detailed-exitcode` was logged as an error and raised with raise_on_error.
         return Result(process.returncode, out, err)
+
+    def _output(self, name: str, process: subprocess.Popen[str], timeout: float) -> tuple[str, str]:
+        """Wait for a command's output and tell how far it is meanwhile; subprocess.TimeoutExpired after `timeout` seconds."""
+        begin = time.monotonic()
+        while True:
+            left = begin + timeout - time.monotonic()
+            try:
+                # It may be called again and loses nothing. What there is so far comes as bytes, in text mode too.
+                return process.communicate(timeout=min(left, PROGRESS_SECONDS))
+            except subprocess.TimeoutExpired as waited:
+                if left <= PROGRESS_SECONDS:
+                    raise
+                if self.progress:
+                    self.progress(_progress(name, time.monotonic() - begin, (waited.stdout or b"").decode()))
 
     def init(self, **options: Any) -> Result:
         """Run `terraform init`; TerraformError when it fails."""
@@ -184,6 +203,24 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             raise TerraformError("output", (), result.err)
         values = {key: stated["value"] for key, stated in json.loads(result.out).items()}
         return values if name is None else values[name]
+
+
+def _progress(name: str, seconds: float, out: str) -> str:
+    """Return a line on a command that runs, from its `-json` events so far."""
+    whole_lines = out[: out.rfind("\n") + 1]
+    done, busy = 0, dict[str, None]()
+    for event in Result(0, whole_lines, "").events:
+        if event["type"] == "apply_start":
+            busy[event["hook"]["resource"]["addr"]] = None
+        elif event["type"] in {"apply_complete", "apply_errored"}:
+            busy.pop(event["hook"]["resource"]["addr"], None)
+            done += 1
+    waits = f", waits for {', '.join(busy)}" if busy else ""
+    return (
+        f"terraform {name}, {seconds:.0f} s: {done} done{waits}"
+        if done or busy
+        else f"terraform {name}, {seconds:.0f} s"
+    )
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -9,18 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.emulator import AWS_PROVIDER, Emulator
-from sandbox.providers import Providers
+from sandbox.emulator import AWS_PROVIDER
 from tests.harness import Plan, Root
-from tests.harness.pytest_plugin import (
-    once_per_run,
-    terraform_init_cache,
-    terraform_project,
-    terraform_root,
-    terraform_roots,
-)
-
-__all__ = ["once_per_run", "terraform_init_cache", "terraform_project", "terraform_root", "terraform_roots"]
 
 MODULE = "modules/lambda_container_api"
 
@@ -38,11 +28,6 @@ MODULE_FILES = {"providers.tf": PROVIDERS, **CONTEXT}
 LEAST: Mapping[str, Any] = {"name": "orders", "image": {"build": {"context": "app"}}, "auth": {"iam": {}}}
 
 URI = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/orders@sha256:" + "0" * 64
-
-
-@pytest.fixture(scope="session")
-def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[str, str]:
-    return emulator.environment() | providers.environment()
 
 
 @pytest.fixture(scope="session")

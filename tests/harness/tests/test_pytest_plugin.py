@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 HARNESS = Path(__file__).resolve().parents[1]
 MODULE = 'variable "name" {}\nresource "terraform_data" "this" {\n  input = var.name\n}\n'
@@ -42,28 +47,173 @@ def test_made_once(number, once_per_run, pytestconfig):
 """
 
 
-def test_the_fixtures_work_in_another_project_and_in_parallel(tmp_path: Path) -> None:
+APPLIES = """
+import os
+import pytest
+
+
+def test_applies(apply, pytestconfig, stage):
+    root = apply("modules/greeting", name=os.environ.get("GREET", "ada"))
+    (pytestconfig.rootpath / "applied").write_text(str(root.path))
+    if stage("look"):
+        assert root.terraform.cmd("state list").out == "terraform_data.this\\n"
+    assert not os.environ.get("BREAK")
+
+
+@pytest.fixture(scope="module")
+def shared(module_apply):
+    return module_apply("modules/greeting", {"name": "bob"})
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_shares(shared, number, pytestconfig):
+    with (pytestconfig.rootpath / "shared").open("a") as file:
+        file.write(f"{shared.path}\\n")
+    assert "terraform_data.this" in shared.terraform.cmd("state list").out
+"""
+EMPTY = '"resources": []'
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that knows nothing of this one, with a copy of the harness."""
+
+    path: Path
+
+    def pytest(self, *arguments: str, **environment: str) -> str:
+        """Run its tests and return all that pytest said."""
+        # Isolated, so that nothing of this project can be imported.
+        start = "import sys, pytest; sys.path.insert(0, '.'); sys.exit(pytest.main(sys.argv[1:]))"
+        result = subprocess.run(
+            [sys.executable, "-I", "-c", start, "-q", *arguments],
+            cwd=self.path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return result.stdout + result.stderr
+
+    def applied(self) -> Path:
+        """The root that its last test applied."""
+        return Path((self.path / "applied").read_text())
+
+    def state(self) -> str:
+        return (self.applied() / "terraform.tfstate").read_text()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
     shutil.copytree(HARNESS, tmp_path / "harness", ignore=shutil.ignore_patterns("tests", "__pycache__"))
     (tmp_path / "modules/greeting").mkdir(parents=True)
     (tmp_path / "modules/greeting/main.tf").write_text(MODULE)
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.pytest_plugin"]\n')
-    (tmp_path / "test_greeting.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    return Project(tmp_path)
 
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            "-c",
-            "import sys, pytest; sys.path.insert(0, '.'); sys.exit(pytest.main(['-q', '-n', '2']))",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+
+def test_the_fixtures_work_in_another_project_and_in_parallel(project: Project) -> None:
+    (project.path / "test_greeting.py").write_text(TESTS)
+
+    said = project.pytest("-n", "2")
+
+    assert "7 passed" in said, said
+    assert (project.path / "made").read_text() == "x"
+    assert EMPTY in project.state()
+
+
+def test_what_a_test_applied_is_destroyed_though_it_fails(project: Project) -> None:
+    (project.path / "test_greeting.py").write_text(APPLIES)
+
+    said = project.pytest("-n", "2", "--dist", "loadfile", BREAK="yes")
+
+    assert "1 failed, 2 passed" in said, said
+    assert EMPTY in project.state()
+    (shared,) = set((project.path / "shared").read_text().split())
+    assert EMPTY in (Path(shared) / "terraform.tfstate").read_text()
+
+
+def test_one_destroy_that_fails_does_not_keep_the_others_from_theirs(project: Project) -> None:
+    (project.path / "test_two.py").write_text(
+        """
+import pytest
+from harness import Retry
+
+
+@pytest.fixture(scope="session")
+def terraform_retry():
+    return Retry(attempts=1)
+
+
+def test_two(apply, pytestconfig):
+    good = apply("modules/greeting", name="good")
+    (pytestconfig.rootpath / "applied").write_text(str(good.path))
+    provisioner = 'provisioner "local-exec" {\\n  when = destroy\\n  command = "exit 4"\\n}\\n'
+    apply("modules/greeting", files={"stays.tf": f'resource "terraform_data" "stays" {{\\n{provisioner}}}\\n'}, name="bad")
+"""
     )
 
-    assert "7 passed" in result.stdout, result.stdout + result.stderr
-    assert (tmp_path / "made").read_text() == "x"
-    applied = Path((tmp_path / "applied").read_text())
-    assert '"resources": []' in (applied / "terraform.tfstate").read_text()
+    said = project.pytest()
+
+    assert "1 passed, 1 error" in said, said
+    assert "exit status 4" in said
+    assert "What is left is in the state in" in said
+    assert EMPTY in project.state()
+
+
+def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one_without_keep(project: Project) -> None:
+    (project.path / "test_greeting.py").write_text(APPLIES)
+
+    said = project.pytest("--keep", "-k", "applies")
+    assert f"kept, applied: {project.applied()}" in said, said
+    first = json.loads(project.state())
+    module = project.path / "modules/greeting/main.tf"
+    module.write_text(MODULE.replace("input = var.name", 'input = "Hello ${var.name}"'))
+    (project.path / "modules/greeting/gone.tf").touch()
+
+    project.pytest("--keep", "-k", "applies")
+    second = json.loads(project.state())
+    assert second["lineage"] == first["lineage"]
+    assert "Hello ada" in project.state()
+    (project.path / "modules/greeting/gone.tf").unlink()
+
+    untouched = project.pytest("--keep", "-k", "applies", SKIP_APPLY="1", GREET="bob")
+    assert "1 passed" in untouched, untouched
+    assert json.loads(project.state()) == second
+    assert (project.applied() / "gone.tf").exists()
+
+    assert "1 passed" in project.pytest("-k", "applies")
+    assert not project.applied().exists()
+    assert list((project.path / ".pytest_cache/d/terraform-kept").iterdir()) == []
+
+
+def test_stages_are_skipped_by_name(project: Project) -> None:
+    (project.path / "test_greeting.py").write_text(APPLIES.replace("terraform_data.this\\n", "something else"))
+
+    assert "1 failed" in project.pytest("-k", "applies")
+    assert "1 passed" in project.pytest("-k", "applies", SKIP_LOOK="1", SKIP_DESTROY="1")
+    assert "terraform_data" in project.state()
+
+
+def test_an_apply_that_is_skipped_with_nothing_kept_is_an_error(project: Project) -> None:
+    (project.path / "test_greeting.py").write_text(APPLIES)
+
+    said = project.pytest("-k", "applies", SKIP_APPLY="1")
+
+    assert "SKIP_APPLY is set, but nothing of modules/greeting is kept: run the test once with --keep" in said
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_progress_is_shown_while_pytest_captures(project: Project, workers: str) -> None:
+    (project.path / "modules/greeting/slow.tf").write_text(
+        'resource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 1.5"\n  }\n}\n'
+    )
+    (project.path / "test_slow.py").write_text(
+        "from harness import terraform\n\n\ndef test_slow(apply, monkeypatch):\n"
+        '    monkeypatch.setattr(terraform, "PROGRESS_SECONDS", 0.5)\n    apply("modules/greeting", name="ada")\n'
+    )
+
+    said = project.pytest("-n", workers)
+
+    assert "1 passed" in said, said
+    assert "waits for terraform_data.slow" in said

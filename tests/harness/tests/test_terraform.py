@@ -70,6 +70,33 @@ def test_a_command_that_ignores_the_interrupt_is_killed_with_all_of_its_group(
     assert processes_that_mention("86398.25") == []
 
 
+def test_a_long_command_tells_what_is_done_and_what_it_waits_for(
+    root_of: Callable[[str], Root], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "PROGRESS_SECONDS", 0.2)
+    root = root_of(HANGING.replace("sleep 86399.25", "until test -e go; do sleep 0.1; done"))
+    told: list[str] = []
+
+    def progress(line: str) -> None:
+        told.append(line)
+        if line.endswith("1 done, waits for terraform_data.hangs"):
+            root.write("go", "")
+
+    root.terraform.progress = progress
+
+    assert root.terraform.apply(timeout=60).code == 0
+    assert told[-1].startswith("terraform apply, ")
+
+
+def test_a_short_command_tells_nothing(root: Root) -> None:
+    told: list[str] = []
+    root.terraform.progress = told.append
+
+    root.apply()
+
+    assert told == []
+
+
 def test_an_unknown_attribute_is_an_error_and_runs_nothing(tmp_path: Path) -> None:
     runner = Terraform(tmp_path, binary="/does/not/exist")
 
@@ -90,6 +117,26 @@ def test_outputs_are_values(root: Root) -> None:
     assert root.output("text", str) == "two"
     with pytest.raises(TypeError, match="output text is 'two', not a dict"):
         root.output("text", dict)
+    with pytest.raises(KeyError, match=r"no output txet; the outputs are \['given', 'text'\]"):
+        root.output("txet", str)
+
+
+def test_outputs_have_the_type_that_is_asked_for_and_nothing_is_converted(root_of: Callable[[str], Root]) -> None:
+    root = root_of(
+        'output "one" {\n  value = 1\n}\noutput "yes" {\n  value = true\n}\n'
+        'output "names" {\n  value = toset(["a", "b"])\n}\noutput "ports" {\n  value = { a = 1 }\n}\n'
+    )
+    root.apply()
+
+    assert root.output("one", int) == root.output("one", float) == 1
+    assert root.output("names", set[str]) == {"a", "b"}
+    assert root.output("ports", dict[str, int]) == {"a": 1}
+    with pytest.raises(TypeError, match="output yes is True, not a int"):
+        root.output("yes", int)
+    with pytest.raises(TypeError, match="output one is 1, not a str"):
+        root.output("one", str)
+    with pytest.raises(TypeError, match=r"output ports is {'a': 1}, not a dict\[str, str\]"):
+        root.output("ports", dict[str, str])
 
 
 def test_variables_win_over_a_variable_file(root: Root) -> None:
