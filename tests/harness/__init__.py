@@ -18,6 +18,7 @@ The pytest fixtures are in `pytest_plugin`. Nothing here knows the project that 
 from python_terraform import IsFlagged
 
 from .assertions import assert_contains, dropped_attributes
+from .conditions import Condition, assert_every_condition_is_tested, conditions, states
 from .errors import CommandTimeoutError, PlanError, ScenarioError, TerraformError
 from .plan import Change, Plan
 from .probes import Probe, probe, successful, wait_for_answer
@@ -31,6 +32,7 @@ __all__ = [
     "TRANSIENT_ERRORS",
     "Change",
     "CommandTimeoutError",
+    "Condition",
     "Diagnostic",
     "InitCache",
     "IsFlagged",
@@ -45,10 +47,13 @@ __all__ = [
     "Terraform",
     "TerraformError",
     "assert_contains",
+    "assert_every_condition_is_tested",
+    "conditions",
     "copy_project",
     "dropped_attributes",
     "probe",
     "scenarios",
+    "states",
     "successful",
     "wait_for_answer",
 ]

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.harness import PlanError, Root
+from tests.harness import PlanError, Root, assert_every_condition_is_tested, conditions, states
 from tests.harness.pytest_plugin import RootFactory
 from tests.infra.conftest import LEAST, MODULE, MODULE_FILES, URI
+from tests.infra.test_release_gate import REFUSED as GATE
 
 JSON = dict[str, Any]
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
@@ -20,6 +21,7 @@ DOMAIN = {"name": "api.example.com", "certificate_arn": CERTIFICATE}
 REASON = "Ten chars."
 # Lambda allows 4096 bytes; the module takes 120 of them for its own, and the name of the variable counts too.
 ROOM = 4096 - 120 - len("TEXT")
+EMPTY_CONTEXT = "image.build.context (…) holds no file that its .dockerignore lets through"
 
 
 def function(**values: Any) -> JSON:
@@ -80,7 +82,7 @@ def routes(count: int) -> JSON:
 
 @dataclass(frozen=True)
 class Limit:
-    """A rule: how its message begins, inputs beyond it, and inputs just within it."""
+    """A rule: how its message begins (… for what the input decides), inputs beyond it, and inputs just within it."""
 
     message: str
     refused: list[JSON]
@@ -328,10 +330,10 @@ LIMITS = {
         [uri(URI), uri("localhost:5000/a/b@sha256:" + "f" * 64)],
     ),
     "an empty or missing context": Limit(
-        "image.build.context (", [build(context="empty"), build(context="nowhere")], [build()]
+        "image.build.context (…) is not a folder", [build(context="empty"), build(context="nowhere")], [build()]
     ),
     "a missing Dockerfile": Limit(
-        "image.build.dockerfile (",
+        "image.build.dockerfile (…) does not exist",
         [build(dockerfile="Containerfile"), build(dockerfile="../Dockerfile")],
         [build(dockerfile="../other/Dockerfile"), build(dockerfile="Dockerfile")],
     ),
@@ -505,27 +507,23 @@ def test_refuses(limit: Limit, interface: Root) -> None:
         with pytest.raises(PlanError) as refusal:
             interface.check(LEAST, **inputs)
         stated = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
-        assert any(text.startswith(limit.message) for text in stated), f"{inputs}: {refusal.value}"
+        assert any(states(limit.message, text) for text in stated), f"{inputs}: {refusal.value}"
     for inputs in limit.accepted:
         interface.check(LEAST, **inputs)
 
 
-def test_every_validation_has_a_refusal(terraform_project: Path) -> None:
-    text = (terraform_project / MODULE / "variables.tf").read_text()
-    messages = [m.replace('\\"', '"') for m in re.findall(r'error_message = "((?:[^"\\]|\\.)*)"', text)]
+def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) -> None:
+    gates = {rule for _, _, rule, _ in GATE.values()}
 
-    assert len(messages) == text.count("validation {") > 0
-    untested = [m for m in messages if sum(m.startswith(limit.message) for limit in LIMITS.values()) != 1]
-    assert untested == []
-    assert len(LIMITS) == len(messages)
+    assert_every_condition_is_tested(
+        conditions(terraform_project / MODULE), [*(limit.message for limit in LIMITS.values()), *gates, EMPTY_CONTEXT]
+    )
 
 
-def test_every_refusal_begins_with_the_input_it_concerns(terraform_project: Path) -> None:
-    text = (terraform_project / MODULE / "variables.tf").read_text()
-    for block in re.findall(r'^variable "\w+" \{.*?^\}', text, re.MULTILINE | re.DOTALL):
-        name = block.split('"')[1]
-        for message in re.findall(r'error_message = "(.*)"$', block, re.MULTILINE):
-            assert re.match(rf"{name}\b", message), message
+def test_every_validation_begins_with_the_input_it_concerns(terraform_project: Path) -> None:
+    found = [c for c in conditions(terraform_project / MODULE) if c.kind == "validation"]
+
+    assert [str(c) for c in found if not re.match(rf"{c.address.removeprefix('var.')}\b", c.message)] == []
 
 
 def test_refuses_a_misspelt_variable(interface: Root) -> None:
@@ -542,10 +540,10 @@ def test_refuses_to_plan_without(missing: str, interface: Root) -> None:
 def test_refuses_a_context_of_which_its_dockerignore_leaves_nothing(terraform_root: RootFactory) -> None:
     root = terraform_root(MODULE, files=MODULE_FILES | {"app/.dockerignore": "**\n"})
 
-    with pytest.raises(
-        PlanError, match=r"image\.build\.context \(app\) holds no file that its \.dockerignore lets through"
-    ):
+    with pytest.raises(PlanError) as refusal:
         root.check(LEAST)
+    (stated,) = refusal.value.diagnostics
+    assert states(EMPTY_CONTEXT.replace("…", "app"), stated.detail)
     root.check(LEAST, image={"build": {"context": "app", "source_hash": "hashed elsewhere"}})
     root.write("app/.dockerignore", "**\n!main.py\n")
     root.check(LEAST)

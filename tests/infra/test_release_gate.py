@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import IsFlagged, Root
+from tests.harness import IsFlagged, Result, Root, states
 from tests.harness.pytest_plugin import RootFactory
 from tests.infra.conftest import LEAST, MODULE, MODULE_FILES, URI
 
@@ -35,30 +35,42 @@ LIVE: dict[str, tuple[dict[str, Any], str, str]] = {
         ' && aws_lambda_alias.live.routing_config[0].additional_version_weights["8"] == 0.1',
     ),
 }
-REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+# How the messages of the gate's two preconditions begin.
+NO_GOOD_ANSWER = 'Release refused, the alias "live" was not touched'
+ONE_VERSION = "release.canary_percent needs two versions, but release.version (…) is the newest one"
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a version that answers an error": (
         {},
         ILL,
+        NO_GOOD_ANSWER,
         "Asked GET /healthz of version 8, expected status 200, and got: live: status 500: ill",
     ),
-    "a pinned version that answers an error": ({"version": 7}, ILL, "of version 7, expected status 200"),
+    "a pinned version that answers an error": (
+        {"version": 7},
+        ILL,
+        NO_GOOD_ANSWER,
+        "of version 7, expected status 200",
+    ),
     "an answer of another status than the expected": (
         {"smoke": {"status": 204}},
         WELL,
+        NO_GOOD_ANSWER,
         "expected status 204, and got: live: status 200: well",
     ),
-    "a function that is no web application": ({}, json.dumps("hello"), 'no HTTP response: "hello"'),
-    "a version that answers nothing": ({}, "null", "no HTTP response: null"),
+    "a function that is no web application": ({}, json.dumps("hello"), NO_GOOD_ANSWER, 'no HTTP response: "hello"'),
+    "a version that answers nothing": ({}, "null", NO_GOOD_ANSWER, "no HTTP response: null"),
     "a canary of the version that serves": (
         {"version": 8, "canary_percent": 10},
         WELL,
+        ONE_VERSION,
         "needs two versions, but release.version (8)",
     ),
 }
 
 
-def decide(root: Root, release: dict[str, Any], answer: str, check: str) -> tuple[int, str]:
-    """Apply with every version answering the same; returns the exit code and all that Terraform said."""
+def decide(root: Root, release: dict[str, Any], answer: str, check: str) -> Result:
+    """Apply with every version answering the same."""
     inputs = {**LEAST, "image": {"uri": URI}, "release": release}
     stated = "\n".join(f"{name} = {json.dumps(value)}" for name, value in inputs.items())
     root.write("mocks/aws.tfmock.hcl", MOCKS.read_text())
@@ -83,22 +95,21 @@ def decide(root: Root, release: dict[str, Any], answer: str, check: str) -> tupl
         }}
         """,
     )
-    result = root.terraform.test(json=IsFlagged)
-    return result.code, "\n".join(map(str, result.diagnostics))
+    result: Result = root.terraform.test(json=IsFlagged)
+    return result
 
 
 @pytest.mark.parametrize("case", LIVE)
 def test_goes_live(case: str, terraform_root: RootFactory) -> None:
-    code, said = decide(terraform_root(MODULE, files=MODULE_FILES), *LIVE[case])
-    assert (code, said) == (0, "")
+    result = decide(terraform_root(MODULE, files=MODULE_FILES), *LIVE[case])
+    assert (result.code, result.diagnostics) == (0, [])
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_is_refused(case: str, terraform_root: RootFactory) -> None:
-    release, answer, reason = REFUSED[case]
-    code, said = decide(
-        terraform_root(MODULE, files=MODULE_FILES), release, answer, 'aws_lambda_alias.live.name == "live"'
-    )
-    assert code == 1
-    assert "Resource precondition failed" in said
-    assert reason in said
+    release, answer, rule, reason = REFUSED[case]
+    result = decide(terraform_root(MODULE, files=MODULE_FILES), release, answer, 'aws_lambda_alias.live.name == "live"')
+    assert result.code == 1
+    (refusal,) = [d for d in result.diagnostics if d.summary == "Resource precondition failed"]
+    assert states(rule, refusal.detail)
+    assert reason in str(refusal)
