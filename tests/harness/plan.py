@@ -82,6 +82,16 @@ class Plan:
         return Counter(c.type for c in self.resources.values() if c.actions not in {("delete",), ("forget",)})
 
     @property
+    def declared(self) -> frozenset[str]:
+        """Addresses, without index, of all that the configuration declares: what this plan has none of, too."""
+        return frozenset(self._references)
+
+    @property
+    def declared_outputs(self) -> frozenset[str]:
+        """Names of the root's outputs, those that are null too."""
+        return frozenset(self.raw.get("configuration", {}).get("root_module", {}).get("outputs", {}))
+
+    @property
     def no_destroys(self) -> bool:
         """Whether no object is deleted, replacements included."""
         return not self.destroyed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import yaml
 
 from .assertions import assert_contains
 from .errors import ScenarioError
-from .plan import Plan
+from .plan import INDEX, Plan
 
 SECTIONS = frozenset({"values", "counts", "outputs"})
 """What an inventory may state, each an attribute of `Plan`."""
@@ -28,12 +29,29 @@ class Scenario:
         return self.name
 
     def check(self, plan: Plan) -> None:
-        """Fail with every difference between the plan and the inventory."""
+        """Fail with every difference between the plan and the inventory.
+
+        ScenarioError when the inventory names a resource, a type, an output or an attribute that the root does not have: to
+        state that it is `__missing__` would always be true.
+        """
+        if unknown := sorted(self._unknown_names(plan)):
+            raise ScenarioError(f"{self.name}: the root has no {', no '.join(unknown)}")
         for section, expected in self.inventory.items():
             try:
                 assert_contains(getattr(plan, section), expected)
             except AssertionError as error:
                 raise AssertionError(f"{self.name}, {section}:\n{error}") from None
+
+    def _unknown_names(self, plan: Plan) -> Iterator[str]:
+        types = {address.split(".")[-2] for address in plan.declared}
+        yield from (f"type {name}" for name in self.inventory.get("counts", {}) if name not in types)
+        yield from (f"output {name}" for name in self.inventory.get("outputs", {}) if name not in plan.declared_outputs)
+        for address, expected in self.inventory.get("values", {}).items():
+            if INDEX.sub("", address) not in plan.declared:
+                yield f"resource {address}"
+            elif address in plan.values and isinstance(expected, dict):
+                known = plan.values[address].keys() | {path.split(".")[0] for path in plan.unknown[address]}
+                yield from (f"attribute {address}.{name}" for name in expected if name not in known)
 
 
 def scenarios(folder: Path) -> list[Scenario]:

@@ -1,7 +1,8 @@
 """Scenarios as data: each tfvars file plans what its yaml twin states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,3 +26,21 @@ def test_scenario_gives_nothing_that_the_module_does_not_know(scenario: Scenario
 
     given = {name: stated["value"] for name, stated in plan.raw["variables"].items()}
     assert dropped_attributes(given, plan.outputs["taken"]) == []
+
+
+def test_every_input_is_given_in_a_scenario(interface: Root) -> None:
+    known, given = set(), set()
+    for scenario in SCENARIOS:
+        plan = interface.plan(var_file=scenario.tfvars)
+        known |= set(inputs(plan.outputs["taken"]))
+        given |= set(inputs({name: stated["value"] for name, stated in plan.raw["variables"].items()}))
+
+    assert sorted(known - given) == []
+
+
+def inputs(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each variable, and the attributes of those that are objects: `function.memory_mb`."""
+    for name, value in values.items():
+        yield name
+        if isinstance(value, dict):
+            yield from (f"{name}.{attribute}" for attribute in value)

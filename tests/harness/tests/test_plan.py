@@ -141,3 +141,35 @@ def test_a_scenario_that_plans_something_else_fails(root: Root) -> None:
 
     with pytest.raises(AssertionError, match=r"two, values:\nterraform_data\.first → input: expected 'one', is 'two'"):
         scenario.check(root.plan(var_file=scenario.tfvars))
+
+
+@pytest.mark.parametrize(
+    ("inventory", "unknown"),
+    [
+        ("values: {terraform_data.frist: __missing__}", r"no resource terraform_data\.frist"),
+        ("values: {terraform_data.first: {inptu: __missing__}}", r"no attribute terraform_data\.first\.inptu"),
+        ("counts: {terraform_dtaa: __missing__}", "no type terraform_dtaa"),
+        ("outputs: {txet: __missing__}", "no output txet"),
+    ],
+)
+def test_a_scenario_that_misspells_what_it_says_is_missing_is_an_error(
+    inventory: str, unknown: str, root: Root
+) -> None:
+    file = root.write("scenarios/two.tfvars", 'text = "two"')
+    root.write("scenarios/two.yaml", inventory)
+
+    (scenario,) = scenarios(file.parent)
+
+    with pytest.raises(ScenarioError, match=f"two: the root has {unknown}"):
+        scenario.check(root.plan(var_file=scenario.tfvars))
+
+
+def test_a_scenario_may_say_of_each_kind_that_it_is_missing(root_of: Callable[[str], Root]) -> None:
+    root = root_of('resource "terraform_data" "none" {\n  count = 0\n}\noutput "none" {\n  value = null\n}\n')
+    file = root.write("scenarios/none.tfvars", "")
+    missing = "values: {'terraform_data.none[0]': __missing__}\ncounts: {terraform_data: __missing__}\noutputs: {none: __missing__}"
+    root.write("scenarios/none.yaml", missing)
+
+    (scenario,) = scenarios(file.parent)
+
+    scenario.check(root.plan(var_file=scenario.tfvars))
