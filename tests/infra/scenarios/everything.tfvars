@@ -84,6 +84,8 @@ alarms = {
   actions             = ["arn:aws:sns:eu-central-1:111122223333:on-call"]
   errors              = 3
   latency_p99_ms      = 900
+  server_errors       = 7
+  spillover           = 2
   concurrency_percent = 50
   off                 = ["throttles"]
 }
