@@ -43,6 +43,7 @@ static: .venvs/dev/.ready
 	$(dev)/mypy
 	$(dev)/python -m tools.module_docs --check
 	$(dev)/python -m tools.openapi --check
+	$(dev)/python -m tools.harness_docs --check
 
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
 	$(dev)/python -m tests.policy.scan
@@ -56,9 +57,10 @@ test: static policy ## Everything: `make check`, and the applied tests with real
 e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
 	$(dev)/pytest tests/e2e -n $(WORKERS) --dist loadfile
 
-docs: .venvs/dev/.ready ## Write the module's input and output tables and the service's OpenAPI document anew
+docs: .venvs/dev/.ready ## Write the generated parts of the documentation anew
 	$(dev)/python -m tools.module_docs
 	$(dev)/python -m tools.openapi
+	$(dev)/python -m tools.harness_docs
 
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
 lock: .venvs/dev/.ready ## Pin every dependency anew

@@ -7,12 +7,13 @@ The text comes from variables.tf and outputs.tf alone. With --check, exit code 1
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools import generated
 
 MODULE = Path(__file__).resolve().parent.parent / "modules" / "lambda_container_api"
 BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.MULTILINE | re.DOTALL)
@@ -79,31 +80,8 @@ def render(readme: str) -> str:
         "inputs": inputs(read(MODULE / "variables.tf", "variable")),
         "outputs": outputs(read(MODULE / "outputs.tf", "output")),
     }
-    for name, text in parts.items():
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        head, found_begin, rest = readme.partition(begin)
-        _, found_end, tail = rest.partition(end)
-        if not (found_begin and found_end):
-            raise SystemExit(f"README.md has no {begin} … {end}")
-        readme = f"{head}{begin}\n{text}\n{end}{tail}"
-    return readme
-
-
-def main() -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 when stale")
-    check = parser.parse_args().check
-    path = MODULE / "README.md"
-    current = path.read_text()
-    wanted = render(current)
-    if check and current != wanted:
-        sys.stderr.write(f"{path} is stale: run `make docs`\n")
-        return 1
-    if not check:
-        path.write_text(wanted)
-    return 0
+    return generated.with_parts(readme, parts)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main(MODULE / "README.md", render, "Write the module's tables, or check that they are current."))

@@ -84,7 +84,7 @@ def terraform_progress(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def stage(pytestconfig: pytest.Config) -> Callable[[str], bool]:
-    """`stage(name)`: whether a part of a test runs, which is not when SKIP_<NAME> is set in the environment.
+    """`stage(name)`: whether a part of a test runs, which is not when `SKIP_<NAME>` is set in the environment.
 
     The fixtures ask for `apply` and `destroy`; a test may ask for stages of its own: `if stage("load"): …`.
     """

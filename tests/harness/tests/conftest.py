@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.harness import Root
+
+HARNESS = Path(__file__).resolve().parents[1]
 
 # `terraform_data` is built into Terraform.
 ROOT = """
@@ -66,3 +73,44 @@ def make_root(folder: Path, hcl: str) -> Root:
     root.write("main.tf", hcl)
     root.init()
     return root
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that knows nothing of this one, with a copy of the harness."""
+
+    path: Path
+
+    def pytest(self, *arguments: str, **environment: str) -> str:
+        """Run its tests and return all that pytest said."""
+        # Isolated, so that nothing of this project can be imported.
+        start = "import sys, pytest; sys.path.insert(0, '.'); sys.exit(pytest.main(sys.argv[1:]))"
+        result = subprocess.run(
+            [sys.executable, "-I", "-c", start, "-q", *arguments],
+            cwd=self.path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return result.stdout + result.stderr
+
+    def write(self, name: str, text: str) -> None:
+        """Write one of its files."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def applied(self) -> Path:
+        """The root that the last of its tests to write it down has applied."""
+        return Path((self.path / "applied").read_text())
+
+    def state(self) -> str:
+        return (self.applied() / "terraform.tfstate").read_text()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Project:
+    """A folder with nothing but a copy of the harness."""
+    shutil.copytree(HARNESS, tmp_path / "harness", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    return Project(tmp_path)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-HARNESS = Path(__file__).resolve().parents[1]
+from tests.harness.tests.conftest import Project
+
 MODULE = 'variable "name" {}\nresource "terraform_data" "this" {\n  input = var.name\n}\n'
 TESTS = """
 import pytest
@@ -74,46 +70,16 @@ def test_shares(shared, number, pytestconfig):
 EMPTY = '"resources": []'
 
 
-@dataclass(frozen=True)
-class Project:
-    """A project that knows nothing of this one, with a copy of the harness."""
-
-    path: Path
-
-    def pytest(self, *arguments: str, **environment: str) -> str:
-        """Run its tests and return all that pytest said."""
-        # Isolated, so that nothing of this project can be imported.
-        start = "import sys, pytest; sys.path.insert(0, '.'); sys.exit(pytest.main(sys.argv[1:]))"
-        result = subprocess.run(
-            [sys.executable, "-I", "-c", start, "-q", *arguments],
-            cwd=self.path,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return result.stdout + result.stderr
-
-    def applied(self) -> Path:
-        """The root that its last test applied."""
-        return Path((self.path / "applied").read_text())
-
-    def state(self) -> str:
-        return (self.applied() / "terraform.tfstate").read_text()
-
-
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    shutil.copytree(HARNESS, tmp_path / "harness", ignore=shutil.ignore_patterns("tests", "__pycache__"))
-    (tmp_path / "modules/greeting").mkdir(parents=True)
-    (tmp_path / "modules/greeting/main.tf").write_text(MODULE)
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.pytest_plugin"]\n')
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    return Project(tmp_path)
+def project(elsewhere: Project) -> Project:
+    elsewhere.write("modules/greeting/main.tf", MODULE)
+    elsewhere.write("conftest.py", 'pytest_plugins = ["harness.pytest_plugin"]\n')
+    elsewhere.write("pytest.ini", "[pytest]\n")
+    return elsewhere
 
 
 def test_the_fixtures_work_in_another_project_and_in_parallel(project: Project) -> None:
-    (project.path / "test_greeting.py").write_text(TESTS)
+    project.write("test_greeting.py", TESTS)
 
     said = project.pytest("-n", "2")
 
@@ -123,7 +89,7 @@ def test_the_fixtures_work_in_another_project_and_in_parallel(project: Project) 
 
 
 def test_what_a_test_applied_is_destroyed_though_it_fails(project: Project) -> None:
-    (project.path / "test_greeting.py").write_text(APPLIES)
+    project.write("test_greeting.py", APPLIES)
 
     said = project.pytest("-n", "2", "--dist", "loadfile", BREAK="yes")
 
@@ -134,7 +100,8 @@ def test_what_a_test_applied_is_destroyed_though_it_fails(project: Project) -> N
 
 
 def test_one_destroy_that_fails_does_not_keep_the_others_from_theirs(project: Project) -> None:
-    (project.path / "test_two.py").write_text(
+    project.write(
+        "test_two.py",
         """
 import pytest
 from harness import Retry
@@ -150,7 +117,7 @@ def test_two(apply, pytestconfig):
     (pytestconfig.rootpath / "applied").write_text(str(good.path))
     provisioner = 'provisioner "local-exec" {\\n  when = destroy\\n  command = "exit 4"\\n}\\n'
     apply("modules/greeting", files={"stays.tf": f'resource "terraform_data" "stays" {{\\n{provisioner}}}\\n'}, name="bad")
-"""
+""",
     )
 
     said = project.pytest()
@@ -162,7 +129,7 @@ def test_two(apply, pytestconfig):
 
 
 def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one_without_keep(project: Project) -> None:
-    (project.path / "test_greeting.py").write_text(APPLIES)
+    project.write("test_greeting.py", APPLIES)
 
     said = project.pytest("--keep", "-k", "applies")
     assert f"kept, applied: {project.applied()}" in said, said
@@ -188,7 +155,7 @@ def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one
 
 
 def test_stages_are_skipped_by_name(project: Project) -> None:
-    (project.path / "test_greeting.py").write_text(APPLIES.replace("terraform_data.this\\n", "something else"))
+    project.write("test_greeting.py", APPLIES.replace("terraform_data.this\\n", "something else"))
 
     assert "1 failed" in project.pytest("-k", "applies")
     assert "1 passed" in project.pytest("-k", "applies", SKIP_LOOK="1", SKIP_DESTROY="1")
@@ -196,7 +163,7 @@ def test_stages_are_skipped_by_name(project: Project) -> None:
 
 
 def test_an_apply_that_is_skipped_with_nothing_kept_is_an_error(project: Project) -> None:
-    (project.path / "test_greeting.py").write_text(APPLIES)
+    project.write("test_greeting.py", APPLIES)
 
     said = project.pytest("-k", "applies", SKIP_APPLY="1")
 
@@ -205,12 +172,14 @@ def test_an_apply_that_is_skipped_with_nothing_kept_is_an_error(project: Project
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_progress_is_shown_while_pytest_captures(project: Project, workers: str) -> None:
-    (project.path / "modules/greeting/slow.tf").write_text(
-        'resource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 1.5"\n  }\n}\n'
+    project.write(
+        "modules/greeting/slow.tf",
+        'resource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 1.5"\n  }\n}\n',
     )
-    (project.path / "test_slow.py").write_text(
+    project.write(
+        "test_slow.py",
         "from harness import terraform\n\n\ndef test_slow(apply, monkeypatch):\n"
-        '    monkeypatch.setattr(terraform, "PROGRESS_SECONDS", 0.5)\n    apply("modules/greeting", name="ada")\n'
+        '    monkeypatch.setattr(terraform, "PROGRESS_SECONDS", 0.5)\n    apply("modules/greeting", name="ada")\n',
     )
 
     said = project.pytest("-n", workers)
