@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -96,6 +97,21 @@ def stage(pytestconfig: pytest.Config) -> Callable[[str], bool]:
     return runs
 
 
+@pytest.fixture(scope="session")
+def unique_name(pytestconfig: pytest.Config) -> Callable[[str], str]:
+    """`unique_name("orders")`: such as `orders-3f9a1c`, for names that an account or an emulator has once.
+
+    The suffix is of this checkout, and stays: two people and two CI jobs do not meet, and what `--keep` left is found again.
+    """
+    folder = pytestconfig.cache.mkdir("terraform-name")
+    with locked(folder):
+        suffix = folder / "suffix"
+        if not suffix.exists():
+            suffix.write_text(uuid.uuid4().hex[:6], encoding="utf-8")
+        own = suffix.read_text(encoding="utf-8")
+    return lambda name: f"{name}-{own}"
+
+
 def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder that all workers of this run have in common."""
     base = tmp_path_factory.getbasetemp()
@@ -131,7 +147,10 @@ def terraform_root_at(
     terraform_retry: Retry,
     terraform_progress: Callable[[str], None],
 ) -> Callable[[Path, Mapping[str, str] | None], Root]:
-    """The root module in a folder, initialised, where it is; for fixtures that make copies of their own."""
+    """The root module in a folder, initialised, where it is; for fixtures that make copies of their own.
+
+    `terraform_root_at(folder, files)`: `files`, text by name, are written into it first. Errors as `terraform_root`.
+    """
 
     def make(path: Path, files: Mapping[str, str] | None = None) -> Root:
         root = Root(path, environment=terraform_environment, retry=terraform_retry, progress=terraform_progress)
@@ -149,7 +168,7 @@ def terraform_roots(
     terraform_project: Path,
     terraform_root_at: Callable[[Path, Mapping[str, str] | None], Root],
 ) -> Callable[[str, Mapping[str, str] | None], Root]:
-    """The function behind `terraform_root`, for fixtures of a wider scope; whoever applies with it destroys."""
+    """`terraform_roots(path, files)`: as `terraform_root`, for fixtures of a wider scope; whoever applies with it destroys."""
 
     def make(path: str, files: Mapping[str, str] | None = None) -> Root:
         copy = copy_project(terraform_project, tmp_path_factory.mktemp("root"))
@@ -162,7 +181,11 @@ def terraform_roots(
 def terraform_root(
     terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
 ) -> Iterator[RootFactory]:
-    """Roots of this test: copied, initialised, and destroyed at its end if it applied them."""
+    """`terraform_root(path, files={…})`: a `Root` of the project, copied for this test, initialised, and destroyed at its end.
+
+    `path` is relative to the project; `files`, text by name relative to the root, are written into the copy before init.
+    FileNotFoundError when there is no such folder, TerraformError when init fails.
+    """
     with ExitStack() as destroyed:
 
         def make(path: str, *, files: Mapping[str, str] | None = None) -> Root:
@@ -221,10 +244,13 @@ def _leave(root: Root, kept: Kept, runs: Callable[[str], bool], show: Callable[[
 
 @pytest.fixture
 def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
-    """`apply(path, **variables)`: a root of the project, copied and applied; whatever happens, destroyed at the test's end.
+    """`apply(path, **variables)`: a `Root` of the project, copied and applied; whatever happens, destroyed at the test's end.
+
+    Variables may also come as a mapping after the path, or from a `var_file`; `files` are written into the copy before init.
 
     With `--keep` it stays, and the next run of the same test goes on with it: with the project's files as they are then, or
-    untouched when SKIP_APPLY is set. TerraformError when the apply fails, PlanError before it has made anything.
+    untouched when SKIP_APPLY is set. TerraformError when the apply fails, PlanError before it has made anything, LookupError
+    when SKIP_APPLY is set and nothing is kept.
     """
     yield from _applying(request)
 

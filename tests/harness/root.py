@@ -26,6 +26,7 @@ NOT_COPIED = (
     ".sandbox",
     ".venv*",
     ".*_cache",
+    "pytest-cache-files-*",  # such as become .pytest_cache a moment later
     "__pycache__",
     "node_modules",
     ".terraform",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import python_terraform
 from python_terraform import IsFlagged
@@ -146,9 +146,11 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             try:
                 out, err = self._output(name, process, timeout)
             except subprocess.TimeoutExpired:
-                _end(name, process, timeout)
+                graceful, said = _end(process)
+                raise CommandTimeoutError(name, timeout, graceful=graceful, rest=said) from None
             except BaseException:
-                _kill_group(process)
+                # A person's Ctrl-C for one: what is made until now must be in the state, or nothing can destroy it.
+                _end(process)
                 raise
         # Mended: exit code 2 of `plan -detailed-exitcode` was logged as an error and raised with raise_on_error.
         return Result(process.returncode, out, err)
@@ -229,21 +231,25 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _end(name: str, process: subprocess.Popen[str], timeout: float) -> NoReturn:
-    """Interrupt Terraform as a person would, give it time to save its state, then end whatever is left of its group."""
-    # To Terraform alone: it stops its providers and provisioners itself.
-    process.send_signal(signal.SIGINT)
-    graceful = True
+def _end(process: subprocess.Popen[str]) -> tuple[bool, str]:
+    """Interrupt Terraform as a person would, give it time to save its state, then end whatever is left of its group.
+
+    Returns whether it ended by itself, and what it said.
+    """
     try:
-        out, err = process.communicate(timeout=GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        # Terraform itself may be gone, and a child that it left behind hold its output open.
-        graceful = process.poll() is not None
+        # To Terraform alone: it stops its providers and provisioners itself.
+        process.send_signal(signal.SIGINT)
+        graceful = True
+        try:
+            out, err = process.communicate(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Terraform itself may be gone, and a child that it left behind hold its output open.
+            graceful = process.poll() is not None
+            _kill_group(process)
+            out, err = process.communicate()
+    finally:
         _kill_group(process)
-        out, err = process.communicate()
-    _kill_group(process)
-    said = "; ".join(str(d) for d in Result(0, out or "", "").diagnostics) or (err or "").strip()
-    raise CommandTimeoutError(name, timeout, graceful=graceful, rest=said)
+    return graceful, "; ".join(str(d) for d in Result(0, out or "", "").diagnostics) or (err or "").strip()
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

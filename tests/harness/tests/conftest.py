@@ -56,6 +56,17 @@ output "given" {
 }
 """
 
+# One resource is made, the other's provisioner does not end.
+HANGING = """
+resource "terraform_data" "quick" {}
+resource "terraform_data" "hangs" {
+  depends_on = [terraform_data.quick]
+  provisioner "local-exec" {
+    command = "sleep 86399.25"
+  }
+}
+"""
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
@@ -75,6 +86,18 @@ def make_root(folder: Path, hcl: str) -> Root:
     return root
 
 
+def processes_that_mention(text: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and text in command:
+            found.append(command)
+    return found
+
+
 @dataclass(frozen=True)
 class Project:
     """A project that knows nothing of this one, with a copy of the harness."""
@@ -83,17 +106,20 @@ class Project:
 
     def pytest(self, *arguments: str, **environment: str) -> str:
         """Run its tests and return all that pytest said."""
-        # Isolated, so that nothing of this project can be imported.
+        with self.start(*arguments, **environment) as running:
+            return running.communicate()[0]
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start its tests, isolated, so that nothing of this project can be imported."""
         start = "import sys, pytest; sys.path.insert(0, '.'); sys.exit(pytest.main(sys.argv[1:]))"
-        result = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-I", "-c", start, "-q", *arguments],
             cwd=self.path,
             env=os.environ | environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        return result.stdout + result.stderr
 
     def write(self, name: str, text: str) -> None:
         """Write one of its files."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.harness.tests.conftest import Project
+from tests.harness.tests.conftest import HANGING, Project, processes_that_mention
 
 MODULE = 'variable "name" {}\nresource "terraform_data" "this" {\n  input = var.name\n}\n'
 TESTS = """
@@ -126,6 +129,54 @@ def test_two(apply, pytestconfig):
     assert "exit status 4" in said
     assert "What is left is in the state in" in said
     assert EMPTY in project.state()
+
+
+def test_an_interrupted_run_saves_its_state_and_destroys_what_it_made(project: Project) -> None:
+    hanging = HANGING.replace("sleep 86399.25", "touch ../../started && sleep 86397.25")
+    project.write("modules/greeting/hangs.tf", hanging)
+    # A shell without job control has its background processes, such as these, ignore Ctrl-C.
+    listens = "import signal\n\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    project.write("conftest.py", listens + (project.path / "conftest.py").read_text())
+    project.write(
+        "test_hangs.py",
+        "import pytest\n\n\ndef test_hangs(terraform_root, pytestconfig):\n"
+        '    root = terraform_root("modules/greeting")\n'
+        '    (pytestconfig.rootpath / "applied").write_text(str(root.path))\n    root.apply(name="ada")\n',
+    )
+
+    with project.start() as running:
+        while not (project.path / "applied").exists() or not (project.applied() / "../../started").exists():
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate()
+
+    assert "KeyboardInterrupt" in said, said
+    assert processes_that_mention("86397.25") == []
+    state = json.loads(project.state())
+    assert state["resources"] == []
+    # Once for what the apply had made, and once more for its destruction.
+    assert state["serial"] > 1
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_name_is_one_for_a_checkout(project: Project, workers: str) -> None:
+    project.write(
+        "test_names.py",
+        "import pytest\n\n\n"
+        '@pytest.mark.parametrize("number", range(2))\n'
+        "def test_name(number, unique_name, pytestconfig):\n"
+        '    with (pytestconfig.rootpath / "names").open("a") as file:\n'
+        '        file.write(unique_name("orders") + " ")\n',
+    )
+
+    for _ in range(2):
+        project.pytest("-n", workers)
+
+    names = (project.path / "names").read_text().split()
+    assert len(names) == 4
+    assert len(set(names)) == 1
+    assert re.fullmatch("orders-[0-9a-f]{6}", names[0])
 
 
 def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one_without_keep(project: Project) -> None:

@@ -45,6 +45,18 @@ def test_a_failed_plan_leaves_no_earlier_plan_to_be_read(root: Root) -> None:
     assert list(root.path.glob("*.tfplan")) == []
 
 
+def test_a_plan_from_before_another_apply_is_refused(root: Root) -> None:
+    root.plan(text="two")
+    stale = root.path / "stale.tfplan"
+    next(root.path.glob("*.tfplan")).rename(stale)
+    root.apply(text="three")
+
+    result = root.terraform.apply(stale.name)
+
+    assert result.code == 1
+    assert [d.summary for d in result.diagnostics] == ["Saved plan is stale"]
+
+
 def test_a_second_apply_changes_nothing(root: Root) -> None:
     root.apply(text="two")
 
@@ -123,7 +135,15 @@ def test_dependencies_are_followed_through_locals(root: Root) -> None:
 
 def test_a_copy_leaves_leftovers_behind_and_keeps_relative_paths(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    for name in ("a/main.tf", "a/.terraform/x", "a/terraform.tfstate", ".venvs/dev/y", ".git/z", "b/c/d.txt"):
+    for name in (
+        "a/main.tf",
+        "pytest-cache-files-1/z",
+        "a/.terraform/x",
+        "a/terraform.tfstate",
+        ".venvs/dev/y",
+        ".git/z",
+        "b/c/d.txt",
+    ):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("text")
 

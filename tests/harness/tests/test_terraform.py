@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,29 +11,8 @@ from typing import Any
 import pytest
 
 from tests.harness import CommandTimeoutError, IsFlagged, Root, Terraform, TerraformError, terraform
+from tests.harness.tests.conftest import HANGING, processes_that_mention
 
-
-def processes_that_mention(text: str) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and text in command:
-            found.append(command)
-    return found
-
-
-HANGING = """
-resource "terraform_data" "quick" {}
-resource "terraform_data" "hangs" {
-  depends_on = [terraform_data.quick]
-  provisioner "local-exec" {
-    command = "sleep 86399.25"
-  }
-}
-"""
 # Neither it nor its child listens to an interrupt.
 DEAF = """#!/bin/sh
 trap '' INT
