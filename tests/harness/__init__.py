@@ -1,18 +1,19 @@
 """A test harness for Terraform modules: what Go has in terratest, for Python and pytest, over python-terraform.
 
     def test_the_bucket_is_private(terraform_root):
-        root = terraform_root("modules/bucket")
-        plan = root.plan(name="reports")
+        plan = terraform_root("modules/bucket").plan(name="reports")
         assert plan.values["aws_s3_bucket_acl.this"]["acl"] == "private"
         assert plan.no_destroys
 
 Three layers, each usable without the next:
 
 - `Terraform`: python-terraform's class, mended for Terraform 1.9 and newer.
-- `Root`: a root module under test, in a copy of its own; `plan`, `apply`, `destroy`, `outputs`, `dependencies`, `assert_idempotent`.
-- `Plan`: what a plan would do, by resource address; `assert_contains` compares it with an inventory, `scenarios` reads those.
+- `Root`: a root module under test, in a copy of its own; `plan`, `apply`, `destroy`, `output`, `dependencies`, `assert_idempotent`.
+- The fixtures of `pytest_plugin`: `terraform_root`, `apply` and what they are made of.
 
-The pytest fixtures are in `pytest_plugin`. Nothing here knows the project that it tests: the folder can be copied into another.
+Beside them: `scenarios` and `assert_contains` compare a `Plan` with an inventory, `conditions` reads from HCL what must have
+a refusal test, `probe` and `wait_for_answer` ask over HTTP. docs/harness.md teaches it. Nothing here knows the project that it
+tests: the folder can be copied into another.
 """
 
 from python_terraform import IsFlagged

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from python_terraform import IsFlagged
@@ -253,7 +253,7 @@ class Root:
             # As JSON, in which Terraform gave it: a set is a list there, and so it is taken.
             return TypeAdapter(kind).validate_json(json.dumps(outputs[name]), strict=True)
         except ValidationError as error:
-            wanted = getattr(kind, "__name__", str(kind)) if not getattr(kind, "__args__", ()) else str(kind)
+            wanted = kind if get_args(kind) else kind.__name__
             raise TypeError(f"output {name} is {outputs[name]!r}, not a {wanted}: {error.errors()[0]['msg']}") from None
 
     def assert_idempotent(

@@ -114,7 +114,10 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         """
 
     def cmd(self, cmd: str, *args: str, timeout: float | None = None, **options: Any) -> Result:
-        """Run a command; options as python-terraform spells them (`no_color=IsFlagged`), `var` and `var_file` included."""
+        """Run a command; options as python-terraform spells them (`no_color=IsFlagged`), `var` and `var_file` included.
+
+        CommandTimeoutError after `timeout` seconds, or the instance's.
+        """
         variables = options.pop("var", None)
         files = options.pop("var_file", None)
         with tempfile.TemporaryDirectory(prefix="terraform-variables-") as folder:
@@ -167,7 +170,9 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
                 if left <= PROGRESS_SECONDS:
                     raise
                 if self.progress:
-                    self.progress(_progress(name, time.monotonic() - begin, (waited.stdout or b"").decode()))
+                    self.progress(
+                        _progress(name, time.monotonic() - begin, (waited.stdout or b"").decode(errors="replace"))
+                    )
 
     def init(self, **options: Any) -> Result:
         """Run `terraform init`; TerraformError when it fails."""
@@ -217,12 +222,9 @@ def _progress(name: str, seconds: float, out: str) -> str:
         elif event["type"] in {"apply_complete", "apply_errored"}:
             busy.pop(event["hook"]["resource"]["addr"], None)
             done += 1
+    told = f": {done} done" if done or busy else ""
     waits = f", waits for {', '.join(busy)}" if busy else ""
-    return (
-        f"terraform {name}, {seconds:.0f} s: {done} done{waits}"
-        if done or busy
-        else f"terraform {name}, {seconds:.0f} s"
-    )
+    return f"terraform {name}, {seconds:.0f} s{told}{waits}"
 
 
 def _as_list(value: Any) -> list[Any]:

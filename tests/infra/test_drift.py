@@ -1,0 +1,54 @@
+"""What somebody changed past Terraform, with a real provider: no change of a plan's where the configuration leaves it alone."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from sandbox.emulator import AWS_PROVIDER, REGION, Emulator
+from tests.harness import Root
+from tests.harness.pytest_plugin import Apply
+
+LEFT_ALONE = "ignore_changes = [retention_in_days]"
+GROUP = """
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "drift"
+  retention_in_days = 7
+
+  lifecycle {
+    ignore_changes = [retention_in_days]
+  }
+}
+"""
+
+
+@pytest.fixture
+def drifted(apply: Apply, emulator: Emulator) -> Root:
+    """A log group whose retention is another than Terraform set."""
+    root = apply(".", files={"main.tf": AWS_PROVIDER + GROUP})
+    logs = boto3.client(
+        "logs",
+        endpoint_url=emulator.url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    logs.put_retention_policy(logGroupName="drift", retentionInDays=14)
+    return root
+
+
+def test_drift_is_not_mistaken_for_a_change(drifted: Root) -> None:
+    plan = drifted.plan()
+
+    (drift,) = plan.raw["resource_drift"]
+    assert drift["change"]["before"]["retention_in_days"] == 7
+    assert not plan.changed
+    assert plan.described() == []
+    drifted.assert_idempotent()
+
+
+def test_drift_that_the_next_apply_undoes_is_a_change(drifted: Root) -> None:
+    drifted.write("main.tf", AWS_PROVIDER + GROUP.replace(LEFT_ALONE, ""))
+
+    with pytest.raises(AssertionError, match=r"aws_cloudwatch_log_group\.this: update: retention_in_days"):
+        drifted.assert_idempotent()
