@@ -6,7 +6,7 @@ A file's tests share what they apply: under pytest-xdist one worker must run a w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,7 +65,7 @@ def example(
     base_image: BaseImage,
 ) -> Iterator[Deployable]:
     """Examples of this file, destroyed at its end if they were applied."""
-    made: list[Root] = []
+    destroyed = ExitStack()
 
     def make(example: str, module: str = "", root: str = "") -> Root:
         # The emulator describes alarms without most of their attributes, so that every plan would change them.
@@ -73,12 +73,12 @@ def example(
         text = OVERRIDE.format(
             providers=emulator.provider_blocks(), registry=emulator.registry, module=module, root=root
         )
-        made.append(terraform_roots(f"examples/{example}", {"sandbox_override.tf": text}))
-        return made[-1]
+        made = terraform_roots(f"examples/{example}", {"sandbox_override.tf": text})
+        destroyed.callback(made.destroy)
+        return made
 
-    yield make
-    for root in reversed(made):
-        root.destroy()
+    with destroyed:
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.emulator import AWS_PROVIDER
+from tests.harness import PlanError, assert_every_condition_is_tested, conditions, states
 from tests.harness.pytest_plugin import RootFactory
 
+# Example → how its refusal begins → inputs that it refuses.
+REFUSED: dict[str, dict[str, dict[str, Any]]] = {
+    "private-vpc": {"availability_zones must name two zones": {"availability_zones": ["eu-central-1a"]}},
+}
 EXAMPLES = sorted(folder.parent.name for folder in Path(__file__).parents[2].glob("examples/*/main.tf"))
 
 
@@ -22,6 +28,21 @@ def test_example_plans_an_api_and_nothing_to_complain_about(example: str, terraf
     assert "endpoint" in plan.outputs.keys() | plan.unknown_outputs
     assert {change.actions for change in plan.resources.values()} == {("create",)}
     assert [str(warning) for warning in plan.warnings] == []
+
+
+@pytest.mark.parametrize("example", REFUSED)
+def test_example_refuses(example: str, terraform_root: RootFactory) -> None:
+    root = terraform_root(f"examples/{example}", files={"emulator_override.tf": AWS_PROVIDER})
+
+    for message, inputs in REFUSED[example].items():
+        with pytest.raises(PlanError) as refusal:
+            root.check(inputs)
+        assert any(states(message, diagnostic.detail) for diagnostic in refusal.value.diagnostics)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_condition_of_an_example_has_a_refusal(example: str, terraform_project: Path) -> None:
+    assert_every_condition_is_tested(conditions(terraform_project / "examples" / example), REFUSED.get(example, {}))
 
 
 def test_there_are_examples() -> None:

@@ -26,8 +26,8 @@ def test_a_command_that_outlives_its_limit_is_interrupted_with_its_state_kept_an
 ) -> None:
     root = root_of(HANGING)
 
-    with pytest.raises(CommandTimeoutError, match=r"apply failed\nnot done within 2 s; it ended when interrupted"):
-        root.terraform.apply(timeout=2)
+    with pytest.raises(CommandTimeoutError, match=r"apply failed\nnot done within 5 s; it ended when interrupted"):
+        root.terraform.apply(timeout=5)
 
     assert processes_that_mention("86399.25") == []
     state = root.terraform.cmd("state list")
