@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +99,7 @@ def _message(written: str) -> str:
     """Return a string as HCL writes it, quoted or a heredoc, on one line and without its interpolations."""
     text = written[1:-1] if written.startswith('"') else written
     heredoc = re.match(r"<<-?(\w+)\n(.*)\n\s*\1$", text, re.DOTALL)
-    text = textwrap.dedent(heredoc[2]) if heredoc else text.replace('\\"', '"').replace("\\n", "\n")
+    text = heredoc[2] if heredoc else text.replace('\\"', '"').replace("\\n", "\n")
     return " ".join(_without_interpolations(text).split())
 
 
