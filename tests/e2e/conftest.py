@@ -14,9 +14,11 @@ import boto3
 import httpx2
 import pytest
 
+from sandbox import issuer as issuers
 from sandbox.base_image import BaseImage
 from sandbox.emulator import REGION, Emulator
 from sandbox.engine import Engine
+from sandbox.issuer import Issuer
 from tests.harness import Probe, Root, probe
 
 HERE = Path(__file__).parent
@@ -90,13 +92,20 @@ def hello(base_image: BaseImage) -> str:
     )
 
 
-def gateway(emulator: Emulator, endpoint: str) -> httpx2.Client:
-    """Return a client of an API behind the emulator's gateway.
+@pytest.fixture(scope="session")
+def issuer(emulator: Emulator) -> Issuer:
+    """The sandbox's issuer of tokens, on the run's emulator."""
+    return issuers.ensure(emulator)
+
+
+def gateway(emulator: Emulator, endpoint: str, token: str | None = None) -> httpx2.Client:
+    """Return a client of an API behind the emulator's gateway, which sends the token, if one is given, with each request.
 
     Python's resolver does not know *.localhost, so the API's name goes into the header instead of the URL.
     """
     host = endpoint.removeprefix("https://").removeprefix("http://").rstrip("/")
-    return httpx2.Client(base_url=emulator.url, headers={"host": host}, timeout=40, trust_env=False)
+    headers = {"host": host} | ({"authorization": f"Bearer {token}"} if token else {})
+    return httpx2.Client(base_url=emulator.url, headers=headers, timeout=40, trust_env=False)
 
 
 def load(emulator: Emulator, endpoint: str, path: str, clients: int = 8) -> AbstractContextManager[Probe]:

@@ -14,18 +14,23 @@ import pytest
 from sandbox import engine as engines
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
+from sandbox.issuer import Issuer
 from tests.e2e.conftest import Deployable, gateway
 from tests.harness.errors import TerraformError
 from tests.harness.root import Root
 
 NAME = "people-e2e"
-OPEN = '  auth = { public = { reason = "Runs on this machine\'s loopback interface only" } }\n'
 UNPROTECTED = 'resource "aws_dynamodb_table" "this" {\n  deletion_protection_enabled = false\n}\n'
 
 
 @pytest.fixture(scope="module")
-def variables(base_image: BaseImage) -> dict[str, Any]:
-    return {"name": NAME, "base_image": base_image.reference}
+def variables(base_image: BaseImage, issuer: Issuer) -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "base_image": base_image.reference,
+        "jwt_issuer": issuer.url,
+        "jwt_audience": issuer.audience,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +40,14 @@ def before(aws: Callable[[str], Any]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, before: set[str], variables: dict[str, Any]) -> Root:
-    made = example("complete", module=OPEN, root=UNPROTECTED)
+    made = example("complete", root=UNPROTECTED)
     made.apply(variables)
     return made
 
 
 @pytest.fixture(scope="module")
-def api(root: Root, emulator: Emulator) -> Iterator[httpx2.Client]:
-    with gateway(emulator, root.output("endpoint", str)) as client:
+def api(root: Root, emulator: Emulator, issuer: Issuer) -> Iterator[httpx2.Client]:
+    with gateway(emulator, root.output("endpoint", str), issuer.token()) as client:
         yield client
 
 
@@ -93,25 +98,40 @@ def layers(image_uri: str) -> dict[str, int]:
     ],
 )
 def test_a_thing_lives_from_create_to_delete(
-    api: httpx2.Client, path: str, whole: dict[str, Any], part: dict[str, Any]
+    api: httpx2.Client, issuer: Issuer, path: str, whole: dict[str, Any], part: dict[str, Any]
 ) -> None:
     created = api.post(path, json=whole)
     assert created.status_code == 201
     assert created.json().items() >= whole.items()
+    assert created.json()["created_by"] == issuer.audience  # a machine's token: its subject is the client
     one = created.headers["location"]
     assert api.get(one).json() == created.json()
     assert [thing["id"] for thing in api.get(path).json()["items"]] == [created.json()["id"]]
-    assert api.patch(one, json=part).json().items() >= (whole | part).items()
-    assert api.put(one, json=whole).json().items() >= whole.items()
-    assert api.delete(one).status_code == 204
+    changed = api.patch(one, json=part, headers={"if-match": created.headers["etag"]})
+    assert changed.json().items() >= (whole | part).items()
+    assert api.put(one, json=whole, headers={"if-match": created.headers["etag"]}).status_code == 412
+    replaced = api.put(one, json=whole, headers={"if-match": changed.headers["etag"]})
+    assert replaced.json().items() >= whole.items()
+    assert api.delete(one, headers={"if-match": replaced.headers["etag"]}).status_code == 204
     assert api.get(one).status_code == 404
+
+
+def test_who_may_not_is_told_so(root: Root, emulator: Emulator, issuer: Issuer) -> None:
+    endpoint = root.output("endpoint", str)
+    with gateway(emulator, endpoint) as nobody, gateway(emulator, endpoint, issuer.token(["users:read"])) as reader:
+        assert nobody.get("/users").status_code == 401
+        assert nobody.get("/healthz").status_code == 200
+        assert reader.get("/users").status_code == 200
+        refused = reader.post("/users", json={"email": "ada@example.com", "name": "Ada"})
+        assert refused.status_code == 403
+        assert 'scope="users:write"' in refused.headers["www-authenticate"]
 
 
 def test_a_second_user_with_the_same_email_is_a_conflict(api: httpx2.Client) -> None:
     body = {"email": "grace@example.com", "name": "Grace"}
     created = api.post("/users", json=body)
     assert [created.status_code, api.post("/users", json=body).status_code] == [201, 409]
-    api.delete(created.headers["location"])
+    api.delete(created.headers["location"], headers={"if-match": "*"})
 
 
 @pytest.mark.parametrize(
@@ -139,7 +159,7 @@ def test_the_image_is_one_manifest_and_no_index(root: Root) -> None:
 
 @pytest.mark.browser
 def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
-    api: httpx2.Client, chromium: str, emulator: Emulator
+    api: httpx2.Client, chromium: str, emulator: Emulator, issuer: Issuer
 ) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -152,6 +172,10 @@ def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(page_url)
+        page.get_by_role("button", name="Authorize").click()
+        page.locator(".auth-container input").fill(issuer.token())
+        page.locator(".auth-btn-wrapper .authorize").click()
+        page.locator(".auth-btn-wrapper .btn-done").click()
         operation = page.locator("#operations-users-list_users")
         operation.locator("button.opblock-summary-control").click()
         operation.get_by_role("button", name="Try it out").click()

@@ -20,6 +20,7 @@ from tests.e2e.conftest import gateway
 PLACES = (
     "Terraform",
     "Emulator of AWS",
+    "Issuer of tokens",
     "Docker engine",
     "Base image",
     "Terraform providers",
@@ -61,7 +62,8 @@ def test_up_tells_every_step_with_its_time_and_ends_with_a_url_that_answers(
     assert f"({base_image.kind})" in first.stdout
     url = command("url", port).stdout.strip()
     assert f"{url} is up" in first.stdout
-    with gateway(Emulator(port, Path()), url) as api:
+    token = command("token", port).stdout.strip()
+    with gateway(Emulator(port, Path()), url, token) as api:
         created = api.post("/users", json={"email": "ada@example.com", "name": "Ada"})
         assert created.status_code == 201
         assert api.get("/users").json()["items"] == [created.json()]

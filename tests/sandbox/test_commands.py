@@ -67,6 +67,12 @@ def test_the_url_of_nothing_says_how_to_make_one() -> None:
     assert "run `make up`" in refused.stderr
 
 
+def test_a_token_of_nothing_says_how_to_get_one() -> None:
+    refused = command("token", f"--port={emulators.free_port()}")
+    assert refused.returncode == 1
+    assert "run `make up`" in refused.stderr
+
+
 def test_down_is_content_with_nothing(emulator: Emulator) -> None:
     done = command("down", f"--port={emulators.free_port()}")
     assert done.returncode == 0, done.stderr
@@ -143,7 +149,12 @@ def test_dev_serves_the_service_alone_and_takes_its_emulator_along() -> None:
                     assert time.monotonic() < deadline
                     time.sleep(0.1)
             assert ready.status_code == 200
-            assert service.post("/users", json={"email": "ada@example.com", "name": "Ada"}).status_code == 201
+            body = {"email": "ada@example.com", "name": "Ada"}
+            assert service.post("/users", json=body).status_code == 401
+            for scopes, status in ((["users:read"], 403), (["users:write"], 201)):
+                token = command("token", f"--port={port}", "--scopes", *scopes).stdout.strip()
+                answer = service.post("/users", json=body, headers={"authorization": f"Bearer {token}"})
+                assert answer.status_code == status, answer.text
     finally:
         # As Control-C does: to all that the terminal runs.
         os.killpg(process.pid, signal.SIGINT)
