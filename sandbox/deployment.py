@@ -40,6 +40,15 @@ resource "aws_dynamodb_table" "this" {{
   deletion_protection_enabled = false
 }}
 """
+# Beside the module's own files, in a copy of it.
+MODULE = "modules/lambda_container_api"
+MODULE_OVERRIDE = """# The emulator describes a JWT authorizer with a payload format, which only Lambda authorizers have.
+resource "aws_apigatewayv2_authorizer" "jwt" {
+  lifecycle {
+    ignore_changes = [authorizer_payload_format_version]
+  }
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,7 @@ def prepare(
     (root / "sandbox_override.tf").write_text(
         OVERRIDE.format(providers=emulator.provider_blocks(), registry=emulator.registry, issuer=issuer)
     )
+    (work / MODULE / "sandbox_override.tf").write_text(MODULE_OVERRIDE)
     if providers.stand_in:
         # Its checksum is this machine's own: a lock file would hold on to an earlier one.
         (root / ".terraform.lock.hcl").unlink(missing_ok=True)

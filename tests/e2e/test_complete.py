@@ -13,6 +13,7 @@ import pytest
 
 from sandbox import engine as engines
 from sandbox.base_image import BaseImage
+from sandbox.deployment import MODULE, MODULE_OVERRIDE
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
 from tests.e2e.conftest import Deployable, gateway
@@ -41,6 +42,7 @@ def before(aws: Callable[[str], Any]) -> set[str]:
 @pytest.fixture(scope="module")
 def root(example: Deployable, before: set[str], variables: dict[str, Any]) -> Root:
     made = example("complete", root=UNPROTECTED)
+    made.write(f"../../{MODULE}/sandbox_override.tf", MODULE_OVERRIDE)
     made.apply(variables)
     return made
 
