@@ -1,7 +1,7 @@
 # The README's two commands: `make up`, `make test`. The other targets are parts of them, or their neighbours.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up url token down dev static policy check test e2e docs lock
+.PHONY: help up url token down dev static policy check test e2e release-check docs lock
 PYTHON ?= python3
 PORT ?= 4566
 WORKERS ?= 2
@@ -10,7 +10,7 @@ sandbox := $(dev)/python -m sandbox
 export PYTHONDONTWRITEBYTECODE := 1
 
 help: ## List these targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 # One environment per requirements file, made again when the file changes: their boto pins conflict.
 .venvs/%/.ready: requirements/%.txt
@@ -36,7 +36,7 @@ dev: .venvs/dev/.ready .venvs/emulator/.ready ## Run the service alone, reloadin
 	@$(sandbox) dev --port $(PORT)
 
 # What needs no tests run: seconds.
-static: .venvs/dev/.ready
+static: .venvs/dev/.ready release-check
 	$(dev)/ruff format --check .
 	$(dev)/ruff check --quiet .
 	terraform fmt -check -recursive .
@@ -44,6 +44,10 @@ static: .venvs/dev/.ready
 	$(dev)/python -m tools.module_docs --check
 	$(dev)/python -m tools.openapi --check
 	$(dev)/python -m tools.harness_docs --check
+
+
+release-check: .venvs/dev/.ready ## Say what has changed since the last release, and hold CHANGELOG.md to it
+	@$(dev)/python -m tools.release check
 
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
 	$(dev)/python -m tests.policy.scan

@@ -1,0 +1,32 @@
+"""A project to release: the module as it is, recorded as 0.1.0 just now, so that nothing has changed yet."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.release.interface import snapshot
+from tools.release.records import FOLDER, MODULE, Record
+
+HERE = Path(__file__).parents[2]
+CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [0.1.0] - 2026-01-01\n\n### Added\n\n- All.\n"
+
+
+@pytest.fixture(scope="session")
+def interface() -> dict[str, Any]:
+    """The module's interface as it is."""
+    return snapshot(HERE / MODULE)
+
+
+@pytest.fixture
+def project(tmp_path: Path, interface: dict[str, Any]) -> Path:
+    shutil.copytree(HERE / MODULE, tmp_path / MODULE, ignore=shutil.ignore_patterns(".terraform*"))
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "judged.yaml").write_text("[]\n")
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    (tmp_path / "UPGRADING.md").write_text("# Upgrading\n")
+    Record("0.1.0", "0" * 40, "2026-01-01", [], [], interface).write(tmp_path)
+    return tmp_path

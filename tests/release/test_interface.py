@@ -1,0 +1,90 @@
+"""What release-check says of changes, each sown into a copy of the module."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.release.seeds import BREAKING, FEATURES, FIXES, Seed
+from tools.release.changes import Change, compare
+from tools.release.check import check
+from tools.release.interface import snapshot
+from tools.release.records import MODULE
+
+SEEDS = {**BREAKING, **FEATURES, **FIXES}
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_change_is_judged(name: str, project: Path) -> None:
+    seed: Seed = SEEDS[name]
+    seed.sow(project)
+
+    report = check(project)
+
+    assert str(report.level) == seed.level
+    assert seed.says in str(max(report.changes, key=lambda change: change.level))
+
+
+def test_a_module_compared_with_itself_has_not_changed(project: Path) -> None:
+    assert check(project).changes == []
+
+
+def test_descriptions_comments_and_layout_are_no_interface(project: Path) -> None:
+    path = project / MODULE / "variables.tf"
+    text = path.read_text().replace("  nullable = false\n", "  # always there\n  nullable   =   false\n")
+    path.write_text(text.replace("CloudWatch alarms, each", "Alarms of CloudWatch, each"))
+    assert check(project).changes == []
+
+
+def test_an_object_that_comes_or_goes_is_told_once() -> None:
+    old = interface("  type = object({ a = optional(object({ b = string })) })\n  default = {}\n")
+    new = interface("  type = object({ c = optional(object({ d = string })) })\n  default = {}\n")
+    assert lines(compare(old, new)) == ["x.a: removed", "x.c: new and optional"]
+
+
+def test_a_validation_of_what_is_new_refuses_nothing_that_was_accepted() -> None:
+    rule = '  validation {\n    condition = var.x.n < 5\n    error_message = "x.n must be below 5."\n  }\n'
+    old = interface("  type = object({ m = string })\n")
+    new = interface("  type = object({ m = string, n = optional(number, 1) })\n" + rule)
+    assert lines(compare(old, new)) == ['x: a refusal of what is new: "x.n must be below 5."', "x.n: new and optional"]
+
+
+def test_instances_moved_by_name_may_change_from_count_to_for_each() -> None:
+    variable = "  type = string\n"
+    old = interface(variable, 'resource "aws_x" "this" {\n  count = 1\n}\n')
+    move = 'moved {\n  from = aws_x.this[0]\n  to = aws_x.this["a"]\n}\n'
+    new = interface(variable, 'resource "aws_x" "this" {\n  for_each = toset(["a"])\n}\n' + move)
+    assert lines(compare(old, new)) == []
+
+
+def test_a_circle_of_moves_ends() -> None:
+    variable, move = "  type = string\n", "moved {{\n  from = aws_x.{}\n  to = aws_x.{}\n}}\n"
+    old = interface(variable, 'resource "aws_x" "a" {}\n')
+    new = interface(variable, 'resource "aws_x" "c" {}\n' + move.format("a", "b") + move.format("b", "a"))
+    assert any("aws_x.a" in line for line in lines(compare(old, new)))
+
+
+def test_a_folder_without_a_module_has_no_interface(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no module"):
+        snapshot(tmp_path)
+
+
+def test_every_variable_and_output_of_the_module_is_seen(project: Path) -> None:
+    seen = snapshot(project / MODULE)
+    for file, kind, names in (("variables.tf", "variable", seen["inputs"]), ("outputs.tf", "output", seen["outputs"])):
+        stated = re.findall(rf'^{kind} "(\w+)"', (project / MODULE / file).read_text(), re.MULTILINE)
+        assert stated
+        assert set(stated) <= set(names)
+
+
+def interface(variable: str, resources: str = 'resource "aws_x" "this" {}\n') -> dict[str, object]:
+    with TemporaryDirectory() as folder:
+        Path(folder, "main.tf").write_text(f'variable "x" {{\n{variable}}}\n{resources}')
+        return snapshot(Path(folder))
+
+
+def lines(changes: list[Change]) -> list[str]:
+    return [str(change) for change in changes]

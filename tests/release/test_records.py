@@ -1,0 +1,105 @@
+"""Recording a release in a repository of its own, and what this repository has recorded."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.release.seeds import BREAKING, FEATURES, FIXES
+from tools.release.__main__ import main
+from tools.release.errors import ReleaseError
+from tools.release.interface import snapshot
+from tools.release.records import MODULE, Record, last, records, sources
+
+HERE = Path(__file__).parents[2]
+
+
+def commit(project: Path) -> str:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+        return subprocess.run(
+            ["git", *identity, *arguments], cwd=project, check=True, capture_output=True, text=True
+        ).stdout
+
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "change")
+    return git("rev-parse", "HEAD").strip()
+
+
+def claim(project: Path, entries: str) -> None:
+    path = project / "CHANGELOG.md"
+    path.write_text(path.read_text().replace("## [Unreleased]\n", f"## [Unreleased]\n\n{entries}", 1))
+
+
+def test_a_release_is_recorded_with_its_commit_and_closes_what_is_written_about_it(project: Path) -> None:
+    BREAKING["variable removed"].sow(project)
+    claim(project, "### Breaking\n\n- Variable `dashboard` is gone.\n")
+    (project / "UPGRADING.md").write_text("# Upgrading\n\n## Unreleased\n\nDelete the line.\n")
+    made = commit(project)
+
+    assert main(["record", "0.2.0"], project) == 0
+
+    assert (last(project).version, last(project).commit) == ("0.2.0", made)
+    assert "dashboard" not in last(project).interface["inputs"]
+    changelog = (project / "CHANGELOG.md").read_text()
+    assert f"## [Unreleased]\n\n## [0.2.0] - {last(project).date}\n\n### Breaking\n" in changelog
+    assert "## To 0.2.0\n\nDelete the line." in (project / "UPGRADING.md").read_text()
+    assert main(["check"], project) == 0
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.1.1"])
+def test_a_version_that_is_too_low_is_refused(version: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    BREAKING["variable removed"].sow(project)
+    claim(project, "### Breaking\n\n- Variable `dashboard` is gone.\n")
+    (project / "UPGRADING.md").write_text("# Upgrading\n\n## Unreleased\n\nDelete the line.\n")
+    commit(project)
+    assert main(["record", version], project) == 1
+    assert "0.2.0 at least" in capsys.readouterr().err
+    assert last(project).version == "0.1.0"
+
+
+def test_a_release_that_claims_too_little_is_not_recorded(project: Path) -> None:
+    FEATURES["variable new and optional"].sow(project)
+    commit(project)
+    assert main(["record", "0.3.0"], project) == 1
+
+
+def test_a_release_without_a_change_is_not_recorded(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(project)
+    assert main(["record", "0.1.1"], project) == 1
+    assert "nothing has changed" in capsys.readouterr().err
+
+
+def test_what_is_not_committed_is_not_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(project)
+    FIXES["message reworded"].sow(project)
+    claim(project, "### Fixed\n\n- A message.\n")
+    assert main(["record", "0.1.1"], project) == 1
+    assert "commit first" in capsys.readouterr().err
+
+
+def test_without_the_commit_in_the_history_the_error_says_how_to_get_it(project: Path, tmp_path: Path) -> None:
+    commit(project)
+    with pytest.raises(ReleaseError, match=r"git fetch --unshallow.*fetch-depth: 0"):
+        sources(project, last(project).commit, tmp_path / "old")
+
+
+def test_releases_are_ordered_by_version(project: Path) -> None:
+    for version in ("0.10.0", "0.9.0"):
+        Record(version, "0" * 40, "2026-01-02", [], [], {}).write(project)
+    assert [record.version for record in records(project)] == ["0.1.0", "0.9.0", "0.10.0"]
+
+
+@pytest.mark.parametrize("record", records(HERE), ids=lambda record: record.version)
+def test_a_recorded_interface_is_that_of_its_commit(record: Record, tmp_path: Path) -> None:
+    assert snapshot(sources(HERE, record.commit, tmp_path) / MODULE) == record.interface, (
+        "run: python -m tools.release refresh"
+    )
+
+
+def test_this_repository_has_a_release() -> None:
+    assert records(HERE)
+    assert last(HERE).examples

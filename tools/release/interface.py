@@ -1,0 +1,208 @@
+"""The module's interface, read from its files: what a caller's configuration and state can depend on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hcl2
+
+CALL = re.compile(r"^(\w+)\((.*)\)$", re.DOTALL)
+COLLECTIONS = {"list", "map", "set"}
+ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"')
+# Answered without a permission, by Terraform itself or by AWS for every principal.
+NEEDS_NO_PERMISSION = re.compile(
+    r"^(terraform_data|docker_.*|aws_(caller_identity|iam_policy_document|partition|region))$"
+)
+
+
+def snapshot(module: Path) -> dict[str, Any]:
+    """Return the interface of the module in a folder, as JSON-ready data.
+
+    - `terraform`, `providers`: version constraints; of a provider its source, too.
+    - `inputs`: type and default by path. Attributes of objects have paths of their own (`function.vpc.subnet_ids`; `[*]` is each
+      element of a collection). An input without a default is required. A variable also states whether it is nullable.
+    - `conditions`: by variable its validations, and by address a resource's preconditions: message by condition, both as written.
+    - `outputs`: what each hides, and its attributes where it is an object as written.
+    - `resources`: by address, how many there are: `one`, `count` or `for_each`. Data sources and module calls included.
+    - `moved`: addresses by the addresses that they had.
+    - `permissions`: what whoever applies needs, by resource type (`needed to apply`), and what the function's role is given by actions
+      (`held by roles`): `always`, or `optional` where a count, for_each or dynamic block decides.
+    """
+    blocks = _blocks(module)
+    variables = dict(_labelled(blocks, "variable"))
+    resources = dict(_resources(blocks))
+    return {
+        "terraform": _terraform(blocks).get("required_version", ""),
+        "providers": _terraform(blocks).get("required_providers", {}),
+        "inputs": dict(sorted(_inputs(variables))),
+        "conditions": dict(_conditions(variables, resources)),
+        "outputs": {name: _output(block) for name, block in _labelled(blocks, "output")},
+        "resources": {address: _number(block) for address, block in resources.items()},
+        "moved": {_text(move["from"]): _text(move["to"]) for move in blocks.get("moved", [])},
+        "permissions": {
+            "needed to apply": _decided(_types(resources)),
+            "held by roles": _decided(_granted(resources)),
+        },
+    }
+
+
+def _blocks(module: Path) -> dict[str, list[Any]]:
+    """Return the blocks of all files by kind; ValueError when there are none: an empty interface would break nothing."""
+    blocks: dict[str, list[Any]] = {}
+    for path in sorted(module.glob("*.tf")):
+        for kind, found in hcl2.loads(path.read_text(encoding="utf-8")).items():
+            blocks.setdefault(kind, []).extend(found)
+    if not {"variable", "resource"} <= blocks.keys():
+        raise ValueError(f"{module} holds no module: there is no variable or no resource in its .tf files")
+    return blocks
+
+
+def _labelled(blocks: Mapping[str, list[Any]], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield blocks of one label by their names, in alphabetical order."""
+    named = {_text(name): block for entry in blocks.get(kind, []) for name, block in entry.items()}
+    yield from sorted(named.items())
+
+
+def _terraform(blocks: Mapping[str, list[Any]]) -> dict[str, Any]:
+    stated: dict[str, Any] = {}
+    for block in blocks.get("terraform", []):
+        if "required_version" in block:
+            stated["required_version"] = _text(block["required_version"])
+        for providers in block.get("required_providers", []):
+            stated.setdefault("required_providers", {}).update(_value(providers))
+    return stated
+
+
+def _inputs(variables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, block in variables.items():
+        (_, whole), *parts = _typed(name, _text(block.get("type", "any")))
+        if "default" in block:
+            whole["default"] = _value(block["default"])
+        whole["nullable"] = block.get("nullable", True)
+        whole |= {flag: True for flag in ("ephemeral", "sensitive") if block.get(flag)}
+        yield name, whole
+        yield from parts
+
+
+def _typed(path: str, expression: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a type constraint's own entry, and then those of the attributes within it."""
+    name, arguments = _call(expression)
+    if name == "optional":
+        (_, whole), *parts = _typed(path, _text(arguments[0]))
+        yield path, whole | {"default": _value(arguments[1]) if len(arguments) > 1 else None}
+        yield from parts
+    elif name == "object":
+        yield path, {"type": "object"}
+        for attribute, inner in _value(arguments[0]).items():
+            yield from _typed(f"{path}.{attribute}", inner)
+    elif name in COLLECTIONS:
+        (_, element), *parts = _typed(f"{path}[*]", _text(arguments[0]))
+        yield path, {"type": f"{name}({element['type']})"}
+        yield from parts
+    else:
+        yield path, {"type": expression}
+
+
+def _call(expression: str) -> tuple[str, list[Any]]:
+    """Split a function call into its name and its arguments; anything else is a name without arguments."""
+    match = CALL.match(expression)
+    return (match[1], hcl2.loads(f"x = [{match[2]}]\n")["x"]) if match else (expression, [])
+
+
+def _conditions(variables: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    stated = {f"variable {name}": block.get("validation", []) for name, block in variables.items()}
+    for address, block in resources.items():
+        stated[address] = [p for lifecycle in block.get("lifecycle", []) for p in lifecycle.get("precondition", [])]
+    for name, found in stated.items():
+        if found:
+            yield name, {_text(c["condition"]): _text(c["error_message"]) for c in found}
+
+
+def _output(block: Mapping[str, Any]) -> dict[str, Any]:
+    stated: dict[str, Any] = {flag: True for flag in ("ephemeral", "sensitive") if block.get(flag)}
+    if isinstance(block["value"], dict):
+        stated["attributes"] = sorted(_value(block["value"]))
+    return stated
+
+
+def _resources(blocks: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield managed resources, data sources and module calls by address."""
+    for kind, prefix in (("data", "data."), ("resource", "")):
+        for type_, block in _labelled_twice(blocks, kind):
+            yield prefix + type_, block
+    for name, block in _labelled(blocks, "module"):
+        yield f"module.{name}", block
+
+
+def _labelled_twice(blocks: Mapping[str, list[Any]], kind: str) -> list[tuple[str, dict[str, Any]]]:
+    return sorted(
+        (f"{_text(type_)}.{_text(name)}", block)
+        for entry in blocks.get(kind, [])
+        for type_, named in entry.items()
+        for name, block in named.items()
+    )
+
+
+def _number(block: Mapping[str, Any]) -> str:
+    return next((number for number in ("count", "for_each") if number in block), "one")
+
+
+def _types(resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
+    """Yield the types that cannot be applied without a permission, and whether they are there always."""
+    for address, block in resources.items():
+        type_ = address.removeprefix("data.").split(".")[0]
+        if type_ != "module" and not NEEDS_NO_PERMISSION.match(type_):
+            yield type_, _number(block) == "one"
+
+
+def _granted(resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
+    """Yield the IAM actions that policy documents spell out, and whether each is granted always."""
+    for address, block in resources.items():
+        if address.startswith("data.aws_iam_policy_document."):
+            for statement in block.get("statement", []):
+                yield from ((action, True) for action in _actions(statement))
+            for dynamic in block.get("dynamic", []):
+                yield from ((action, False) for action in _actions(dynamic))
+
+
+def _actions(block: Mapping[str, Any]) -> list[str]:
+    return ACTION.findall(" ".join(_strings(block)))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
+
+
+def _decided(found: Iterable[tuple[str, bool]]) -> dict[str, str]:
+    """Return each name with `always` if it is there always in one place at least, else with `optional`."""
+    always: dict[str, bool] = {}
+    for name, unconditional in found:
+        always[name] = always.get(name, False) or unconditional
+    return {name: "always" if always[name] else "optional" for name in sorted(always)}
+
+
+def _text(written: str) -> str:
+    """Return a string or an expression as its text, without the quotes or the braces that the parser keeps."""
+    if written.startswith("${") and written.endswith("}"):
+        return written[2:-1]
+    return written[1:-1] if written.startswith('"') else written
+
+
+def _value(written: Any) -> Any:
+    """Return a literal as JSON-ready data."""
+    if isinstance(written, str):
+        return _text(written)
+    if isinstance(written, list):
+        return [_value(item) for item in written]
+    if isinstance(written, dict):
+        return {
+            _text(key): _value(value) for key, value in written.items() if key not in {"__is_block__", "__comments__"}
+        }
+    return written
