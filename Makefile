@@ -45,7 +45,6 @@ static: .venvs/dev/.ready release-check
 	$(dev)/python -m tools.openapi --check
 	$(dev)/python -m tools.harness_docs --check
 
-
 release-check: .venvs/dev/.ready ## Say what has changed since the last release, and hold CHANGELOG.md to it
 	@$(dev)/python -m tools.release check
 

@@ -1,4 +1,4 @@
-# What AWS answers in the tests of the release gate: it publishes version 8, and its ARNs look like ARNs.
+# What AWS answers in these tests, and in those of the release gate: it publishes version 8, and its ARNs look like ARNs.
 mock_data "aws_caller_identity" {
   defaults = { account_id = "111122223333" }
 }

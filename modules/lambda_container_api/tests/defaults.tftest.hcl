@@ -1,0 +1,112 @@
+# What the module makes of the fewest inputs, on mocked providers: `terraform init && terraform test` in the module's folder,
+# without an account. Add runs of your own beside these when you keep a copy of the module.
+mock_provider "aws" {
+  source = "./tests/mocks"
+
+  mock_resource "aws_lambda_invocation" {
+    defaults = { result = "{\"statusCode\": 200, \"body\": \"well\"}" }
+  }
+}
+
+mock_provider "docker" {}
+
+variables {
+  name  = "orders"
+  image = { uri = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/orders@sha256:0000000000000000000000000000000000000000000000000000000000000000" }
+  auth  = { iam = {} }
+}
+
+run "the_image_cannot_be_overwritten_and_is_scanned" {
+  command = plan
+
+  assert {
+    condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE" && one(aws_ecr_repository.this.image_scanning_configuration).scan_on_push
+    error_message = "Tags must be immutable, and images scanned when they are pushed."
+  }
+
+  assert {
+    condition     = !aws_ecr_repository.this.force_delete
+    error_message = "A repository with images must not be deleted by a destroy."
+  }
+}
+
+run "the_function_is_small_and_answers_before_the_gateway_gives_up" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.this.memory_size == 512 && aws_lambda_function.this.timeout == 10
+    error_message = "The function must have 512 MB and 10 s."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_integration.live.timeout_milliseconds == 11000
+    error_message = "The gateway must wait a second longer than the function may run."
+  }
+}
+
+run "callers_sign_their_requests" {
+  command = plan
+
+  assert {
+    condition     = aws_apigatewayv2_route.default.authorization_type == "AWS_IAM"
+    error_message = "auth = { iam = {} } must reach the route."
+  }
+}
+
+run "requests_are_limited_and_logged" {
+  command = plan
+
+  assert {
+    condition     = aws_apigatewayv2_stage.default.default_route_settings[0].throttling_rate_limit == 500
+    error_message = "The stage must be throttled: without a limit, one caller uses up the account."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access.retention_in_days == 365 && aws_cloudwatch_log_group.function.retention_in_days == 365
+    error_message = "Logs must be kept for a year, and no longer."
+  }
+}
+
+run "failures_raise_alarms" {
+  command = plan
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["errors", "latency", "server-errors", "throttles"]
+    error_message = "Alarms must be there without being asked for; concurrency and spillover only where they apply."
+  }
+}
+
+run "nothing_is_made_that_was_not_asked_for" {
+  command = plan
+
+  assert {
+    condition = length(concat(
+      aws_apigatewayv2_authorizer.jwt, aws_apigatewayv2_authorizer.lambda, aws_apigatewayv2_domain_name.this,
+      aws_lambda_function_event_invoke_config.live, aws_lambda_provisioned_concurrency_config.fixed, docker_registry_image.this,
+    )) == 0
+    error_message = "An authorizer, a domain, provisioned concurrency or a build is made only where it is asked for."
+  }
+}
+
+run "the_newest_version_serves_through_the_alias" {
+  assert {
+    condition     = output.version == "8" && output.newest_version == "8"
+    error_message = "Without release.version, the version published last must serve."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_integration.live.integration_uri == aws_lambda_alias.live.invoke_arn && aws_lambda_permission.api.qualifier == "live"
+    error_message = "The gateway must call the alias, and may call nothing else."
+  }
+}
+
+run "a_pinned_version_serves_while_a_newer_one_is_there" {
+  variables {
+    release = { version = 7 }
+  }
+
+  assert {
+    condition     = output.version == "7" && output.newest_version == "8"
+    error_message = "release.version must decide which version serves."
+  }
+}

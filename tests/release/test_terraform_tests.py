@@ -1,0 +1,49 @@
+"""The module's own tests, which a team runs on its copy: they pass, and do not when the module promises less."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.harness import IsFlagged, Root
+from tests.harness.pytest_plugin import RootFactory
+from tools.release.records import MODULE
+
+FOLDER = Path(__file__).parents[2] / MODULE
+FILES = sorted(path.name.removesuffix(".tftest.hcl") for path in FOLDER.glob("tests/*.tftest.hcl"))
+LESS = {
+    "defaults": (r"(timeout_seconds\s*= optional\(number, )10", r"\g<1>12", "must have 512 MB and 10 s"),
+    "refusals": (r"var\.function\.timeout_seconds <= 29", "var.function.timeout_seconds <= 30", "Missing expected failure"),
+}
+
+
+def run(root: Root, file: str) -> tuple[int, str]:
+    result = root.terraform.test(json=IsFlagged, filter=f"tests/{file}.tftest.hcl")
+    return result.code, "\n".join(map(str, result.diagnostics))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_module_passes(file: str, terraform_root: RootFactory) -> None:
+    assert run(terraform_root(MODULE), file) == (0, "")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_module_that_promises_less_does_not(file: str, terraform_root: RootFactory) -> None:
+    old, new, reason = LESS[file]
+    root = terraform_root(MODULE)
+    text, times = re.subn(old, new, (root.path / "variables.tf").read_text(), count=1)
+    assert times == 1
+    root.write("variables.tf", text)
+    code, said = run(root, file)
+    assert code == 1
+    assert reason in said
+
+
+def test_every_variable_that_refuses_anything_has_a_run_that_shows_it() -> None:
+    blocks = re.findall(
+        r'^variable "(\w+)" \{\n(.*?)^\}', (FOLDER / "variables.tf").read_text(), re.MULTILINE | re.DOTALL
+    )
+    shown = re.findall(r"expect_failures = \[var\.(\w+)\]", (FOLDER / "tests/refusals.tftest.hcl").read_text())
+    assert {name for name, body in blocks if "validation {" in body} == set(shown)
