@@ -114,7 +114,7 @@ BREAKING = {
     ),
     "resource renamed without moved": Seed(
         "breaking",
-        "aws_apigatewayv2_stage.default: removed: without a `moved` block",
+        "aws_apigatewayv2_stage.default: removed: its object would be destroyed",
         "api.tf",
         r'"aws_apigatewayv2_stage" "default"',
         '"aws_apigatewayv2_stage" "this"',

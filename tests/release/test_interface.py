@@ -60,6 +60,13 @@ def test_instances_moved_by_name_may_change_from_count_to_for_each() -> None:
     assert lines(compare(old, new)) == []
 
 
+def test_a_move_is_kept_for_those_who_skip_a_release() -> None:
+    variable, resource = "  type = string\n", 'resource "aws_x" "b" {}\n'
+    old = interface(variable, resource + "moved {\n  from = aws_x.a\n  to = aws_x.b\n}\n")
+    (line,) = lines(compare(old, interface(variable, resource)))
+    assert line.startswith("aws_x.a: its `moved` to aws_x.b is gone")
+
+
 def test_a_circle_of_moves_ends() -> None:
     variable, move = "  type = string\n", "moved {{\n  from = aws_x.{}\n  to = aws_x.{}\n}}\n"
     old = interface(variable, 'resource "aws_x" "a" {}\n')

@@ -100,6 +100,11 @@ def test_a_recorded_interface_is_that_of_its_commit(record: Record, tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize("record", records(HERE), ids=lambda record: record.version)
+def test_a_recorded_release_is_in_the_changelog(record: Record) -> None:
+    assert f"\n## [{record.version}] - {record.date}\n" in (HERE / "CHANGELOG.md").read_text()
+
+
 def test_this_repository_has_a_release() -> None:
     assert records(HERE)
     assert last(HERE).examples

@@ -15,7 +15,11 @@ FOLDER = Path(__file__).parents[2] / MODULE
 FILES = sorted(path.name.removesuffix(".tftest.hcl") for path in FOLDER.glob("tests/*.tftest.hcl"))
 LESS = {
     "defaults": (r"(timeout_seconds\s*= optional\(number, )10", r"\g<1>12", "must have 512 MB and 10 s"),
-    "refusals": (r"var\.function\.timeout_seconds <= 29", "var.function.timeout_seconds <= 30", "Missing expected failure"),
+    "refusals": (
+        r"var\.function\.timeout_seconds <= 29",
+        "var.function.timeout_seconds <= 30",
+        "Missing expected failure",
+    ),
 }
 
 

@@ -204,11 +204,14 @@ def _resources(old: Interface, new: Interface) -> Iterator[Change]:
         target = _follow(address, moved)
         if target not in after:
             said = "removed" if target == address else f"moved to {target}, which is not there"
-            yield Change(Level.BREAKING, address, f"{said}: without a `moved` block its object would be destroyed")
+            yield Change(Level.BREAKING, address, f"{said}: its object would be destroyed")
         elif target != address:
             yield Change(Level.FIX, address, f"moved to {target}")
         elif number != after[address] and address not in moved:
             yield _recounted(address, number, after[address])
+    for source, target in old["moved"].items() - new["moved"].items():
+        text = f"its `moved` to {target} is gone: who upgrades from before it would lose the object"
+        yield Change(Level.BREAKING, source, text, arguable=True)
     for address in after.keys() - before.keys() - {_follow(a, moved) for a in before}:
         yield Change(Level.FEATURE, address, "new")
 
