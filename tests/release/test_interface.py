@@ -11,6 +11,7 @@ import pytest
 from tests.release.seeds import BREAKING, FEATURES, FIXES, Seed
 from tools.release.changes import Change, compare
 from tools.release.check import check
+from tools.release.errors import ReleaseError
 from tools.release.interface import snapshot
 from tools.release.records import MODULE
 
@@ -75,7 +76,7 @@ def test_a_circle_of_moves_ends() -> None:
 
 
 def test_a_folder_without_a_module_has_no_interface(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no module"):
+    with pytest.raises(ReleaseError, match="holds no module"):
         snapshot(tmp_path)
 
 

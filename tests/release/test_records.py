@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -74,11 +75,40 @@ def test_a_release_without_a_change_is_not_recorded(project: Path, capsys: pytes
 
 
 def test_what_is_not_committed_is_not_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    claim(project, "### Fixed\n\n- A throttle.\n")
     commit(project)
+    api = project / MODULE / "api.tf"
+    api.write_text(api.read_text().replace('payload_format_version = "2.0"', 'payload_format_version = "1.0"'))
+    assert main(["record", "0.1.1"], project) == 1
+    assert "api.tf" in capsys.readouterr().err
+
+
+def test_an_older_commit_is_released_only_with_the_interface_that_the_changelog_tells_of(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = commit(project)
     FIXES["message reworded"].sow(project)
     claim(project, "### Fixed\n\n- A message.\n")
-    assert main(["record", "0.1.1"], project) == 1
-    assert "commit first" in capsys.readouterr().err
+    commit(project)
+    assert main(["record", "0.1.1", "--commit", older], project) == 1
+    assert "another interface" in capsys.readouterr().err
+
+
+def test_a_commit_of_another_history_is_not_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stray = commit(project)
+    shutil.rmtree(project / ".git" / "refs" / "heads")
+    (project / ".git" / "refs" / "heads").mkdir()
+    claim(project, "### Fixed\n\n- A message.\n")
+    commit(project)
+    assert main(["record", "0.1.1", "--commit", stray], project) == 1
+    assert "must stay reachable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", ["v0.2.0", "0.2", "next"])
+def test_a_version_of_another_form_is_refused(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["record", version])
+    assert "is no version" in capsys.readouterr().err
 
 
 def test_without_the_commit_in_the_history_the_error_says_how_to_get_it(project: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ docs/releasing.md says when to run which. Exit code 1, with the reasons, when so
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -25,6 +26,7 @@ from .interface import snapshot
 from .records import FOLDER, MODULE, Record, git, records, sources
 
 PROJECT = Path(__file__).resolve().parents[2]
+SOURCES = ("Dockerfile", "examples", "modules", "service")
 NOTHING_JUDGED = "# What release-check cannot judge by itself, for the next release: docs/releasing.md says how.\n[]\n"
 
 
@@ -34,9 +36,13 @@ def record(project: Path, version: str, commit: str) -> Record:
     if commit not in git(project, "rev-list", "HEAD").decode().split():
         raise ReleaseError(f"{commit[:7]} is not in HEAD's history: a release's sources must stay reachable")
     earlier = records(project)
+    if open_changes := git(project, "status", "--porcelain", "--", *SOURCES).decode():
+        raise ReleaseError(f"a release is what is committed, and this is not:\n{open_changes}")
     made = _read(project, version, commit)
     if made.interface != snapshot(project / MODULE):
-        raise ReleaseError(f"the module of {commit[:7]} has another interface than the working tree: commit first")
+        raise ReleaseError(
+            f"the module of {commit[:7]} has another interface than the working tree: CHANGELOG.md tells of the latter"
+        )
     if earlier:
         made = replace(made, judged=_releasable(project, version))
     made.write(project)
@@ -83,6 +89,12 @@ def refresh(project: Path) -> None:
         replace(one, examples=read.examples, interface=read.interface).write(project)
 
 
+def _version(text: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no version: major.minor.patch, such as 0.2.0")
+    return text
+
+
 def main(arguments: list[str] | None = None, project: Path = PROJECT) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
@@ -95,7 +107,7 @@ def main(arguments: list[str] | None = None, project: Path = PROJECT) -> int:
     recording = commands.add_parser(
         "record", help="record a release, and close CHANGELOG.md and UPGRADING.md under its version"
     )
-    recording.add_argument("version", help="such as 0.2.0")
+    recording.add_argument("version", type=_version, help="such as 0.2.0")
     recording.add_argument(
         "--commit", default="HEAD", help="the release's sources, HEAD by default; it must be in HEAD's history"
     )

@@ -9,6 +9,8 @@ from typing import Any
 
 import hcl2
 
+from .errors import ReleaseError
+
 CALL = re.compile(r"^(\w+)\((.*)\)$", re.DOTALL)
 COLLECTIONS = {"list", "map", "set"}
 ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"')
@@ -50,13 +52,13 @@ def snapshot(module: Path) -> dict[str, Any]:
 
 
 def _blocks(module: Path) -> dict[str, list[Any]]:
-    """Return the blocks of all files by kind; ValueError when there are none: an empty interface would break nothing."""
+    """Return the blocks of all files by kind; ReleaseError when there are none: an empty interface would break nothing."""
     blocks: dict[str, list[Any]] = {}
     for path in sorted(module.glob("*.tf")):
         for kind, found in hcl2.loads(path.read_text(encoding="utf-8")).items():
             blocks.setdefault(kind, []).extend(found)
     if not {"variable", "resource"} <= blocks.keys():
-        raise ValueError(f"{module} holds no module: there is no variable or no resource in its .tf files")
+        raise ReleaseError(f"{module} holds no module: there is no variable or no resource in its .tf files")
     return blocks
 
 
