@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.release.seeds import BREAKING, FEATURES, FIXES, Seed
-from tools.release.changes import Change, compare
+from tools.release.changes import Change, Level, compare
 from tools.release.check import check
 from tools.release.errors import ReleaseError
 from tools.release.interface import snapshot
@@ -66,6 +66,27 @@ def test_a_move_is_kept_for_those_who_skip_a_release() -> None:
     old = interface(variable, resource + "moved {\n  from = aws_x.a\n  to = aws_x.b\n}\n")
     (line,) = lines(compare(old, interface(variable, resource)))
     assert line.startswith("aws_x.a: its `moved` to aws_x.b is gone")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        (">= 5.1, < 7", "~> 6.0", Level.BREAKING),
+        (">= 5.1, < 6", ">= 5.1, < 6, != 5.4.2", Level.BREAKING),
+        ("~> 5.1", ">= 5.1, < 6", Level.FIX),
+        ("~> 5.1.2", "~> 5.1", Level.FEATURE),
+        ("~> 5", ">= 5", Level.FIX),
+        ("5.1.2", "= 5.1.2", Level.FIX),
+        ("> 1.9", ">= 1.9", Level.FEATURE),
+        ("", ">= 1", Level.BREAKING),
+    ],
+)
+def test_a_range_is_compared_by_what_it_accepts(old: str, new: str, level: Level) -> None:
+    def stating(constraint: str) -> dict[str, object]:
+        terraform = f'terraform {{\n  required_version = "{constraint}"\n}}\n'
+        return interface("  type = string\n", 'resource "aws_x" "this" {}\n' + terraform)
+
+    assert [change.level for change in compare(stating(old), stating(new))] == [level]
 
 
 def test_a_circle_of_moves_ends() -> None:

@@ -83,9 +83,9 @@ def _range(subject: str, old: str, new: str) -> Iterator[Change]:
 
 
 def _specifiers(constraint: str) -> SpecifierSet:
-    """Return Terraform's constraint as Python's: of the operators, only two are written otherwise."""
-    parts = [part.strip().replace("~>", "~=") for part in constraint.split(",") if part.strip()]
-    return SpecifierSet(",".join(re.sub(r"^=?\s*(?=\d)", "==", part) for part in parts))
+    """Return Terraform's constraint as Python's, where "~> 5" is not known, which is ">= 5" to Terraform."""
+    parts = [re.sub(r"^~>(?=\s*\d+$)", ">=", part.strip()) for part in constraint.split(",") if part.strip()]
+    return SpecifierSet(",".join(re.sub(r"^=?\s*(?=\d)", "==", part.replace("~>", "~=")) for part in parts))
 
 
 def _around(specifiers: list[Any]) -> Iterator[Version]:

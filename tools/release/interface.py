@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import hcl2
 
 from .errors import ReleaseError
 
+PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False)
 CALL = re.compile(r"^(\w+)\((.*)\)$", re.DOTALL)
 COLLECTIONS = {"list", "map", "set"}
 ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"')
@@ -35,7 +37,7 @@ def snapshot(module: Path) -> dict[str, Any]:
     """
     blocks = _blocks(module)
     variables = dict(_labelled(blocks, "variable"))
-    resources = dict(_resources(blocks))
+    resources = dict(sorted(_resources(blocks), key=itemgetter(0)))
     return {
         "terraform": _terraform(blocks).get("required_version", ""),
         "providers": _terraform(blocks).get("required_providers", {}),
@@ -55,11 +57,16 @@ def _blocks(module: Path) -> dict[str, list[Any]]:
     """Return the blocks of all files by kind; ReleaseError when there are none: an empty interface would break nothing."""
     blocks: dict[str, list[Any]] = {}
     for path in sorted(module.glob("*.tf")):
-        for kind, found in hcl2.loads(path.read_text(encoding="utf-8")).items():
+        for kind, found in _parsed(path.read_text(encoding="utf-8")).items():
             blocks.setdefault(kind, []).extend(found)
     if not {"variable", "resource"} <= blocks.keys():
         raise ReleaseError(f"{module} holds no module: there is no variable or no resource in its .tf files")
     return blocks
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = hcl2.loads(text, serialization_options=PLAIN)
+    return parsed
 
 
 def _labelled(blocks: Mapping[str, list[Any]], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -111,7 +118,7 @@ def _typed(path: str, expression: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _call(expression: str) -> tuple[str, list[Any]]:
     """Split a function call into its name and its arguments; anything else is a name without arguments."""
     match = CALL.match(expression)
-    return (match[1], hcl2.loads(f"x = [{match[2]}]\n")["x"]) if match else (expression, [])
+    return (match[1], _parsed(f"x = [{match[2]}]\n")["x"]) if match else (expression, [])
 
 
 def _conditions(variables: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -133,19 +140,12 @@ def _output(block: Mapping[str, Any]) -> dict[str, Any]:
 def _resources(blocks: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield managed resources, data sources and module calls by address."""
     for kind, prefix in (("data", "data."), ("resource", "")):
-        for type_, block in _labelled_twice(blocks, kind):
-            yield prefix + type_, block
+        for entry in blocks.get(kind, []):
+            for type_, named in entry.items():
+                for name, block in named.items():
+                    yield f"{prefix}{_text(type_)}.{_text(name)}", block
     for name, block in _labelled(blocks, "module"):
         yield f"module.{name}", block
-
-
-def _labelled_twice(blocks: Mapping[str, list[Any]], kind: str) -> list[tuple[str, dict[str, Any]]]:
-    return sorted(
-        (f"{_text(type_)}.{_text(name)}", block)
-        for entry in blocks.get(kind, [])
-        for type_, named in entry.items()
-        for name, block in named.items()
-    )
 
 
 def _number(block: Mapping[str, Any]) -> str:
@@ -204,7 +204,5 @@ def _value(written: Any) -> Any:
     if isinstance(written, list):
         return [_value(item) for item in written]
     if isinstance(written, dict):
-        return {
-            _text(key): _value(value) for key, value in written.items() if key not in {"__is_block__", "__comments__"}
-        }
+        return {_text(key): _value(value) for key, value in written.items()}
     return written
