@@ -1,0 +1,208 @@
+"""Every example of the last release, upgraded to the working tree's module; and modules that must not be upgraded to."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import engine as engines
+from sandbox.base_image import BaseImage
+from sandbox.emulator import Emulator
+from tests.e2e.conftest import load
+from tests.harness import Plan
+from tests.upgrade.conftest import CLAIMED, PROJECT, RELEASE, Deployment, Planned, Released, Setting
+from tools.release.changes import Level
+from tools.release.records import MODULE
+
+# Replaced by every build or release, since they hold nothing: the build's id, the push (its image stays), the smoke event.
+HOLDS_NOTHING = {"aws_lambda_invocation", "docker_registry_image", "terraform_data"}
+# Where callers need a token or a signature: a route without, to be asked without a pause.
+OPEN = '  routes = { "GET /healthz" = { auth = { public = { reason = "Asked while the module is upgraded" } } } }\n'
+UNPROTECTED = 'resource "aws_dynamodb_table" "this" {\n  deletion_protection_enabled = false\n}\n'
+# Application Auto Scaling answers 400 on the emulator, so nothing scales when it is applied; what would is planned below.
+UNSCALED = "  provisioned_concurrency = { min = 2 }\n"
+# The emulator describes an egress rule to a prefix list without its list, at which the provider's next plan stops.
+# The rule is the example's own, and no part of the module.
+NO_RULE = 'resource "aws_vpc_security_group_egress_rule" "dynamodb" {\n  count = 0\n}\n'
+
+
+def lost(plan: Plan) -> list[str]:
+    """Return what a plan would destroy or replace of all that holds state or an address."""
+    return [address for address in plan.destroyed if plan.resources[address].type not in HOLDS_NOTHING]
+
+
+def unasked(plan: Plan) -> set[str]:
+    """Return the types of which there was nothing and would be something: whoever applies may lack the permission."""
+    had = {change.type for change in plan.resources.values() if change.before}
+    return {change.type for change in plan.resources.values() if change.actions == ("create",)} - had
+
+
+@pytest.fixture
+def setting(request: pytest.FixtureRequest, hello: str, base_image: BaseImage) -> Callable[[str], Setting]:
+    """What an example needs to be applied here."""
+
+    def of(example: str) -> Setting:
+        match example:
+            case "complete":
+                return Setting(OPEN, {"base_image": base_image.reference}, UNPROTECTED)
+            case "custom-domain":
+                return Setting(hello, {"zone_id": request.getfixturevalue("zone")})
+            case "migrate-from-lambdas":
+                return Setting(hello, {"legacy_routes": request.getfixturevalue("legacy_routes")})
+            case "private-vpc":
+                return Setting(hello + OPEN, root=NO_RULE)
+            case "promote-by-digest":
+                return Setting(OPEN, {"image_uri": request.getfixturevalue("proved_image")})
+            case "provisioned-concurrency":
+                return Setting(hello + UNSCALED)
+            case _:
+                return Setting(hello)
+
+    return of
+
+
+@pytest.fixture
+def zone(aws: Callable[[str], Any]) -> Iterator[str]:
+    made = aws("route53").create_hosted_zone(Name="example.com", CallerReference="upgrade")["HostedZone"]["Id"]
+    yield made.removeprefix("/hostedzone/")
+    aws("route53").delete_hosted_zone(Id=made)
+
+
+@pytest.fixture
+def legacy_routes(aws: Callable[[str], Any]) -> Iterator[dict[str, str]]:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("old.py", 'def handler(event, context):\n    return {"statusCode": 200, "body": "old"}\n')
+    made = {
+        route: aws("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role="arn:aws:iam::000000000000:role/old",
+            Handler="old.handler",
+            Code={"ZipFile": archive.getvalue()},
+        )["FunctionArn"]
+        for route, name in (("POST /users", "AddUser"), ("DELETE /users/{id}", "DeleteUser"))
+    }
+    yield made
+    for arn in made.values():
+        aws("lambda").delete_function(FunctionName=arn)
+
+
+@pytest.fixture
+def proved_image(release: Path, emulator: Emulator, base_image: BaseImage, aws: Callable[[str], Any]) -> Iterator[str]:
+    """An image by digest, as another environment has built and proved it."""
+    aws("ecr").create_repository(repositoryName="proved")
+    tag = f"{emulator.registry}/proved:1"
+    context = release / "examples/minimal/app"
+    engines.docker("build", "--build-arg", f"BASE_IMAGE={base_image.reference}", "--tag", tag, str(context))
+    digest = re.search(r"sha256:[0-9a-f]{64}", engines.docker("push", tag))
+    assert digest
+    yield f"{emulator.registry}/proved@{digest[0]}"
+    engines.docker("image", "rm", tag)
+    aws("ecr").delete_repository(repositoryName="proved", force=True)
+
+
+@pytest.mark.parametrize("example", RELEASE.examples)
+def test_an_upgrade_loses_nothing_and_no_request(
+    example: str,
+    released: Released,
+    setting: Callable[[str], Setting],
+    emulator: Emulator,
+    note: Callable[[str], None],
+) -> None:
+    with released(example, setting(example)) as deployment:
+        root, variables = deployment.root, deployment.variables
+        endpoint = root.output("endpoint", str)
+
+        deployment.upgrade()
+        plan = root.plan(variables)
+        assert lost(plan) == []
+        assert CLAIMED is Level.BREAKING or unasked(plan) == set()
+
+        with load(emulator, endpoint, "/healthz", clients=2) as total:
+            root.apply(variables)
+        assert root.output("endpoint", str) == endpoint
+        assert total.failed == []
+        assert total.sent > 0
+    note(f"{example}, upgraded from {RELEASE.version}: {total.sent} requests, {len(total.failed)} failed")
+
+
+def test_scaling_which_the_emulator_cannot_apply_is_planned_as_before(planned: Planned) -> None:
+    deployment = planned("provisioned-concurrency", Setting())
+
+    def scaling() -> dict[str, Any]:
+        values = deployment.root.plan(deployment.variables).values
+        return {address: values[address] for address in values if re.search("appautoscaling|scaled", address)}
+
+    before = scaling()
+    deployment.upgrade()
+    assert len(before) == 3
+    assert scaling() == before
+
+
+@pytest.fixture(scope="module")
+def minimal(released: Released, hello: str) -> Iterator[Deployment]:
+    with released("minimal", Setting(hello)) as deployment:
+        yield deployment
+
+
+# An edit of every file of the module, by regular expression, and what an upgrade to that module would lose.
+MOVED = "moved {\n  from = aws_apigatewayv2_stage.default\n  to   = aws_apigatewayv2_stage.this\n}\n\n"
+SEEDS = {
+    "a resource renamed without moved": (
+        [(r'aws_apigatewayv2_stage("? ?"?\.?)default', r"aws_apigatewayv2_stage\1this")],
+        ["module.api.aws_apigatewayv2_stage.default"],
+    ),
+    "a value that forces a replacement": (
+        [(r'name( +)= "live"', r'name\1= "current"')],
+        ["module.api.aws_lambda_alias.live", "module.api.aws_lambda_permission.api"],
+    ),
+    "a count that became for_each": (
+        [(r"count = var\.dashboard \? 1 : 0", 'for_each = toset(var.dashboard ? ["this"] : [])')],
+        ["module.api.aws_cloudwatch_dashboard.this[0]"],
+    ),
+    "a count that leaves out what was there": (
+        [(r'(resource "aws_ecr_lifecycle_policy" "this" \{\n)', r"\1  count = 0\n")],
+        ["module.api.aws_ecr_lifecycle_policy.this[0]"],
+    ),
+    "a resource renamed with moved": (
+        [
+            (r'aws_apigatewayv2_stage("? ?"?\.?)default', r"aws_apigatewayv2_stage\1this"),
+            (r'(resource "aws_apigatewayv2_stage" "this")', MOVED + r"\1"),
+        ],
+        [],
+    ),
+}
+
+
+def edited(edits: list[tuple[str, str]], into: Path) -> Path:
+    """Return a copy of the project's modules with the edits made; AssertionError when one of them found nothing."""
+    shutil.copytree(PROJECT / "modules", into / "modules", ignore=shutil.ignore_patterns(".terraform*", "tests"))
+    for old, new in edits:
+        made = 0
+        for path in (into / MODULE).glob("*.tf"):
+            text, times = re.subn(old, new, path.read_text())
+            path.write_text(text)
+            made += times
+        assert made, f"the module has no {old}"
+    return into
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_an_upgrade_would_lose_is_seen(seed: str, minimal: Deployment, tmp_path: Path) -> None:
+    edits, losses = SEEDS[seed]
+    minimal.upgrade(edited(edits, tmp_path))
+    assert lost(minimal.root.plan(minimal.variables)) == losses
+
+
+def test_a_permission_that_nobody_asked_for_is_seen(minimal: Deployment, tmp_path: Path) -> None:
+    queue = 'resource "aws_sqs_queue" "this" {\n  count = 1\n  name  = "unasked"\n}\n\n'
+    minimal.upgrade(edited([(r'(resource "aws_lambda_alias" "live")', queue + r"\1")], tmp_path))
+    assert unasked(minimal.root.plan(minimal.variables)) == {"aws_sqs_queue"}
