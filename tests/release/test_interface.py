@@ -40,6 +40,13 @@ def test_descriptions_comments_and_layout_are_no_interface(project: Path) -> Non
     assert check(project).changes == []
 
 
+def test_a_message_is_one_line_however_it_is_written() -> None:
+    rule = "  validation {{\n    condition = var.x > 1\n    error_message = {}\n  }}\n"
+    one = interface("  type = number\n" + rule.format('"Too low: x must be above 1."'))
+    other = interface("  type = number\n" + rule.format("<<-EOT\n      Too low:\n        x must be above 1.\n    EOT"))
+    assert compare(one, other) == []
+
+
 def test_an_object_that_comes_or_goes_is_told_once() -> None:
     old = interface("  type = object({ a = optional(object({ b = string })) })\n  default = {}\n")
     new = interface("  type = object({ c = optional(object({ d = string })) })\n  default = {}\n")

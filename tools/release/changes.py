@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from textwrap import shorten
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -167,16 +168,20 @@ def _refusals(subject: str, before: Mapping[str, str], after: Mapping[str, str],
     for condition, message in after.items():
         if condition in before:
             if message != before[condition]:
-                yield Change(Level.FIX, subject, f'a refusal is worded otherwise: "{message}"')
+                yield Change(Level.FIX, subject, f"a refusal is worded otherwise: {_quoted(message)}")
         elif message in gone:
-            text = f'a refusal has another condition: "{message}" Now {condition}; was {gone.pop(message)}'
+            text = f"a refusal has another condition: {_quoted(message)} Now {condition}; was {gone.pop(message)}"
             yield Change(Level.BREAKING, subject, text, arguable=True)
         elif any(re.search(rf"\.{name}\b", condition) for name in added):
-            yield Change(Level.FEATURE, subject, f'a refusal of what is new: "{message}"')
+            yield Change(Level.FEATURE, subject, f"a refusal of what is new: {_quoted(message)}")
         else:
-            yield Change(Level.BREAKING, subject, f'a new refusal: "{message}"', arguable=True)
+            yield Change(Level.BREAKING, subject, f"a new refusal: {_quoted(message)}", arguable=True)
     for message in gone:
-        yield Change(Level.FEATURE, subject, f'no longer refuses: "{message}"')
+        yield Change(Level.FEATURE, subject, f"no longer refuses: {_quoted(message)}")
+
+
+def _quoted(message: str) -> str:
+    return f'"{shorten(message, 160, placeholder=" …")}"'
 
 
 def _outputs(old: Interface, new: Interface) -> Iterator[Change]:

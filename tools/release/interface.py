@@ -15,6 +15,7 @@ from .errors import ReleaseError
 PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False)
 CALL = re.compile(r"^(\w+)\((.*)\)$", re.DOTALL)
 COLLECTIONS = {"list", "map", "set"}
+HEREDOC = re.compile(r"<<-?(\w+)\n(.*)\n\s*\1$", re.DOTALL)
 ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"')
 # Answered without a permission, by Terraform itself or by AWS for every principal.
 NEEDS_NO_PERMISSION = re.compile(
@@ -127,7 +128,7 @@ def _conditions(variables: Mapping[str, Any], resources: Mapping[str, Any]) -> I
         stated[address] = [p for lifecycle in block.get("lifecycle", []) for p in lifecycle.get("precondition", [])]
     for name, found in stated.items():
         if found:
-            yield name, {_text(c["condition"]): _text(c["error_message"]) for c in found}
+            yield name, {_text(c["condition"]): _line(c["error_message"]) for c in found}
 
 
 def _output(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,6 +196,12 @@ def _text(written: str) -> str:
     if written.startswith("${") and written.endswith("}"):
         return written[2:-1]
     return written[1:-1] if written.startswith('"') else written
+
+
+def _line(written: str) -> str:
+    """Return a string, a here-document perhaps, as one line."""
+    here = HEREDOC.match(written.strip('"'))
+    return " ".join((here[2] if here else _text(written)).split())
 
 
 def _value(written: Any) -> Any:
