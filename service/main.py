@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from service import startup  # isort: skip - before all other imports
+
 from mangum import Mangum
 
 from service import logs
@@ -19,6 +21,7 @@ table()
 _serve = Mangum(
     app, lifespan="off", text_mime_types=["text/", "application/json", "application/javascript", MEDIA_TYPE]
 )
+startup.finish()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

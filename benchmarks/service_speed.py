@@ -1,0 +1,267 @@
+"""The service's speed against what most would write, and against AWS Lambda Powertools: cold start, warm overhead, memory.
+
+    python -m benchmarks.service_speed
+
+Each application is installed into a tree of its own, as its image would hold it, and run by awslambdaric, the runtime client of
+Lambda's images, against a stub of Lambda's Runtime API; a stub of DynamoDB answers at once, so that no server's moods are
+measured. Applications take turns, round by round; the ratios of the medians are the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runtime import FOUND, Runtime
+from sandbox.emulator import ROOT
+from service.trim_botocore import trim
+
+PYTHON = Path(sys.base_prefix) / "bin" / "python3"
+PINS = ROOT / "requirements" / "bench.txt"
+RESULTS = ROOT / ".reports" / "bench"
+COLD_ROUNDS, WARM_ROUNDS, WARM_REQUESTS = 2, 2, 100
+IDENTITY = "0" * 32
+CALLER = {"jwt": {"claims": {"sub": "bench", "scope": "users:read users:write"}, "scopes": None}}
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application in its tree."""
+
+    name: str
+    tree: Path
+    handler: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def event(method: str, path: str, body: str | None = None) -> dict[str, Any]:
+    """Return an HTTP API event (payload 2.0) of a caller whom the authorizer knows."""
+    http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "bench"}
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": "bench.example.com", "content-type": "application/json"},
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "bench",
+            "authorizer": CALLER,
+            "domainName": "bench.example.com",
+            "domainPrefix": "bench",
+            "http": http,
+            "requestId": "bench",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1767225600000,
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+READ = event("GET", f"/users/{IDENTITY}")
+REFUSED = event("POST", "/users", json.dumps({"email": "nobody", "name": ""}))
+
+
+def install(tree: Path, *requirements: str) -> None:
+    """Install packages into a tree, at the pinned versions."""
+    command = ["uv", "pip", "install", "--quiet", "--python", str(PYTHON), "--target", str(tree), *requirements]
+    subprocess.run([str(Path(sys.executable).with_name("uv")), *command[1:]], check=True)
+
+
+def compiled(tree: Path, *options: str) -> None:
+    """Write the bytecode of all in a tree."""
+    subprocess.run([str(PYTHON), "-m", "compileall", "-q", *options, str(tree)], check=True)
+
+
+def applications(folder: Path) -> list[Application]:
+    """Build the trees: the service as its Dockerfile does, the peers with pip's bytecode, as their documentation has it."""
+    apps = ROOT / "benchmarks" / "apps"
+    ours, typical, powertools, tuned = (folder / name for name in ("service", "typical", "powertools", "tuned"))
+    install(ours, "--requirement", str(ROOT / "service/requirements.txt"))
+    trim(ours, {"dynamodb"})
+    shutil.copytree(ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
+    compiled(ours, "--invalidation-mode", "unchecked-hash")
+    install(typical, "--constraint", str(PINS), "boto3", "fastapi", "mangum")
+    shutil.copy(apps / "typical.py", typical / "app.py")
+    compiled(typical)
+    for tree in (powertools, tuned):
+        install(tree, "--constraint", str(PINS), "boto3", "aws-lambda-powertools", "pydantic")
+        shutil.copy(apps / "powertools.py", tree / "app.py")
+    trim(tuned, {"dynamodb"})
+    compiled(powertools)
+    compiled(tuned, "--invalidation-mode", "unchecked-hash")
+    quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
+    return [
+        Application("service", ours, "service.main.handler"),
+        Application("typical", typical, "app.handler"),
+        Application("powertools", powertools, "app.handler", quiet),
+        Application("powertools, tuned", tuned, "app.handler", quiet),
+    ]
+
+
+class Bench:
+    """Runs applications against the stubs."""
+
+    def __init__(self, runtime: Runtime, client: Path) -> None:
+        self.runtime = runtime
+        self.client = client
+
+    def _environment(self, application: Application) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_ENDPOINT_URL": self.runtime.dynamodb,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_LAMBDA_FUNCTION_NAME": "bench",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_RUNTIME_API": self.runtime.address,
+            "AWS_REGION": "eu-central-1",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "LOG_LEVEL": "WARNING",
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{application.tree}{os.pathsep}{self.client}",
+            "TABLE_NAME": "bench",
+            **application.environment,
+        }
+
+    def cold(self, application: Application) -> dict[str, float]:
+        """Start a process, and return seconds and CPU seconds until it has answered a read, and its memory in MB then."""
+        self.runtime.serve(READ)
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            [str(PYTHON), "-s", "-m", "awslambdaric", application.handler],
+            cwd=application.tree,
+            env=self._environment(application),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            answer = self.runtime.answer(seconds=60)
+            seconds = time.perf_counter() - begin
+            if json.loads(answer)["statusCode"] != 200:
+                raise RuntimeError(f"{application.name} answered {answer!r}")
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        finally:
+            self.runtime.dismiss(process)
+        memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        return {"seconds": seconds, "cpu": cpu, "memory": memory / 1024}
+
+    def warm(self, application: Application, request: Mapping[str, Any]) -> float:
+        """Return the median microseconds of the handler, called in a process of its own, without a network."""
+        script = Path(__file__).with_name("warm.py")
+        command = [str(PYTHON), "-s", str(script), application.handler]
+        command += [json.dumps(request), str(WARM_REQUESTS), json.dumps(FOUND)]
+        result = subprocess.run(
+            command,
+            cwd=application.tree,
+            env=self._environment(application),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return float(result.stdout.splitlines()[-1])
+
+    def stages(self, application: Application) -> dict[str, float]:
+        """Return cumulative milliseconds of the service's start by stage, the medians of some starts."""
+        script = Path(__file__).with_name("stages.py")
+        runs = []
+        for _ in range(COLD_ROUNDS):
+            result = subprocess.run(
+                [str(PYTHON), "-s", str(script), json.dumps(READ)],
+                cwd=application.tree,
+                env=self._environment(application) | {"BENCH_BEGIN": str(time.time())},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            runs.append(json.loads(result.stdout.splitlines()[-1]))
+        return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def measure(bench: Bench, compared: list[Application]) -> dict[str, dict[str, list[float]]]:
+    """Return by figure and application what each round has measured."""
+    figures: dict[str, dict[str, list[float]]] = {}
+
+    def note(figure: str, application: Application, value: float) -> None:
+        figures.setdefault(figure, {}).setdefault(application.name, []).append(value)
+
+    for _ in range(COLD_ROUNDS):
+        for application in compared:
+            run = bench.cold(application)
+            note("cold start, ms", application, run["seconds"] * 1000)
+            note("cold start, CPU ms", application, run["cpu"] * 1000)
+            note("memory after the first request, MB", application, run["memory"])
+    for _ in range(WARM_ROUNDS):
+        for application in compared:
+            note("warm: a create that is refused, µs", application, bench.warm(application, REFUSED))
+            note("warm: a read, DynamoDB answering at once, µs", application, bench.warm(application, READ))
+    return figures
+
+
+def rows(figures: Mapping[str, Mapping[str, list[float]]]) -> Iterable[dict[str, Any]]:
+    """Yield for each figure and peer: ours, the peer's, the ratio of the medians, runs, and the spread of ours (quartiles)."""
+    for figure, values in figures.items():
+        ours = values["service"]
+        low, _, high = statistics.quantiles(ours, n=4)
+        for peer, theirs in values.items():
+            if peer != "service":
+                yield {
+                    "figure": figure,
+                    "ours": round(statistics.median(ours), 1),
+                    "peer": peer,
+                    "theirs": round(statistics.median(theirs), 1),
+                    "ratio": round(statistics.median(ours) / statistics.median(theirs), 2),
+                    "runs": len(ours),
+                    "spread": [round(low, 1), round(high, 1)],
+                }
+
+
+def routes(tree: Path) -> dict[str, float]:
+    """Return milliseconds that each further route costs at start, by how many there are."""
+    script = Path(__file__).with_name("routes.py")
+    environment = {"PYTHONPATH": str(tree), "TABLE_NAME": "bench", "PATH": os.environ["PATH"]}
+    result = subprocess.run(
+        [str(PYTHON), "-s", str(script)], cwd=tree, env=environment, capture_output=True, text=True, check=True
+    )
+    costs: dict[str, float] = json.loads(result.stdout)
+    return costs
+
+
+def main() -> None:
+    """Build, measure, print the table, and write it as JSON with the stages of the service's start."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, Runtime() as runtime:
+        client = Path(folder) / "client"
+        install(client, "--constraint", str(PINS), "awslambdaric")
+        compiled(client)
+        compared = applications(Path(folder))
+        bench = Bench(runtime, client)
+        for application in compared:
+            bench.cold(application)  # into the page cache
+        table = list(rows(measure(bench, compared)))
+        stages = bench.stages(compared[0])
+        per_route = routes(compared[0].tree)
+    for row in table:
+        print(f"{row['figure']:<46}{row['ours']:>8} {row['peer']:<18}{row['theirs']:>8}   {row['ratio']:.2f}")
+    print("init per further route, ms: " + ", ".join(f"{n} routes {cost:.2f}" for n, cost in per_route.items()))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    results = {"table": table, "stages": stages, "routes": per_route}
+    (RESULTS / "service_speed.json").write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The service's start by stage, in milliseconds from the process's beginning: `stages.py EVENT`."""
+
+import os
+import sys
+import time
+from typing import Any
+
+begin = float(os.environ["BENCH_BEGIN"])
+reached: dict[str, float] = {}
+
+
+def reach(stage: str) -> None:
+    """Note that a stage is behind us."""
+    reached[stage] = (time.time() - begin) * 1000
+
+
+reach("interpreter")
+
+import gc
+
+gc.disable()  # as service/startup.py does first
+import pydantic  # noqa: F401
+
+reach("import pydantic")
+import fastapi  # noqa: F401
+
+reach("import fastapi")
+import boto3
+import boto3.dynamodb.conditions  # noqa: F401
+
+reach("import boto3")
+import mangum  # noqa: F401
+import pydantic_settings  # noqa: F401
+
+reach("import the rest")
+import service.app
+import service.table
+
+reach("import the service")
+service.table.table()
+reach("DynamoDB client")
+import service.main
+
+reach("application")
+
+import json
+from types import SimpleNamespace
+
+context: Any = SimpleNamespace(aws_request_id="bench", get_remaining_time_in_millis=lambda: 10_000)
+service.main.handler(json.loads(sys.argv[1]), context)
+reach("first request")
+print(json.dumps(reached))

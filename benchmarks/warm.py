@@ -1,0 +1,52 @@
+"""Call a handler again and again in this process, with DynamoDB answered before the network: `warm.py HANDLER EVENT TIMES ANSWER`."""
+
+import asyncio
+import copy
+import importlib
+import json
+import statistics
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.httpsession
+from botocore.awsrequest import AWSResponse
+
+HEADERS: Any = {"content-type": "application/x-amz-json-1.0"}
+ANSWER = sys.argv[4].encode()
+
+
+class Raw:
+    """An answer that was read already."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        """Yield the body."""
+        yield self.body
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        """Return the body."""
+        return self.body
+
+
+def send(_: Any, request: Any) -> AWSResponse:
+    """Answer as DynamoDB would."""
+    return AWSResponse(request.url, 200, HEADERS, Raw(ANSWER))
+
+
+botocore.httpsession.URLLib3Session.send = send  # type: ignore[method-assign,assignment]
+asyncio.set_event_loop(asyncio.new_event_loop())  # as awslambdaric leaves it to the adapter
+module, _, name = sys.argv[1].rpartition(".")
+handler = getattr(importlib.import_module(module), name)
+event, times = json.loads(sys.argv[2]), int(sys.argv[3])
+context = SimpleNamespace(aws_request_id="bench", get_remaining_time_in_millis=lambda: 10_000, function_name="bench")
+spent = []
+for _round in range(times):
+    given = copy.deepcopy(event)
+    begin = time.perf_counter()
+    handler(given, context)
+    spent.append(time.perf_counter() - begin)
+print(statistics.median(spent[times // 4 :]) * 1e6)

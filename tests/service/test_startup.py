@@ -1,0 +1,130 @@
+"""What the image leaves out or puts off at start changes nothing that the service can see."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import botocore
+import pytest
+
+from sandbox.emulator import REGION, Emulator
+from service.trim_botocore import trim
+
+ROOT = Path(__file__).parents[2]
+USE = """
+import boto3, json
+from boto3.dynamodb.conditions import Key
+from botocore.exceptions import UnknownServiceError
+
+resource = boto3.resource("dynamodb")
+client = resource.meta.client
+table = resource.create_table(
+    TableName="trimmed-" + NAME,
+    BillingMode="PAY_PER_REQUEST",
+    KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+)
+table.wait_until_exists()
+for number in range(3):
+    table.put_item(Item={"pk": "a", "sk": str(number), "number": number})
+found = {"get": int(table.get_item(Key={"pk": "a", "sk": "1"})["Item"]["number"])}
+found["query"] = table.query(KeyConditionExpression=Key("pk").eq("a"))["Count"]
+pages = client.get_paginator("query").paginate(
+    TableName=table.name, KeyConditionExpression=Key("pk").eq("a"), PaginationConfig={"PageSize": 1}
+)
+found["paginator"] = sum(page["Count"] for page in pages)
+try:
+    table.put_item(Item={"pk": "a", "sk": "1"}, ConditionExpression="attribute_not_exists(pk)")
+except client.exceptions.ConditionalCheckFailedException as error:
+    found["error"] = error.response["Error"]["Code"]
+absent = {"TableName": table.name, "Key": {"pk": "a", "sk": "9"}, "ConditionExpression": "attribute_exists(pk)"}
+try:
+    client.transact_write_items(
+        TransactItems=[{"ConditionCheck": absent}]
+    )
+except client.exceptions.TransactionCanceledException as error:
+    found["transaction"] = [reason["Code"] for reason in error.response["CancellationReasons"]]
+client.get_waiter("table_exists").wait(TableName=table.name)
+table.delete()
+found["retries"] = client.meta.config.retries["mode"] if client.meta.config.retries else None
+found["regions"] = sorted(boto3.Session().get_available_regions("dynamodb"))
+found["endpoint"] = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=None).meta.region_name
+try:
+    boto3.client("s3")
+    found["s3"] = "there"
+except UnknownServiceError:
+    found["s3"] = "left out"
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with botocore and boto3 as the image has them."""
+    folder = tmp_path_factory.mktemp("packages")
+    for package in (boto3, botocore):
+        source = Path(str(package.__file__)).parent
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    trim(folder, {"dynamodb"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def use(emulator: Emulator) -> Callable[[str, Path | None], dict[str, object]]:
+    """Use DynamoDB in a process of its own, with the packages of a folder before the installed ones."""
+
+    def run(name: str, packages: Path | None) -> dict[str, object]:
+        environment = os.environ | emulator.environment() | {"PYTHONPATH": str(packages or "")}
+        script = f"NAME = {name!r}\n{USE}"
+        result = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        found: dict[str, object] = json.loads(result.stdout)
+        return found
+
+    return run
+
+
+def test_dynamodb_is_all_there_without_the_other_services(
+    trimmed: Path, use: Callable[[str, Path | None], dict[str, object]]
+) -> None:
+    whole, less = use("whole", None), use("less", trimmed)
+    assert whole.pop("s3") == "there"
+    assert less.pop("s3") == "left out"
+    assert less == whole
+    assert less["error"] == "ConditionalCheckFailedException"
+
+
+def test_a_service_that_botocore_does_not_know_is_named(tmp_path: Path) -> None:
+    (tmp_path / "botocore/data/dynamodb").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="no service dynamo"):
+        trim(tmp_path, {"dynamo"})
+
+
+def test_models_that_are_built_later_give_the_same_document() -> None:
+    script = "import json\nfrom service.main import app\nprint(json.dumps(app.openapi(), sort_keys=True))"
+    environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION}
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    committed = json.loads((ROOT / "docs/openapi.json").read_text())
+    stated = json.loads(result.stdout)
+    stated["info"]["version"] = committed["info"]["version"]
+    assert stated == committed
+
+
+def test_garbage_is_collected_again_once_the_imports_are_done() -> None:
+    script = "import gc\nimport service.main\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION}
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["True", "True"]
