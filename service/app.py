@@ -33,6 +33,7 @@ def create_app() -> FastAPI:
     )
     middleware.install(app)
     errors.install(app)
+    logs.install(app, settings().function_name)
     docs.install(app)
     app.include_router(system.router)
     for domain in DOMAINS:

@@ -1,21 +1,42 @@
-"""One JSON object for each line on standard output, which is where Lambda collects them."""
+"""One JSON object for each line on standard output, which is where Lambda collects them: messages, and a line for each request.
+
+A request's line is in CloudWatch's embedded metric format as well, so that it is also what the metrics are made of.
+"""
 
 import json
 import logging
+import os
+import re
 import sys
+import time
+import uuid
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id that Lambda gave the request under way, None outside of Lambda."""
-
+correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+"""The id that the caller gave the request under way, or that it was given here; None between requests."""
+cold_start: ContextVar[bool] = ContextVar("cold_start", default=False)
+"""Whether Lambda started the environment for the request under way."""
 
 # Lambda takes a line whose level it does not know for INFO, and drops it where it was told to keep warnings.
 LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+CORRELATION_HEADER = "X-Correlation-Id"
+# Nothing that could be more than an id where the logs are read.
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+NAMESPACE = "People"
+METRICS = {"Requests": "Count", "Errors": "Count", "Latency": "Milliseconds", "ColdStarts": "Count"}
+requests = logging.getLogger("requests")
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON, a stack included where there is one."""
+    """Formats a record as one line of JSON, with its attribute `fields`, and a stack where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -25,11 +46,88 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (identity := request_id.get()) is not None:
-            line["request_id"] = identity
+        ids = {"request_id": request_id.get(), "correlation_id": correlation_id.get()}
+        line |= {name: identity for name, identity in ids.items() if identity is not None}
+        line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+class RequestLog:
+    """Writes one line for each request: what was asked of which route and how it went, never data of the request itself."""
+
+    def __init__(self, app: ASGIApp, function_name: str | None) -> None:
+        self.app = app
+        self.function_name = function_name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500
+        given = Headers(scope=scope).get(CORRELATION_HEADER, "")
+        correlation = given if CORRELATION_ID.fullmatch(given) else uuid.uuid4().hex
+        token = correlation_id.set(correlation)
+        # Made here, because what is put into a scope further in may be put into a copy.
+        state = scope.setdefault("state", {})
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[CORRELATION_HEADER] = correlation
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            milliseconds = round((time.perf_counter() - began) * 1000, 3)
+            self._write(scope, status, milliseconds, state.get("principal"))
+            correlation_id.reset(token)
+
+    def _write(self, scope: Scope, status: int, milliseconds: float, principal: str | None) -> None:
+        method, route = scope["method"], scope.get("route")
+        template = getattr(route, "path", None)
+        fields = {
+            "method": method,
+            "route": template,
+            "status": status,
+            "duration_ms": milliseconds,
+            "cold_start": cold_start.get(),
+            "trace_id": _trace_id(),
+            "principal": principal,
+        }
+        served = method in (getattr(route, "methods", None) or ())
+        if self.function_name:
+            fields |= self._metrics(f"{method} {template}" if served else None, status, milliseconds)
+        # Never below the level that Lambda was told to keep: the metrics would be dropped with the line.
+        level = max(logging.ERROR if status >= 500 else logging.INFO, requests.getEffectiveLevel())
+        requests.log(level, "%s %s %s", method, template or "(no route)", status, extra={"fields": fields})
+
+    def _metrics(self, operation: str | None, status: int, milliseconds: float) -> dict[str, Any]:
+        dimensions = {"function": self.function_name}
+        sets = [["function"]]
+        # Without an operation of ours there are no metrics by operation: callers could make any number, each at a price.
+        if operation:
+            dimensions["operation"] = operation
+            sets.append(["function", "operation"])
+        metrics = [{"Name": name, "Unit": unit} for name, unit in METRICS.items()]
+        directive = {"Namespace": NAMESPACE, "Dimensions": sets, "Metrics": metrics}
+        values = (1, int(status >= 500), milliseconds, int(cold_start.get()))
+        return {
+            "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+            **dimensions,
+            **dict(zip(METRICS, values, strict=True)),
+        }
+
+
+def _trace_id() -> str | None:
+    # "Root=1-…;Parent=…;Sampled=0", which Lambda sets anew for every invocation.
+    parts = dict(part.partition("=")[::2] for part in os.environ.get("_X_AMZN_TRACE_ID", "").split(";"))
+    return parts.get("Root")
 
 
 def configure(level: str) -> None:
@@ -40,3 +138,8 @@ def configure(level: str) -> None:
     # They tell at INFO what they do inside, which says nothing about a request.
     for chatty in ("botocore", "mangum"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
+
+
+def install(app: FastAPI, function_name: str | None) -> None:
+    """Log each request, as it came and as it was answered: outside of all that changes either. Metrics are a Lambda function's."""
+    app.add_middleware(RequestLog, function_name=function_name)

@@ -1,18 +1,99 @@
 """The handler that Lambda calls."""
 
+import base64
+import itertools
 import logging
-from typing import Any
+import os
+import re
+from typing import Annotated, Any, Literal
 
 from service import startup  # isort: skip - before all other imports
 
 from mangum import Mangum
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic_core.core_schema import ValidationInfo
 
 from service import logs
 from service.app import create_app
-from service.errors import MEDIA_TYPE
+from service.errors import MEDIA_TYPE, FieldError, problem
 from service.table import table
 
 logger = logging.getLogger(__name__)
+
+HOST = re.compile(r"[A-Za-z0-9._-]*(:[0-9]{1,5})?")
+IPV6_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+PORT = re.compile(r"[0-9]{1,5}")
+# What tells a request over HTTP from a ping, in the events of API Gateway's both payloads and of load balancers.
+HTTP_KEYS = {"httpMethod", "rawPath"}
+
+
+def _or(default: object) -> BeforeValidator:
+    """Return the validator that takes null, as some senders write what is missing, for the default."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+def _whole(text: str) -> str:
+    """Refuse halves of characters, which JSON may hold and nothing can encode."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("there is half of a character in it") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+
+
+class _Http(BaseModel, extra="allow"):
+    method: Text = Field(min_length=1)
+    path: Text
+    source_ip: Annotated[Text, _or("")] = Field(default="", alias="sourceIp")
+
+
+class _Context(BaseModel, extra="allow"):
+    http: _Http
+    domain_name: Annotated[Text, _or("")] = Field(default="", alias="domainName")
+    authorizer: dict[str, Any] | None = None
+
+
+class _Event(BaseModel, extra="allow"):
+    """API Gateway's event (payload 2.0), as far as Mangum would raise on anything else."""
+
+    version: Literal["2.0"]
+    context: _Context = Field(alias="requestContext")
+    query: Annotated[Text, _or("")] = Field(default="", alias="rawQueryString")
+    cookies: Annotated[list[Text], _or([])] = []
+    headers: Annotated[dict[Text, Text | None], _or({})] = {}
+    is_base64: Annotated[bool, _or(False)] = Field(default=False, alias="isBase64Encoded")
+    body: Text | None = None
+
+    @field_validator("headers")
+    @classmethod
+    def _understood(cls, headers: dict[str, str | None], info: ValidationInfo) -> dict[str, str]:
+        present = {name.lower(): value for name, value in headers.items() if value is not None}
+        host = present.get("host", "")
+        if IPV6_HOST.fullmatch(host):
+            # Mangum splits the host at its only colon. The gateway's own name for itself serves as well.
+            name = getattr(info.data.get("context"), "domain_name", "")
+            present["host"] = name if HOST.fullmatch(name) else ""
+        elif not HOST.fullmatch(host):
+            raise ValueError("a host is a name or an address, and maybe a port")
+        if not PORT.fullmatch(present.get("x-forwarded-port", "0")):
+            raise ValueError("a port is a number")
+        return present
+
+    @field_validator("body")
+    @classmethod
+    def _decodable(cls, body: str | None, info: ValidationInfo) -> str | None:
+        if body and info.data.get("is_base64"):
+            try:
+                base64.b64decode(body, validate=True)
+            except ValueError as error:
+                raise ValueError("it is not the base64 that it is said to be") from error
+        return body
+
 
 app = create_app()
 # The client is made while Lambda starts the environment, with more processor than a request has.
@@ -21,14 +102,56 @@ table()
 _serve = Mangum(
     app, lifespan="off", text_mime_types=["text/", "application/json", "application/javascript", MEDIA_TYPE]
 )
+_invocations = itertools.count()
+# Environments that were started ahead of need (provisioned concurrency, SnapStart) keep nobody waiting.
+_on_demand = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand"
 startup.finish()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answer an event of API Gateway's HTTP API (payload 2.0). Any other, such as a warm-up ping, does nothing."""
+    """Answer an event of API Gateway's HTTP API (payload 2.0); 400 to a request over HTTP in any other shape.
+
+    What is no request over HTTP, such as a warm-up ping, does nothing.
+    """
     logs.request_id.set(getattr(context, "aws_request_id", None))
-    if not isinstance(event, dict) or not (event.get("requestContext") or {}).get("http"):
+    logs.cold_start.set(next(_invocations) == 0 and _on_demand)
+    if not _is_http(event):
         logger.info("not an HTTP event, nothing to do")
         return {"statusCode": 204}
-    event["headers"] = event.get("headers") or {}
-    return dict(_serve(event, context))
+    try:
+        known = _Event.model_validate(event)
+    except ValidationError as error:
+        return _refused(event, error)
+    request = event | {
+        "requestContext": known.context.model_dump(by_alias=True),
+        "rawQueryString": known.query,
+        "cookies": known.cookies,
+        "headers": known.headers,
+        "isBase64Encoded": known.is_base64,
+    }
+    return dict(_serve(request, context))
+
+
+def _is_http(event: Any) -> bool:
+    if not isinstance(event, dict):
+        return False
+    context = event.get("requestContext")
+    return not HTTP_KEYS.isdisjoint(event) or (isinstance(context, dict) and "http" in context)
+
+
+def _refused(event: dict[str, Any], error: ValidationError) -> dict[str, Any]:
+    # The place and the message, never the input, here as in every other error.
+    errors = [FieldError(field=_text(".".join(map(str, e["loc"]))), message=e["msg"]) for e in error.errors()]
+    logger.warning("a malformed event was refused: %s", "; ".join(f"{e.field}: {e.message}" for e in errors))
+    answer = problem(_text(event.get("rawPath")), 400, "API Gateway's event (payload 2.0) is needed.", errors)
+    return {
+        "statusCode": answer.status_code,
+        "headers": dict(answer.headers),
+        "body": bytes(answer.body).decode(),
+        "isBase64Encoded": False,
+    }
+
+
+def _text(value: object) -> str:
+    # Without the halves of characters that are refused here.
+    return str(value or "").encode(errors="replace").decode()

@@ -48,7 +48,12 @@ class Head:
         async def bodiless(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        await self.app({**scope, "method": "GET"}, receive, bodiless)
+        inner = {**scope, "method": "GET"}
+        try:
+            await self.app(inner, receive, bodiless)
+        finally:
+            # For the request's line in the log.
+            scope["route"] = inner.get("route")
 
 
 def install(app: FastAPI) -> None:

@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     source_hash: str = "unknown"
     """SHA-256 of what the image was built from; the Terraform module sets it."""
+    function_name: str | None = Field(default=None, validation_alias="AWS_LAMBDA_FUNCTION_NAME")
+    """Name of the Lambda function that runs, None outside of Lambda; Lambda sets it."""
     release: str = Field(default="local", validation_alias="AWS_LAMBDA_FUNCTION_VERSION")
     """Version of the Lambda function that runs; Lambda sets it."""
 

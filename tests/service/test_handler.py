@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio.to_thread
 import pytest
+from fastapi import Request, Response
 
 from service.auth import Caller
 from tests.service.domains import SCOPES, UNKNOWN, Domain, jwt
@@ -98,11 +99,22 @@ def test_headers_may_be_missing(main: ModuleType, headers: dict[str, str] | None
     "ping",
     [
         {},
-        {"source": "aws.events"},
+        {"source": "warm-up", "warmer": True},
+        {
+            "version": "0",
+            "id": "17793124-05d4-b198-2fde-7ededc63b103",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "111122223333",
+            "time": "2026-01-01T00:00:00Z",
+            "region": "eu-central-1",
+            "resources": ["arn:aws:events:eu-central-1:111122223333:rule/warm"],
+            "detail": {},
+        },
+        {"Records": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs", "attributes": {}}]},
+        {"routeKey": "$connect", "requestContext": {"eventType": "CONNECT", "connectionId": "x"}},
         {"requestContext": None},
-        {"requestContext": {"http": None}},
-        {"requestContext": {"connectionId": "x"}},
-        {"Records": []},
+        {"requestContext": "text"},
         [],
         "ping",
         None,
@@ -111,6 +123,115 @@ def test_headers_may_be_missing(main: ModuleType, headers: dict[str, str] | None
 )
 def test_what_is_no_http_request_does_nothing(main: ModuleType, ping: object) -> None:
     assert main.handler(ping, None) == {"statusCode": 204}
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("version", {"version": "1.0"}),
+        ("version", {"version": None}),
+        ("requestContext.http", {"requestContext": {"http": None}}),
+        ("requestContext.http.method", {"requestContext": {"http": {"path": "/users"}}}),
+        (
+            "requestContext.authorizer",
+            {"requestContext": {"http": {"method": "GET", "path": "/"}, "authorizer": "ada"}},
+        ),
+        ("headers", {"headers": {"host": "api.example.com:http"}}),
+        ("headers", {"headers": {"host": "a:1:2"}}),
+        ("headers", {"headers": {"host": "[::1"}}),
+        ("headers", {"headers": {"host": "api.example.com/users"}}),
+        ("headers", {"headers": {"x-forwarded-port": "https"}}),
+        ("headers", {"headers": {"x-forwarded-port": "9" * 5000}}),
+        ("headers.x-number", {"headers": {"x-number": 1}}),
+        ("headers.x-half", {"headers": {"x-half": "\ud800"}}),
+        ("body", {"body": {"email": "ada@example.com"}}),
+        ("body", {"body": "\ud800"}),
+        ("body", {"body": "{not base64}", "isBase64Encoded": True}),
+        ("body", {"body": "YWJj=ZGVm", "isBase64Encoded": True}),
+        ("body", {"body": "é", "isBase64Encoded": True}),
+        ("cookies", {"cookies": "a=1"}),
+    ],
+)
+def test_a_malformed_request_is_refused_with_the_part_that_is_wrong(
+    main: ModuleType, part: str, changes: dict[str, Any]
+) -> None:
+    response = main.handler(event("POST", "/users", **changes), None)
+    assert response["statusCode"] == 400
+    assert response["headers"]["content-type"] == "application/problem+json"
+    problem = json.loads(response["body"])
+    assert problem["instance"] == "/users"
+    assert part in [error["field"] for error in problem["errors"]]
+
+
+def test_other_events_of_http_are_refused_and_not_taken_for_pings(main: ModuleType) -> None:
+    payload_1 = {"version": "1.0", "resource": "/users", "path": "/users", "httpMethod": "GET", "requestContext": {}}
+    load_balancer = {"httpMethod": "GET", "path": "/users", "requestContext": {"elb": {"targetGroupArn": "arn"}}}
+    assert [main.handler(each, None)["statusCode"] for each in (payload_1, load_balancer)] == [400, 400]
+
+
+@pytest.mark.parametrize("junk", [None, 0, True, "", "\ud800", [], ["\ud800"], {}, {"\ud800": "\ud800"}], ids=ascii)
+def test_no_junk_in_an_event_makes_the_handler_raise(main: ModuleType, junk: object) -> None:
+    whole = event("GET", "/healthz")
+    context, http = whole["requestContext"], whole["requestContext"]["http"]
+    headers = whole["headers"]
+    events = [
+        *(whole | {name: junk} for name in (*whole, "body", "cookies")),
+        *(whole | {"requestContext": context | {name: junk}} for name in context),
+        *(whole | {"requestContext": context | {"http": http | {name: junk}}} for name in http),
+        *(whole | {"headers": headers | {name: junk}} for name in headers),
+    ]
+    for asked in events:
+        response = main.handler(asked, None)
+        assert response["statusCode"] in (200, 204, 400, 404, 405), asked
+        json.dumps(response)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rawQueryString": None},
+        {"cookies": None},
+        {"isBase64Encoded": None},
+        {"body": None},
+        {"body": "", "isBase64Encoded": True},
+        {"headers": {"host": "[2001:db8::1]:8443"}},
+        {
+            "headers": {"host": "[::1]:1"},
+            "requestContext": {"http": {"method": "GET", "path": "/healthz"}, "domainName": "[::1]:1"},
+        },
+        {"headers": {"host": "localhost:4566"}},
+        {"headers": {"host": ""}},
+        {"headers": {"Host": None, "x-nothing": None}},
+        {"requestContext": {"http": {"method": "GET", "path": "/healthz"}}},
+        {"requestContext": {"http": {"method": "GET", "path": "/healthz", "sourceIp": None}, "domainName": None}},
+    ],
+    ids=repr,
+)
+def test_what_may_be_missing_or_unusual_is_served(main: ModuleType, changes: dict[str, Any]) -> None:
+    assert main.handler(event("GET", "/healthz", **changes), None)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("path", ["/users/a%2Fb", "/users/%2e%2e", "/users/%00", "/users/%FF", "/users/%", "//users"])
+def test_a_path_of_odd_characters_is_answered(main: ModuleType, path: str) -> None:
+    response = main.handler(event("GET", path), None)
+    assert response["statusCode"] in (404, 422)
+    assert response["headers"]["content-type"] == "application/problem+json"
+
+
+def test_repeated_headers_and_cookies_go_through_both_ways(main: ModuleType) -> None:
+    @main.app.get("/echo")  # type: ignore[untyped-decorator]
+    async def echo(request: Request, response: Response) -> dict[str, Any]:
+        response.set_cookie("one", "1")
+        response.set_cookie("two", "2")
+        response.headers.append("x-many", "a")
+        response.headers.append("x-many", "b")
+        return {"cookies": request.cookies, "many": request.headers["x-many"]}
+
+    asked = event("GET", "/echo", cookies=["a=1", "b=2"], headers={"x-many": "a,b"})
+    response = main.handler(asked, None)
+    assert json.loads(response["body"]) == {"cookies": {"a": "1", "b": "2"}, "many": "a,b"}
+    assert [cookie.partition(";")[0] for cookie in response["cookies"]] == ["one=1", "two=2"]
+    assert response["headers"]["x-many"] == "a,b"
 
 
 def test_log_lines_carry_lambdas_request_id(main: ModuleType, logged: Callable[[], list[dict[str, Any]]]) -> None:

@@ -1,0 +1,197 @@
+"""One line for each request, which is its metrics as well, and nothing in it that should not be read there."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service import logs
+from service.app import create_app
+from service.settings import settings
+from tests.service.domains import UNKNOWN
+from tests.service.test_handler import ADA, event
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(stdout: io.StringIO) -> Lines:
+    """Return a function that tells the requests' lines."""
+
+    def read() -> list[dict[str, Any]]:
+        written = [json.loads(line) for line in stdout.getvalue().splitlines()]
+        return [line for line in written if line["logger"] == "requests"]
+
+    return read
+
+
+@pytest.fixture
+def under_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "people")
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-6a2b-c3;Parent=53995c3f42cd8ad8;Sampled=0")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_a_request_is_one_line(client: TestClient, lines: Lines) -> None:
+    client.get(f"/users/{UNKNOWN}", headers={"x-correlation-id": "order-7.b_2"})
+    (line,) = lines()
+    assert line.pop("duration_ms") > 0
+    del line["timestamp"]
+    assert line == {
+        "level": "INFO",
+        "logger": "requests",
+        "message": "GET /users/{user_id} 404",
+        "correlation_id": "order-7.b_2",
+        "method": "GET",
+        "route": "/users/{user_id}",
+        "status": 404,
+        "cold_start": False,
+        "trace_id": None,
+        "principal": "ada",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route", "status"),
+    [
+        ("GET", "/users", "/users", 200),
+        ("HEAD", "/users", "/users", 200),
+        ("BREW", "/users", "/users", 405),
+        ("GET", "/users?limit=0", "/users", 422),
+        ("GET", "/docs", "/docs", 200),
+        ("GET", "/docs/assets/swagger-ui.css", None, 200),
+        ("GET", "/nothing", None, 404),
+    ],
+)
+def test_a_line_names_the_route_and_not_the_path(
+    client: TestClient, lines: Lines, method: str, path: str, route: str | None, status: int
+) -> None:
+    client.request(method, path)
+    (line,) = lines()
+    assert (line["method"], line["route"], line["status"]) == (method, route, status)
+
+
+@pytest.mark.usefixtures("under_lambda")
+def test_under_lambda_a_line_has_the_ids_of_all_who_took_part(main: ModuleType, lines: Lines) -> None:
+    asked = event("GET", "/users")
+    response = main.handler(asked, SimpleNamespace(aws_request_id="1-2-3", get_remaining_time_in_millis=lambda: 9000))
+    (line,) = lines()
+    assert (line["request_id"], line["trace_id"], line["principal"]) == ("1-2-3", "1-6a2b-c3", "ada")
+    assert line["correlation_id"] == response["headers"]["x-correlation-id"]
+
+
+@pytest.mark.parametrize("given", [None, "", "two words", "a" * 129, "a\u00e9", "{}"])
+def test_an_id_that_is_no_id_is_replaced(client: TestClient, lines: Lines, given: str | None) -> None:
+    headers = {} if given is None else {b"x-correlation-id": given.encode()}
+    made = [client.get("/healthz", headers=headers).headers["x-correlation-id"] for _ in range(2)]
+    assert made == [line["correlation_id"] for line in lines()]
+    assert len({*made, given}) == 3
+    assert all(logs.CORRELATION_ID.fullmatch(identity) for identity in made)
+
+
+def test_a_message_carries_the_correlation_id_of_its_request_and_of_no_other(
+    client: TestClient, stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("service.table.Table.page", failing)
+    client.get("/users", headers={"x-correlation-id": "mine"})
+    logging.getLogger("service").warning("between requests")
+    written = {line["logger"]: line for line in map(json.loads, stdout.getvalue().splitlines())}
+    assert written["service.errors"]["correlation_id"] == "mine"
+    assert "correlation_id" not in written["service"]
+    request = written["requests"]
+    assert (request["level"], request["status"], request["correlation_id"]) == ("ERROR", 500, "mine")
+    assert "exception" not in request
+
+
+def test_nothing_that_a_request_carries_is_in_the_log(main: ModuleType, stdout: io.StringIO) -> None:
+    secret = "do-not-log-me"
+    body = json.dumps({"email": f"{secret}@example.com", "name": secret})
+    asked = event("POST", "/users", body, rawQueryString=f"q={secret}", cookies=[f"session={secret}"])
+    asked["headers"] |= {"authorization": f"Bearer {secret}", "idempotency-key": secret, "user-agent": secret}
+    for changes in ({}, {"version": "1.0"}, {"body": secret, "isBase64Encoded": True}, {"body": '{"name": 1}'}):
+        main.handler(asked | changes, None)
+    main.handler(event("GET", f"/users/{secret}"), None)
+    assert stdout.getvalue().count("\n") == 5
+    assert secret not in stdout.getvalue()
+
+
+@pytest.mark.usefixtures("under_lambda")
+def test_only_the_invocation_that_started_the_environment_is_a_cold_start(main: ModuleType, lines: Lines) -> None:
+    for _ in range(2):
+        main.handler(event("GET", "/healthz"), None)
+    assert [line["cold_start"] for line in lines()] == [True, False]
+    assert [line["ColdStarts"] for line in lines()] == [1, 0]
+
+
+@pytest.mark.usefixtures("under_lambda")
+def test_a_ping_takes_the_cold_start_upon_itself(main: ModuleType, lines: Lines) -> None:
+    main.handler({"source": "warm-up"}, None)
+    main.handler(event("GET", "/healthz"), None)
+    assert [line["cold_start"] for line in lines()] == [False]
+
+
+@pytest.mark.usefixtures("under_lambda")
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "errors"),
+    [
+        ("GET", "/users", "GET /users", 0),
+        ("POST", "/users", "POST /users", 0),
+        ("GET", f"/users/{UNKNOWN}", "GET /users/{user_id}", 0),
+        ("GET", "/broken", "GET /broken", 1),
+        ("BREW", "/users", None, 0),
+        ("GET", "/nothing", None, 0),
+    ],
+)
+def test_a_line_is_metrics_in_cloudwatchs_format(
+    main: ModuleType, lines: Lines, method: str, path: str, operation: str | None, errors: int
+) -> None:
+    @main.app.get("/broken")  # type: ignore[untyped-decorator]
+    async def broken() -> None:
+        raise RuntimeError
+
+    main.handler(event(method, path, ADA), None)
+    (line,) = lines()
+    assert (line["Requests"], line["Errors"], line["Latency"]) == (1, errors, line["duration_ms"])
+    assert (line["function"], line.get("operation")) == ("people", operation)
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "People"
+    assert directive["Dimensions"] == [["function"], *([["function", "operation"]] if operation else [])]
+    # What the format asks for: whole milliseconds, numbers for metrics and texts for dimensions at the root of the line.
+    assert isinstance(line["_aws"]["Timestamp"], int)
+    assert all(isinstance(line[metric["Name"]], int | float) for metric in directive["Metrics"])
+    assert all(isinstance(line[name], str) for names in directive["Dimensions"] for name in names)
+
+
+@pytest.mark.usefixtures("table", "under_lambda")
+@pytest.mark.parametrize(
+    ("level", "kept"),
+    [("DEBUG", "INFO"), ("INFO", "INFO"), ("WARNING", "WARN"), ("ERROR", "ERROR"), ("CRITICAL", "FATAL")],
+)
+def test_no_level_makes_lambda_drop_the_metrics(
+    lines: Lines, stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch, level: str, kept: str
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", level)
+    settings.cache_clear()
+    with redirect_stdout(stdout):
+        client = TestClient(create_app())
+    client.get("/healthz")
+    (line,) = lines()
+    assert (line["level"], line["Requests"]) == (kept, 1)
+
+
+def test_outside_of_lambda_there_are_no_metrics(client: TestClient, lines: Lines) -> None:
+    client.get("/healthz")
+    (line,) = lines()
+    assert "_aws" not in line
