@@ -35,6 +35,15 @@ METRICS = {"Requests": "Count", "Errors": "Count", "Latency": "Milliseconds", "C
 requests = logging.getLogger("requests")
 
 
+def _directives(*dimensions: list[str]) -> list[dict[str, Any]]:
+    metrics = [{"Name": name, "Unit": unit} for name, unit in METRICS.items()]
+    return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}]
+
+
+BY_FUNCTION = _directives(["function"])
+BY_OPERATION = _directives(["function"], ["function", "operation"])
+
+
 class JsonFormatter(logging.Formatter):
     """Formats a record as one line of JSON, with its attribute `fields`, and a stack where there is one."""
 
@@ -108,17 +117,14 @@ class RequestLog:
         requests.log(level, "%s %s %s", method, template or "(no route)", status, extra={"fields": fields})
 
     def _metrics(self, operation: str | None, status: int, milliseconds: float) -> dict[str, Any]:
-        dimensions = {"function": self.function_name}
-        sets = [["function"]]
         # Without an operation of ours there are no metrics by operation: callers could make any number, each at a price.
-        if operation:
-            dimensions["operation"] = operation
-            sets.append(["function", "operation"])
-        metrics = [{"Name": name, "Unit": unit} for name, unit in METRICS.items()]
-        directive = {"Namespace": NAMESPACE, "Dimensions": sets, "Metrics": metrics}
+        dimensions = {"function": self.function_name} | ({"operation": operation} if operation else {})
         values = (1, int(status >= 500), milliseconds, int(cold_start.get()))
         return {
-            "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+            "_aws": {
+                "Timestamp": int(time.time() * 1000),
+                "CloudWatchMetrics": BY_OPERATION if operation else BY_FUNCTION,
+            },
             **dimensions,
             **dict(zip(METRICS, values, strict=True)),
         }

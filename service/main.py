@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from service import startup  # isort: skip - before all other imports
 
 from mangum import Mangum
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from service import logs
@@ -32,33 +32,24 @@ def _or(default: object) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
-def _whole(text: str) -> str:
-    """Refuse halves of characters, which JSON may hold and nothing can encode."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("there is half of a character in it") from None
-    return text
+# JSON may hold halves of characters, which nothing can encode: only a text whose length is asked for is looked at (pydantic). The
+# limit is Lambda's, for a whole event.
+Text = Annotated[str, Field(max_length=6 * 1024 * 1024)]
 
 
-Text = Annotated[str, AfterValidator(_whole)]
-
-
-class _Http(BaseModel, extra="allow"):
+class _Http(BaseModel):
     method: Text = Field(min_length=1)
     path: Text
     source_ip: Annotated[Text, _or("")] = Field(default="", alias="sourceIp")
 
 
-class _Context(BaseModel, extra="allow"):
+class _Context(BaseModel):
     http: _Http
     domain_name: Annotated[Text, _or("")] = Field(default="", alias="domainName")
     authorizer: dict[str, Any] | None = None
 
 
-class _Event(BaseModel, extra="allow"):
+class _Event(BaseModel):
     """API Gateway's event (payload 2.0), as far as Mangum would raise on anything else."""
 
     version: Literal["2.0"]
@@ -122,8 +113,10 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         known = _Event.model_validate(event)
     except ValidationError as error:
         return _refused(event, error)
+    context_of = event["requestContext"]
+    http = context_of["http"] | {"sourceIp": known.context.http.source_ip}
     request = event | {
-        "requestContext": known.context.model_dump(by_alias=True),
+        "requestContext": context_of | {"http": http},
         "rawQueryString": known.query,
         "cookies": known.cookies,
         "headers": known.headers,
