@@ -21,7 +21,7 @@ def main() -> None:
     ends = list(reached.values())
     starts = [0.0, *ends[:-1]]
     figure, axes = plt.subplots(figsize=(9, 4))
-    for place, (stage, start, end) in enumerate(zip(reached, starts, ends, strict=True)):
+    for place, (_stage, start, end) in enumerate(zip(reached, starts, ends, strict=True)):
         axes.barh(place, (end - start) / ends[-1] * 100, left=start / ends[-1] * 100, color="#4472a8")
         share = f"{(end - start) / ends[-1]:.0%}"
         axes.text(end / ends[-1] * 100 + 0.8, place, share, va="center", fontsize=9)
