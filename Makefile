@@ -1,7 +1,7 @@
 # The README's two commands: `make up`, `make test`. The other targets are parts of them, or their neighbours.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up url token down dev static policy check test e2e release-check docs lock
+.PHONY: help up url token down dev static policy check test e2e bench release-check docs lock
 PYTHON ?= python3
 PORT ?= 4566
 WORKERS ?= 2
@@ -59,6 +59,10 @@ test: static policy ## Everything: `make check`, and the applied tests with real
 
 e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
 	$(dev)/pytest tests/e2e -n $(WORKERS) --dist loadfile
+
+bench: .venvs/dev/.ready .venvs/emulator/.ready ## Measure speed as ratios: plans with the module, the service against its peers
+	$(dev)/python -m benchmarks.plan_time
+	$(dev)/python -m benchmarks.service_speed
 
 docs: .venvs/dev/.ready ## Write the generated parts of the documentation anew
 	$(dev)/python -m tools.module_docs

@@ -29,7 +29,7 @@ from service.trim_botocore import trim
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 PINS = ROOT / "requirements" / "bench.txt"
 RESULTS = ROOT / ".reports" / "bench"
-COLD_ROUNDS, WARM_ROUNDS, WARM_REQUESTS = 2, 2, 100
+COLD_ROUNDS, WARM_ROUNDS, WARM_REQUESTS = 15, 7, 400
 IDENTITY = "0" * 32
 CALLER = {"jwt": {"claims": {"sub": "bench", "scope": "users:read users:write"}, "scopes": None}}
 
