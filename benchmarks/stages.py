@@ -16,13 +16,10 @@ def reach(stage: str) -> None:
 
 reach("interpreter")
 
-import gc
-
-gc.disable()  # as service/startup.py does first
 import pydantic  # noqa: F401
 
 reach("import pydantic")
-import fastapi  # noqa: F401
+import service.startup
 
 reach("import fastapi")
 import boto3
