@@ -21,7 +21,7 @@ ORDERS = Domain(
 )
 DOMAINS = [USERS, CUSTOMERS, ORDERS]
 """
-ASKED_OF_ALL = ["auth", "idempotency", "preconditions", "resources"]
+ASKED_OF_ALL = ["callers", "idempotency", "preconditions", "resources"]
 
 
 def replaced(path: Path, old: str, new: str) -> None:
