@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,6 @@ from benchmarks.runtime import FOUND, Runtime
 from sandbox.emulator import ROOT
 from service.trim_botocore import trim
 
-PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 PINS = ROOT / "requirements" / "bench.txt"
 RESULTS = ROOT / ".reports" / "bench"
 COLD_ROUNDS, WARM_ROUNDS, WARM_REQUESTS = 15, 7, 400
@@ -77,13 +77,15 @@ REFUSED = event("POST", "/users", json.dumps({"email": "nobody", "name": ""}))
 
 def install(tree: Path, *requirements: str) -> None:
     """Install packages into a tree, at the pinned versions."""
-    command = ["uv", "pip", "install", "--quiet", "--python", str(PYTHON), "--target", str(tree), *requirements]
-    subprocess.run([str(Path(sys.executable).with_name("uv")), *command[1:]], check=True)
+    uv = Path(sys.executable).with_name("uv")
+    command = [str(uv), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(tree)]
+    # Copies: what one tree trims must not be gone from another.
+    subprocess.run([*command, "--link-mode", "copy", *requirements], check=True)
 
 
 def compiled(tree: Path, *options: str) -> None:
     """Write the bytecode of all in a tree."""
-    subprocess.run([str(PYTHON), "-m", "compileall", "-q", *options, str(tree)], check=True)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *options, str(tree)], check=True)
 
 
 def applications(folder: Path) -> list[Application]:
@@ -115,9 +117,14 @@ def applications(folder: Path) -> list[Application]:
 class Bench:
     """Runs applications against the stubs."""
 
-    def __init__(self, runtime: Runtime, client: Path) -> None:
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
         self.runtime = runtime
-        self.client = client
+        self.client = folder / "client"
+        install(self.client, "--constraint", str(PINS), "awslambdaric")
+        compiled(self.client)
+        # Of its own, as an image's is: what has been installed into this machine's starts with it.
+        venv.create(folder / "python", symlinks=True)
+        self.python = [str(folder / "python/bin/python3"), "-s"]
 
     def _environment(self, application: Application) -> dict[str, str]:
         return {
@@ -142,7 +149,7 @@ class Bench:
         self.runtime.serve(READ)
         begin = time.perf_counter()
         process = subprocess.Popen(
-            [str(PYTHON), "-s", "-m", "awslambdaric", application.handler],
+            [*self.python, "-m", "awslambdaric", application.handler],
             cwd=application.tree,
             env=self._environment(application),
             stdout=subprocess.DEVNULL,
@@ -164,7 +171,7 @@ class Bench:
     def warm(self, application: Application, request: Mapping[str, Any]) -> float:
         """Return the median microseconds of the handler, called in a process of its own, without a network."""
         script = Path(__file__).with_name("warm.py")
-        command = [str(PYTHON), "-s", str(script), application.handler]
+        command = [*self.python, str(script), application.handler]
         command += [json.dumps(request), str(WARM_REQUESTS), json.dumps(FOUND)]
         result = subprocess.run(
             command,
@@ -182,7 +189,7 @@ class Bench:
         runs = []
         for _ in range(COLD_ROUNDS):
             result = subprocess.run(
-                [str(PYTHON), "-s", str(script), json.dumps(READ)],
+                [*self.python, str(script), json.dumps(READ)],
                 cwd=application.tree,
                 env=self._environment(application) | {"BENCH_BEGIN": str(time.time())},
                 capture_output=True,
@@ -191,6 +198,20 @@ class Bench:
             )
             runs.append(json.loads(result.stdout.splitlines()[-1]))
         return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+    def routes(self, application: Application) -> dict[str, float]:
+        """Return milliseconds that each further route of the service costs at start, by how many there are."""
+        script = Path(__file__).with_name("routes.py")
+        result = subprocess.run(
+            [*self.python, str(script)],
+            cwd=application.tree,
+            env=self._environment(application),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        costs: dict[str, float] = json.loads(result.stdout)
+        return costs
 
 
 def measure(bench: Bench, compared: list[Application]) -> dict[str, dict[str, list[float]]]:
@@ -231,30 +252,16 @@ def rows(figures: Mapping[str, Mapping[str, list[float]]]) -> Iterable[dict[str,
                 }
 
 
-def routes(tree: Path) -> dict[str, float]:
-    """Return milliseconds that each further route costs at start, by how many there are."""
-    script = Path(__file__).with_name("routes.py")
-    environment = {"PYTHONPATH": str(tree), "TABLE_NAME": "bench", "PATH": os.environ["PATH"]}
-    result = subprocess.run(
-        [str(PYTHON), "-s", str(script)], cwd=tree, env=environment, capture_output=True, text=True, check=True
-    )
-    costs: dict[str, float] = json.loads(result.stdout)
-    return costs
-
-
 def main() -> None:
     """Build, measure, print the table, and write it as JSON with the stages of the service's start."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Runtime() as runtime:
-        client = Path(folder) / "client"
-        install(client, "--constraint", str(PINS), "awslambdaric")
-        compiled(client)
+        bench = Bench(runtime, Path(folder))
         compared = applications(Path(folder))
-        bench = Bench(runtime, client)
         for application in compared:
             bench.cold(application)  # into the page cache
         table = list(rows(measure(bench, compared)))
         stages = bench.stages(compared[0])
-        per_route = routes(compared[0].tree)
+        per_route = bench.routes(compared[0])
     for row in table:
         print(f"{row['figure']:<46}{row['ours']:>8} {row['peer']:<18}{row['theirs']:>8}   {row['ratio']:.2f}")
     print("init per further route, ms: " + ", ".join(f"{n} routes {cost:.2f}" for n, cost in per_route.items()))

@@ -7,7 +7,6 @@ time, so that a thread pool would only add its cost, which is several times that
 from importlib import import_module
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from service import docs, errors, logs, middleware, system
 from service.settings import settings
@@ -29,18 +28,12 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # /users and /users/ are two paths to the gateway as well
-        generate_unique_id_function=_operation_id,
     )
     middleware.install(app)
     errors.install(app)
     logs.install(app, settings().function_name)
     docs.install(app)
-    app.include_router(system.router)
-    for domain in DOMAINS:
-        app.include_router(import_module(f"service.{domain}.routes").router)
+    for router in [system.router, *(import_module(f"service.{domain}.routes").router for domain in DOMAINS)]:
+        # Their routes as they are: FastAPI would make those of an included router a second time, at the first request.
+        app.router.routes.extend(router.routes)
     return app
-
-
-def _operation_id(route: APIRoute) -> str:
-    # The function's name alone, which is what a client generator should name the call.
-    return route.name

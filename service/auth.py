@@ -4,17 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
-from fastapi.security import HTTPBearer, SecurityScopes
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
 
 from service.errors import Forbidden, Unauthorized
-
-# It documents the scheme. The header itself is the gateway's business, which has verified it before the service is asked.
-_bearer = HTTPBearer(
-    scheme_name="bearer",
-    bearerFormat="JWT",
-    description="A token of the issuer that the gateway trusts. Its claim `scope` (or `scp`) lists what it allows.",
-    auto_error=False,
-)
 
 
 @dataclass(frozen=True)
@@ -52,21 +46,36 @@ def _words(claim: Any) -> frozenset[str]:
     return frozenset(str(word).rpartition("/")[2] for word in words)
 
 
-async def authorized(request: Request, required: SecurityScopes, _: Annotated[object, Depends(_bearer)]) -> Principal:
-    """Return the caller. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
-    principal = caller(request.scope.get("aws.event") or {})
-    if principal is None:
-        raise Unauthorized
-    request.state.principal = principal.subject
-    if principal.lacks(required.scopes):
-        raise Forbidden(required.scopes)
-    return principal
+class _Authorized(SecurityBase):
+    """The dependency that is the caller, and the security scheme that documents it.
+
+    The scheme's header is the gateway's business, which has verified it before the service is asked.
+    """
+
+    scheme_name = "bearer"
+    model = HTTPBearer(
+        bearerFormat="JWT",
+        description="A token of the issuer that the gateway trusts. Its claim `scope` (or `scp`) lists what it allows.",
+    )
+
+    async def __call__(self, request: Request, required: SecurityScopes) -> Principal:
+        """Return the caller. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
+        principal = caller(request.scope.get("aws.event") or {})
+        if principal is None:
+            raise Unauthorized
+        request.state.principal = principal.subject
+        if principal.lacks(required.scopes):
+            raise Forbidden(required.scopes)
+        return principal
+
+
+_authorized = _Authorized()
 
 
 def requires(scope: str) -> Any:
     """Return the dependency of an operation that only callers with this scope may use; it is the Principal."""
-    return Security(authorized, scopes=[scope])
+    return Security(_authorized, scopes=[scope])
 
 
-Caller = Annotated[Principal, Depends(authorized)]
+Caller = Annotated[Principal, Depends(_authorized)]
 """Any caller whom the gateway knows, whatever its scopes."""

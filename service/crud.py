@@ -4,14 +4,15 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from service.auth import Principal, requires
+from service.docs import operation_id
 from service.errors import documented
 from service.models import ID_PATTERN, Page
 from service.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, etag, names
 from service.resource import NO_LOOKUP, Lookup, Repository, Resource
-from service.table import Item, SharedTable
+from service.table import Item, shared
 
 Responses = dict[int | str, dict[str, Any]]
 ETAG = {"ETag": {"description": "Names this revision of it.", "schema": {"type": "string"}}}
@@ -23,10 +24,15 @@ def router_of(resource: Resource) -> APIRouter:
     name, plural = resource.name, f"{resource.name}s"
     one = f"/{{{name}_id}}"
     related = [409] if resource.lookup.unique or resource.references else []
-    router = APIRouter(prefix=f"/{plural}", tags=[plural], responses=documented(401, 403, 503))
+    router = APIRouter(
+        prefix=f"/{plural}",
+        tags=[plural],
+        responses=documented(401, 403, 503),
+        generate_unique_id_function=operation_id,
+    )
 
-    async def repository(table: SharedTable) -> Repository:
-        return Repository(resource, table)
+    async def repository(request: Request) -> Repository:
+        return Repository(resource, await shared(request))
 
     reading, writing = requires(f"{plural}:read"), requires(f"{plural}:write")
     Writer = Annotated[Principal, writing]

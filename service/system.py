@@ -6,11 +6,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from service.docs import operation_id
 from service.errors import Unavailable, documented
 from service.settings import settings
 from service.table import SharedTable
 
-router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"], generate_unique_id_function=operation_id)
 logger = logging.getLogger(__name__)
 
 

@@ -236,12 +236,12 @@ def table() -> Table:
 
 
 # As every dependency here, `async def` for the routes' own reason: a plain one would wait for a thread.
-async def _shared(request: Request) -> Table:
+async def shared(request: Request) -> Table:
+    """Return the table for a request, with the deadline that Lambda has set for it."""
     context = request.scope.get("aws.context")
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     seconds = remaining() / 1000 if remaining else settings().request_seconds
     return table().until(time.monotonic() + seconds - RESERVE_SECONDS)
 
 
-SharedTable = Annotated[Table, Depends(_shared)]
-"""The table, with the request's deadline: what Lambda has left for it."""
+SharedTable = Annotated[Table, Depends(shared)]

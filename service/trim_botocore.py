@@ -25,6 +25,8 @@ def trim(packages: Path, services: set[str]) -> None:
     stated = json.loads(endpoints.read_text())
     for partition in stated["partitions"]:
         partition["services"] = {name: value for name, value in partition["services"].items() if name in services}
+    # A new file: installers may have linked the old one to their cache, which is not ours to change.
+    endpoints.unlink()
     endpoints.write_text(json.dumps(stated, separators=(",", ":")))
 
 

@@ -109,6 +109,17 @@ def test_a_service_that_botocore_does_not_know_is_named(tmp_path: Path) -> None:
         trim(tmp_path, {"dynamo"})
 
 
+def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_path: Path) -> None:
+    data = tmp_path / "packages" / "botocore" / "data"
+    (data / "dynamodb").mkdir(parents=True)
+    (tmp_path / "packages" / "boto3" / "data").mkdir(parents=True)
+    (tmp_path / "cached.json").write_text('{"partitions": [{"services": {"dynamodb": {}, "s3": {}}}]}')
+    (data / "endpoints.json").hardlink_to(tmp_path / "cached.json")
+    trim(tmp_path / "packages", {"dynamodb"})
+    assert "s3" not in (data / "endpoints.json").read_text()
+    assert "s3" in (tmp_path / "cached.json").read_text()
+
+
 def test_models_that_are_built_later_give_the_same_document() -> None:
     script = "import json\nfrom service.main import app\nprint(json.dumps(app.openapi(), sort_keys=True))"
     environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION}
