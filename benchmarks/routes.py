@@ -3,6 +3,8 @@
 import json
 import time
 
+from service import startup  # isort: skip - as the service does
+
 from fastapi import APIRouter
 
 from service.app import create_app
@@ -22,7 +24,8 @@ for upto in (10, 50, 100, 200):
     for number in range(added, upto):
         router = APIRouter()
         router.add_api_route(f"/r{number}/{{identity}}", operation, methods=["PUT"], operation_id=f"r{number}")
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
     costs[upto] = (time.perf_counter() - begin) * 1000 / (upto - added)
     added = upto
 print(json.dumps(costs))
+startup.finish()

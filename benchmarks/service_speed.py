@@ -1,4 +1,4 @@
-"""The service's speed against what most would write, and against AWS Lambda Powertools: cold start, warm overhead, memory.
+"""The service's speed against what most would write, Powertools, Chalice and a bare handler: cold start, warm overhead, memory.
 
     python -m benchmarks.service_speed
 
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runtime import FOUND, Runtime
+from benchmarks.runtime import FOUND, ITEM, Runtime
 from sandbox.emulator import ROOT
 from service.trim_botocore import trim
 
@@ -41,38 +41,58 @@ class Application:
     name: str
     tree: Path
     handler: str
+    payload: str = "2.0"
+    """The version of API Gateway's events that it takes."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def event(method: str, path: str, body: str | None = None) -> dict[str, Any]:
-    """Return an HTTP API event (payload 2.0) of a caller whom the authorizer knows."""
+def events(method: str, path: str, template: str, body: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return a request of a caller whom the authorizer knows, as API Gateway's event in each version of its payload."""
+    headers = {"host": "bench.example.com", "content-type": "application/json"}
+    common = {"headers": headers, "body": body, "isBase64Encoded": False}
+    context = {
+        "accountId": "000000000000",
+        "apiId": "bench",
+        "authorizer": CALLER,
+        "domainName": "bench.example.com",
+        "domainPrefix": "bench",
+        "requestId": "bench",
+        "stage": "$default",
+    }
     http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "bench"}
-    return {
+    http_api = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": "",
-        "headers": {"host": "bench.example.com", "content-type": "application/json"},
-        "requestContext": {
-            "accountId": "000000000000",
-            "apiId": "bench",
-            "authorizer": CALLER,
-            "domainName": "bench.example.com",
-            "domainPrefix": "bench",
-            "http": http,
-            "requestId": "bench",
-            "routeKey": "$default",
-            "stage": "$default",
-            "time": "01/Jan/2026:00:00:00 +0000",
-            "timeEpoch": 1767225600000,
-        },
-        "body": body,
-        "isBase64Encoded": False,
+        "requestContext": context
+        | {"http": http, "routeKey": "$default", "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 1767225600000},
     }
+    rest_api = {
+        "resource": template,
+        "path": path,
+        "httpMethod": method,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": {"identity": IDENTITY} if "{" in template else None,
+        "stageVariables": None,
+        "requestContext": context
+        | {"httpMethod": method, "path": path, "resourcePath": template, "identity": {"sourceIp": "127.0.0.1"}},
+    }
+    return {"2.0": common | http_api, "1.0": common | rest_api}
 
 
-READ = event("GET", f"/users/{IDENTITY}")
-REFUSED = event("POST", "/users", json.dumps({"email": "nobody", "name": ""}))
+READ = events("GET", f"/users/{IDENTITY}", "/users/{identity}")
+REFUSED = events("POST", "/users", "/users", json.dumps({"email": "nobody", "name": ""}))
+# What answers in DynamoDB's place, and with what: its client, in Python's types, or the network, in DynamoDB's.
+CLIENT = ("client", {"Item": ITEM | {"revision": 1}})
+NETWORK = ("network", FOUND)
+WARM = {
+    "warm: a read, the client answering from memory, µs": (READ, CLIENT),
+    "warm: a create that is refused, µs": (REFUSED, CLIENT),
+    "warm: a read, DynamoDB answering at once, µs": (READ, NETWORK),
+}
 
 
 def install(tree: Path, *requirements: str) -> None:
@@ -91,26 +111,31 @@ def compiled(tree: Path, *options: str) -> None:
 def applications(folder: Path) -> list[Application]:
     """Build the trees: the service as its Dockerfile does, the peers with pip's bytecode, as their documentation has it."""
     apps = ROOT / "benchmarks" / "apps"
-    ours, typical, powertools, tuned = (folder / name for name in ("service", "typical", "powertools", "tuned"))
+    ours = folder / "service"
     install(ours, "--requirement", str(ROOT / "service/requirements.txt"))
     trim(ours, {"dynamodb"})
     shutil.copytree(ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
     compiled(ours, "--invalidation-mode", "unchecked-hash")
-    install(typical, "--constraint", str(PINS), "boto3", "fastapi", "mangum")
-    shutil.copy(apps / "typical.py", typical / "app.py")
-    compiled(typical)
-    for tree in (powertools, tuned):
-        install(tree, "--constraint", str(PINS), "boto3", "aws-lambda-powertools", "pydantic")
-        shutil.copy(apps / "powertools.py", tree / "app.py")
-    trim(tuned, {"dynamodb"})
-    compiled(powertools)
-    compiled(tuned, "--invalidation-mode", "unchecked-hash")
+
+    def peer(name: str, *packages: str, tuned: bool = False) -> Path:
+        tree = folder / (f"{name}-tuned" if tuned else name)
+        install(tree, "--constraint", str(PINS), "boto3", "pydantic", *packages)
+        shutil.copy(apps / f"{name}.py", tree / "app.py")
+        shutil.copy(apps / "things.py", tree)
+        if tuned:
+            trim(tree, {"dynamodb"})
+        compiled(tree, *(["--invalidation-mode", "unchecked-hash"] if tuned else []))
+        return tree
+
     quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
+    powertools = ("powertools", "aws-lambda-powertools")
     return [
         Application("service", ours, "service.main.handler"),
-        Application("typical", typical, "app.handler"),
-        Application("powertools", powertools, "app.handler", quiet),
-        Application("powertools, tuned", tuned, "app.handler", quiet),
+        Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
+        Application("powertools", peer(*powertools), "app.handler", environment=quiet),
+        Application("powertools, tuned", peer(*powertools, tuned=True), "app.handler", environment=quiet),
+        Application("chalice", peer("chalice", "chalice"), "app.handler", payload="1.0"),
+        Application("bare", peer("bare"), "app.handler"),
     ]
 
 
@@ -146,7 +171,7 @@ class Bench:
 
     def cold(self, application: Application) -> dict[str, float]:
         """Start a process, and return seconds and CPU seconds until it has answered a read, and its memory in MB then."""
-        self.runtime.serve(READ)
+        self.runtime.serve(READ[application.payload])
         begin = time.perf_counter()
         process = subprocess.Popen(
             [*self.python, "-m", "awslambdaric", application.handler],
@@ -168,11 +193,11 @@ class Bench:
         cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
         return {"seconds": seconds, "cpu": cpu, "memory": memory / 1024}
 
-    def warm(self, application: Application, request: Mapping[str, Any]) -> float:
+    def warm(self, application: Application, request: Mapping[str, Any], answering: tuple[str, Any]) -> float:
         """Return the median microseconds of the handler, called in a process of its own, without a network."""
-        script = Path(__file__).with_name("warm.py")
-        command = [*self.python, str(script), application.handler]
-        command += [json.dumps(request), str(WARM_REQUESTS), json.dumps(FOUND)]
+        where, answer = answering
+        command = [*self.python, str(Path(__file__).with_name("warm.py")), application.handler]
+        command += [json.dumps(request[application.payload]), str(WARM_REQUESTS), where, json.dumps(answer)]
         result = subprocess.run(
             command,
             cwd=application.tree,
@@ -189,7 +214,7 @@ class Bench:
         runs = []
         for _ in range(COLD_ROUNDS):
             result = subprocess.run(
-                [*self.python, str(script), json.dumps(READ)],
+                [*self.python, str(script), json.dumps(READ[application.payload])],
                 cwd=application.tree,
                 env=self._environment(application) | {"BENCH_BEGIN": str(time.time())},
                 capture_output=True,
@@ -229,8 +254,8 @@ def measure(bench: Bench, compared: list[Application]) -> dict[str, dict[str, li
             note("memory after the first request, MB", application, run["memory"])
     for _ in range(WARM_ROUNDS):
         for application in compared:
-            note("warm: a create that is refused, µs", application, bench.warm(application, REFUSED))
-            note("warm: a read, DynamoDB answering at once, µs", application, bench.warm(application, READ))
+            for figure, (request, answering) in WARM.items():
+                note(figure, application, bench.warm(application, request, answering))
     return figures
 
 
@@ -263,7 +288,7 @@ def main() -> None:
         stages = bench.stages(compared[0])
         per_route = bench.routes(compared[0])
     for row in table:
-        print(f"{row['figure']:<46}{row['ours']:>8} {row['peer']:<18}{row['theirs']:>8}   {row['ratio']:.2f}")
+        print(f"{row['figure']:<52}{row['ours']:>8} {row['peer']:<18}{row['theirs']:>8}   {row['ratio']:.2f}")
     print("init per further route, ms: " + ", ".join(f"{n} routes {cost:.2f}" for n, cost in per_route.items()))
     RESULTS.mkdir(parents=True, exist_ok=True)
     results = {"table": table, "stages": stages, "routes": per_route}

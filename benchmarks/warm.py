@@ -1,4 +1,7 @@
-"""Call a handler again and again in this process, with DynamoDB answered before the network: `warm.py HANDLER EVENT TIMES ANSWER`."""
+"""Call a handler again and again in this process: `warm.py HANDLER EVENT TIMES WHERE ANSWER`.
+
+DynamoDB's answer is given where the `network` would be, in its own types, or by the `client`, in Python's.
+"""
 
 import asyncio
 import copy
@@ -10,11 +13,13 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import botocore.client
 import botocore.httpsession
 from botocore.awsrequest import AWSResponse
 
 HEADERS: Any = {"content-type": "application/x-amz-json-1.0"}
-ANSWER = sys.argv[4].encode()
+WHERE, ANSWER = sys.argv[4], sys.argv[5].encode()
+FOUND = json.loads(ANSWER)
 
 
 class Raw:
@@ -37,7 +42,15 @@ def send(_: Any, request: Any) -> AWSResponse:
     return AWSResponse(request.url, 200, HEADERS, Raw(ANSWER))
 
 
-botocore.httpsession.URLLib3Session.send = send  # type: ignore[method-assign,assignment]
+def call(*_: Any, **__: Any) -> Any:
+    """Answer as DynamoDB's client would, to a table."""
+    return copy.deepcopy(FOUND)
+
+
+if WHERE == "client":
+    botocore.client.BaseClient._make_api_call = call  # type: ignore[attr-defined]
+else:
+    botocore.httpsession.URLLib3Session.send = send  # type: ignore[method-assign,assignment]
 asyncio.set_event_loop(asyncio.new_event_loop())  # as awslambdaric leaves it to the adapter
 module, _, name = sys.argv[1].rpartition(".")
 handler = getattr(importlib.import_module(module), name)

@@ -1,68 +1,20 @@
 """The same API on AWS Lambda Powertools, with validation, as its documentation shows it."""
 
-import os
-import uuid
-from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from boto3.dynamodb.conditions import Key
-from pydantic import BaseModel, Field
+from things import Customer, CustomerWrite, User, UserWrite, add, every, find, remove
 
-table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
 app = APIGatewayHttpResolver(enable_validation=True)
 
 
-class UserWrite(BaseModel):
-    """A user as it is sent."""
-
-    email: str = Field(pattern=r"^[^@\s]+@[^@\s]+\.[a-z]+$", max_length=254)
-    name: str = Field(min_length=1, max_length=200)
-
-
-class CustomerWrite(BaseModel):
-    """A customer as it is sent."""
-
-    name: str = Field(min_length=1, max_length=200)
-    contact: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[a-z]+$")
-
-
-class Stored(BaseModel):
-    """What every stored thing has."""
-
-    id: str
-    created_at: datetime
-
-
-class User(UserWrite, Stored):
-    """A user as it is stored."""
-
-
-class Customer(CustomerWrite, Stored):
-    """A customer as it is stored."""
-
-
-def add(kind: str, body: BaseModel) -> dict[str, Any]:
-    """Store a new thing."""
-    item = {"id": uuid.uuid4().hex, "created_at": datetime.now(UTC).isoformat(), **body.model_dump()}
-    table.put_item(Item={"pk": kind, "sk": item["id"], **item})
-    return item
-
-
-def find(kind: str, identity: str) -> dict[str, Any]:
+def existing(kind: str, identity: str) -> dict[str, Any]:
     """Read a thing, or answer 404."""
-    item: dict[str, Any] | None = table.get_item(Key={"pk": kind, "sk": identity}).get("Item")
+    item = find(kind, identity)
     if item is None:
         raise NotFoundError("not found")
     return item
-
-
-def every(kind: str) -> list[dict[str, Any]]:
-    """List things."""
-    items: list[dict[str, Any]] = table.query(KeyConditionExpression=Key("pk").eq(kind), Limit=50)["Items"]
-    return items
 
 
 @app.get("/healthz")
@@ -86,13 +38,13 @@ def list_users() -> list[User]:
 @app.get("/users/<identity>")
 def read_user(identity: str) -> User:
     """Read."""
-    return User(**find("user", identity))
+    return User(**existing("user", identity))
 
 
 @app.put("/users/<identity>")
 def replace_user(identity: str, body: UserWrite) -> User:
     """Replace."""
-    find("user", identity)
+    existing("user", identity)
     return User(**add("user", body))
 
 
@@ -105,7 +57,7 @@ def update_user(identity: str, body: UserWrite) -> User:
 @app.delete("/users/<identity>")
 def delete_user(identity: str) -> None:
     """Delete."""
-    table.delete_item(Key={"pk": "user", "sk": identity})
+    remove("user", identity)
 
 
 @app.post("/customers")
@@ -123,13 +75,13 @@ def list_customers() -> list[Customer]:
 @app.get("/customers/<identity>")
 def read_customer(identity: str) -> Customer:
     """Read."""
-    return Customer(**find("customer", identity))
+    return Customer(**existing("customer", identity))
 
 
 @app.put("/customers/<identity>")
 def replace_customer(identity: str, body: CustomerWrite) -> Customer:
     """Replace."""
-    find("customer", identity)
+    existing("customer", identity)
     return Customer(**add("customer", body))
 
 
@@ -142,7 +94,7 @@ def update_customer(identity: str, body: CustomerWrite) -> Customer:
 @app.delete("/customers/<identity>")
 def delete_customer(identity: str) -> None:
     """Delete."""
-    table.delete_item(Key={"pk": "customer", "sk": identity})
+    remove("customer", identity)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

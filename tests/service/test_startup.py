@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -120,22 +121,55 @@ def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_
     assert "s3" in (tmp_path / "cached.json").read_text()
 
 
-def test_models_that_are_built_later_give_the_same_document() -> None:
-    script = "import json\nfrom service.main import app\nprint(json.dumps(app.openapi(), sort_keys=True))"
+def started(script: str) -> str:
+    """Return what a script prints in a process that has imported the handler."""
     environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION}
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", f"import service.main\n{script}"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_models_that_are_built_later_give_the_same_document() -> None:
+    stated = json.loads(started("import json\nprint(json.dumps(service.main.app.openapi()))"))
     committed = json.loads((ROOT / "docs/openapi.json").read_text())
-    stated = json.loads(result.stdout)
     stated["info"]["version"] = committed["info"]["version"]
     assert stated == committed
 
 
+def test_models_can_be_rebuilt_once_the_imports_are_done() -> None:
+    script = """
+from pydantic import BaseModel
+class Part(BaseModel):
+    whole: "Whole"
+class Whole(BaseModel):
+    name: str
+Part.model_rebuild()
+print(Part(whole={"name": "x"}).whole.name, Part.model_config, BaseModel.model_rebuild.__func__.__module__)
+"""
+    assert started(script) == "x {} pydantic.main\n"
+
+
+def test_the_first_version_of_pydantic_is_not_imported_and_can_be() -> None:
+    script = """
+import sys
+print("pydantic.v1" in sys.modules)
+from pydantic import v1
+print(v1.BaseModel.__module__)
+"""
+    assert started(script) == "False\npydantic.v1.main\n"
+
+
 def test_garbage_is_collected_again_once_the_imports_are_done() -> None:
-    script = "import gc\nimport service.main\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)"
-    environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION}
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    assert result.stdout.split() == ["True", "True"]
+    assert started("import gc\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)") == "True True\n"
+
+
+def test_the_prose_of_descriptions_goes_and_what_is_called_so_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "botocore" / "data" / "some" / "2000-01-01"
+    folder.mkdir(parents=True)
+    (tmp_path / "boto3" / "data").mkdir(parents=True)
+    (tmp_path / "botocore" / "data" / "endpoints.json").write_text('{"partitions": []}')
+    members = {"documentation": {"shape": "Text", "documentation": "<p>Prose</p>"}, "list": ["documentation"]}
+    (folder / "service-2.json.gz").write_bytes(gzip.compress(json.dumps({"shapes": members}).encode()))
+    trim(tmp_path, {"some"})
+    left = json.loads((folder / "service-2.json").read_text())
+    assert left == {"shapes": {"documentation": {"shape": "Text"}, "list": ["documentation"]}}
+    assert not (folder / "service-2.json.gz").exists()
