@@ -225,17 +225,17 @@ class Bench:
         return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
     def routes(self, application: Application) -> dict[str, float]:
-        """Return milliseconds that each further route of the service costs at start, by how many there are."""
+        """Return milliseconds that each further route costs until the first request is answered, by how many there are."""
         script = Path(__file__).with_name("routes.py")
         result = subprocess.run(
-            [*self.python, str(script)],
+            [*self.python, str(script), application.name],
             cwd=application.tree,
             env=self._environment(application),
             capture_output=True,
             text=True,
             check=True,
         )
-        costs: dict[str, float] = json.loads(result.stdout)
+        costs: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
         return costs
 
 
@@ -286,10 +286,16 @@ def main() -> None:
             bench.cold(application)  # into the page cache
         table = list(rows(measure(bench, compared)))
         stages = bench.stages(compared[0])
-        per_route = bench.routes(compared[0])
+        runs = [{each.name: bench.routes(each) for each in compared[:2]} for _ in range(WARM_ROUNDS)]
+    per_route = {
+        name: {upto: statistics.median(run[name][upto] for run in runs) for upto in costs}
+        for name, costs in runs[0].items()
+    }
     for row in table:
         print(f"{row['figure']:<52}{row['ours']:>8} {row['peer']:<18}{row['theirs']:>8}   {row['ratio']:.2f}")
-    print("init per further route, ms: " + ", ".join(f"{n} routes {cost:.2f}" for n, cost in per_route.items()))
+    for upto, cost in per_route["service"].items():
+        theirs = per_route["typical"][upto]
+        print(f"{f'a further route of {upto}, ms':<52}{cost:>8.2f} {'typical':<18}{theirs:>8.2f}   {cost / theirs:.2f}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     results = {"table": table, "stages": stages, "routes": per_route}
     (RESULTS / "service_speed.json").write_text(json.dumps(results, indent=2))

@@ -6,7 +6,7 @@ time, so that a thread pool would only add its cost, which is several times that
 
 from importlib import import_module
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from service import docs, errors, logs, middleware, system
 from service.settings import settings
@@ -34,6 +34,10 @@ def create_app() -> FastAPI:
     logs.install(app, settings().function_name)
     docs.install(app)
     for router in [system.router, *(import_module(f"service.{domain}.routes").router for domain in DOMAINS)]:
-        # Their routes as they are: FastAPI would make those of an included router a second time, at the first request.
-        app.router.routes.extend(router.routes)
+        add(app, router)
     return app
+
+
+def add(app: FastAPI, router: APIRouter) -> None:
+    """Add a router's routes as they are: FastAPI would make those of an included router a second time, at the first request."""
+    app.router.routes.extend(router.routes)
