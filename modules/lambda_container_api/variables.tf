@@ -201,6 +201,7 @@ variable "function" {
     - `reserved_concurrency`: the most requests at once. 0 stops the function, null leaves it to the account's pool.
     - `environment`: variables, 4 KB in all with the module's own (LOG_LEVEL, SOURCE_HASH). Nothing secret: values are readable in state and console.
     - `secrets`: variable name → ARN of a Secrets Manager secret or SSM parameter. The function gets the ARN and the right to read it, never the value.
+      One that a KMS key of your own encrypts also needs `kms:Decrypt` of that key, in `permissions`.
     - `kms_key_arn`: key that encrypts the environment, default AWS's own.
     - `tracing`: AWS X-Ray.
     - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources; costs a NAT gateway or endpoints for everything else.
