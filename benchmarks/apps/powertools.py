@@ -51,7 +51,8 @@ def replace_user(identity: str, body: UserWrite) -> User:
 @app.patch("/users/<identity>")
 def update_user(identity: str, body: UserWrite) -> User:
     """Change."""
-    return replace_user(identity, body)
+    existing("user", identity)
+    return User(**add("user", body))
 
 
 @app.delete("/users/<identity>")
@@ -88,7 +89,8 @@ def replace_customer(identity: str, body: CustomerWrite) -> Customer:
 @app.patch("/customers/<identity>")
 def update_customer(identity: str, body: CustomerWrite) -> Customer:
     """Change."""
-    return replace_customer(identity, body)
+    existing("customer", identity)
+    return Customer(**add("customer", body))
 
 
 @app.delete("/customers/<identity>")

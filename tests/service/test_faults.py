@@ -29,7 +29,7 @@ PASSING = [
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[None]:
     """Make so many of the next queries fail; return one None per try."""
-    query = service.table.table()._table.query
+    query = service.table.table()._client.query
     tries: list[None] = []
 
     def refuse(**request: Any) -> Any:
@@ -38,7 +38,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> li
             return query(**request)
         raise error
 
-    monkeypatch.setattr(service.table.table()._table, "query", refuse)
+    monkeypatch.setattr(service.table.table()._client, "query", refuse)
     return tries
 
 
@@ -73,7 +73,7 @@ def test_a_fault_that_does_not_pass_is_not_tried_again(client: TestClient, monke
 def test_a_create_whose_answer_was_lost_is_done_once(
     client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dynamodb = service.table.table()._table.meta.client
+    dynamodb = service.table.table()._client
     write = dynamodb.transact_write_items
     tries: list[None] = []
 
@@ -92,7 +92,7 @@ def test_a_create_whose_answer_was_lost_is_done_once(
 
 
 def test_what_a_batch_left_out_is_asked_for_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    dynamodb = service.table.table()._table.meta.client
+    dynamodb = service.table.table()._client
     read = dynamodb.batch_get_item
     sizes: list[int] = []
 
@@ -119,13 +119,13 @@ def test_no_call_begins_that_could_outlast_the_functions_time(
 ) -> None:
     clock = [1000.0]
     made = failing(monkeypatch, ReadTimeoutError(endpoint_url="https://dynamodb"), 1000)
-    refuse = service.table.table()._table.query
+    refuse = service.table.table()._client.query
 
     def slow(**request: Any) -> Any:
         clock[0] += service.table.CONNECT_SECONDS + service.table.READ_SECONDS
         return refuse(**request)
 
-    monkeypatch.setattr(service.table.table()._table, "query", slow)
+    monkeypatch.setattr(service.table.table()._client, "query", slow)
     monkeypatch.setattr("service.table.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("service.table.time.sleep", int)
     begin = clock[0]

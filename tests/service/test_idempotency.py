@@ -96,7 +96,7 @@ def test_a_create_that_came_to_nothing_leaves_no_key_behind(
         raise ReadTimeoutError(endpoint_url="https://dynamodb")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.table.table()._table.meta.client, "transact_write_items", refuse)
+        patch.setattr(service.table.table()._client, "transact_write_items", refuse)
         patch.setattr("time.sleep", int)  # which takes a number and does nothing with it
         assert keyed(client, domain, "k").status_code == 503
     assert table.scan()["Items"] == []

@@ -148,7 +148,7 @@ def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
 
     What it says of a condition beside that is not the last word.
     """
-    client = service.table.table()._table.meta.client
+    client = service.table.table()._client
     write = client.transact_write_items
     tries: list[None] = []
 
