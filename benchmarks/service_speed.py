@@ -45,6 +45,8 @@ class Application:
     payload: str = "2.0"
     """The version of API Gateway's events that it takes."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    table: bool = True
+    """Whether it uses boto3's table, to which a client answers in Python's types, or the client itself."""
 
 
 def events(method: str, path: str, template: str, body: str | None = None) -> dict[str, dict[str, Any]]:
@@ -86,14 +88,12 @@ def events(method: str, path: str, template: str, body: str | None = None) -> di
 
 READ = events("GET", f"/users/{IDENTITY}", "/users/{identity}")
 REFUSED = events("POST", "/users", "/users", json.dumps({"email": "nobody", "name": ""}))
-# What answers in DynamoDB's place, and with what: its client, in Python's types, or the network, in DynamoDB's.
-CLIENT = ("client", {"Item": ITEM | {"revision": 1}})
-NETWORK = ("network", FOUND)
+# What answers in DynamoDB's place: its client, or the network.
 WARM = {
-    "warm: a route that does nothing, µs": (events("GET", "/healthz", "/healthz"), CLIENT),
-    "warm: a read, the client answering from memory, µs": (READ, CLIENT),
-    "warm: a create that is refused, µs": (REFUSED, CLIENT),
-    "warm: a read, DynamoDB answering at once, µs": (READ, NETWORK),
+    "warm: a route that does nothing, µs": (events("GET", "/healthz", "/healthz"), "client"),
+    "warm: a read, the client answering from memory, µs": (READ, "client"),
+    "warm: a create that is refused, µs": (REFUSED, "client"),
+    "warm: a read, DynamoDB answering at once, µs": (READ, "network"),
 }
 
 
@@ -110,13 +110,22 @@ def compiled(tree: Path, *options: str) -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", *options, str(tree)], check=True)
 
 
+def remember_patterns(tree: Path) -> None:
+    """Compile the regular expressions of a tree's packages ahead, as the service's Dockerfile does."""
+    script = ROOT / "service" / "compile_patterns.py"
+    subprocess.run([sys.executable, "-S", "-B", str(script), str(tree), "dynamodb"], check=True)
+
+
 def applications(folder: Path) -> list[Application]:
     """Build the trees: the service as its Dockerfile does, the peers with pip's bytecode, as their documentation has it."""
     apps = ROOT / "benchmarks" / "apps"
     ours = folder / "service"
     install(ours, "--requirement", str(ROOT / "service/requirements.txt"))
     trim(ours, {"dynamodb"})
-    shutil.copytree(ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
+    remember_patterns(ours)
+    shutil.copytree(
+        ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*", "compile_*")
+    )
     compiled(ours, "--invalidation-mode", "unchecked-hash")
 
     def peer(name: str, *packages: str, tuned: bool = False) -> Path:
@@ -133,11 +142,12 @@ def applications(folder: Path) -> list[Application]:
     (tuned / "app.py").write_text(floor((apps / "typical.py").read_text()))
     (tuned / "service").mkdir()
     shutil.copy(ROOT / "service" / "startup.py", tuned / "service")
+    remember_patterns(tuned)
     compiled(tuned, "--invalidation-mode", "unchecked-hash")
     quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
     powertools = ("powertools", "aws-lambda-powertools")
     return [
-        Application("service", ours, "service.main.handler"),
+        Application("service", ours, "service.main.handler", table=False),
         Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
         Application("typical, tuned", tuned, "app.handler"),
         Application("powertools", peer(*powertools), "app.handler", environment=quiet),
@@ -208,9 +218,9 @@ class Bench:
         cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
         return {"seconds": seconds, "cpu": cpu, "memory": memory / 1024}
 
-    def warm(self, application: Application, request: Mapping[str, Any], answering: tuple[str, Any]) -> float:
+    def warm(self, application: Application, request: Mapping[str, Any], where: str) -> float:
         """Return the median microseconds of the handler, called in a process of its own, without a network."""
-        where, answer = answering
+        answer = {"Item": ITEM | {"revision": 1}} if where == "client" and application.table else FOUND
         command = [*self.python, str(Path(__file__).with_name("warm.py")), application.handler]
         command += [json.dumps(request[application.payload]), str(WARM_REQUESTS), where, json.dumps(answer)]
         result = subprocess.run(
@@ -269,8 +279,8 @@ def measure(bench: Bench, compared: list[Application]) -> dict[str, dict[str, li
             note("memory after the first request, MB", application, run["memory"])
     for _ in range(WARM_ROUNDS):
         for application in compared:
-            for figure, (request, answering) in WARM.items():
-                note(figure, application, bench.warm(application, request, answering))
+            for figure, (request, where) in WARM.items():
+                note(figure, application, bench.warm(application, request, where))
     return figures
 
 

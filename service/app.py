@@ -4,6 +4,7 @@ Routes and their dependencies are `async def` although boto3 blocks, on purpose:
 time, so that a thread pool would only add its cost, which is several times that of everything else here.
 """
 
+import os
 from importlib import import_module
 
 from fastapi import APIRouter, FastAPI
@@ -16,6 +17,8 @@ DOMAINS = [
     "users",
     "customers",
 ]
+# FastAPI asks for each request whether OpenTelemetry has been set up. Whoever sets it up does so by these variables.
+SPANS = any(name.startswith("OTEL_") for name in os.environ)
 
 
 def create_app() -> FastAPI:
@@ -28,13 +31,14 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # /users and /users/ are two paths to the gateway as well
+        telemetry={"tracing": SPANS, "metrics": SPANS, "logs": SPANS},
     )
     middleware.install(app)
     errors.install(app)
     logs.install(app, settings().function_name)
-    docs.install(app)
     for router in [system.router, *(import_module(f"service.{domain}.routes").router for domain in DOMAINS)]:
         add(app, router)
+    docs.install(app)  # last: routes are tried in their order
     return app
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from service import startup  # isort: skip - before all other imports
 
 from mangum import Mangum
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from service import logs
@@ -27,11 +27,6 @@ PORT = re.compile(r"[0-9]{1,5}")
 HTTP_KEYS = {"httpMethod", "rawPath"}
 
 
-def _or(default: object) -> BeforeValidator:
-    """Return the validator that takes null, as some senders write what is missing, for the default."""
-    return BeforeValidator(lambda value: default if value is None else value)
-
-
 # JSON may hold halves of characters, which nothing can encode: only a text whose length is asked for is looked at (pydantic). The
 # limit is Lambda's, for a whole event.
 Text = Annotated[str, Field(max_length=6 * 1024 * 1024)]
@@ -40,34 +35,34 @@ Text = Annotated[str, Field(max_length=6 * 1024 * 1024)]
 class _Http(BaseModel):
     method: Text = Field(min_length=1)
     path: Text
-    source_ip: Annotated[Text, _or("")] = Field(default="", alias="sourceIp")
+    source_ip: Text | None = Field(default=None, alias="sourceIp")
 
 
 class _Context(BaseModel):
     http: _Http
-    domain_name: Annotated[Text, _or("")] = Field(default="", alias="domainName")
+    domain_name: Text | None = Field(default=None, alias="domainName")
     authorizer: dict[str, Any] | None = None
 
 
 class _Event(BaseModel):
-    """API Gateway's event (payload 2.0), as far as Mangum would raise on anything else."""
+    """API Gateway's event (payload 2.0), as far as Mangum would raise on anything else. Some senders write null for what is missing."""
 
     version: Literal["2.0"]
     context: _Context = Field(alias="requestContext")
-    query: Annotated[Text, _or("")] = Field(default="", alias="rawQueryString")
-    cookies: Annotated[list[Text], _or([])] = []
-    headers: Annotated[dict[Text, Text | None], _or({})] = {}
-    is_base64: Annotated[bool, _or(False)] = Field(default=False, alias="isBase64Encoded")
+    query: Text | None = Field(default=None, alias="rawQueryString")
+    cookies: list[Text] | None = None
+    headers: dict[Text, Text | None] | None = None
+    is_base64: bool | None = Field(default=None, alias="isBase64Encoded")
     body: Text | None = None
 
     @field_validator("headers")
     @classmethod
-    def _understood(cls, headers: dict[str, str | None], info: ValidationInfo) -> dict[str, str]:
-        present = {name.lower(): value for name, value in headers.items() if value is not None}
+    def _understood(cls, headers: dict[str, str | None] | None, info: ValidationInfo) -> dict[str, str]:
+        present = {name.lower(): value for name, value in (headers or {}).items() if value is not None}
         host = present.get("host", "")
         if IPV6_HOST.fullmatch(host):
             # Mangum splits the host at its only colon. The gateway's own name for itself serves as well.
-            name = getattr(info.data.get("context"), "domain_name", "")
+            name = getattr(info.data.get("context"), "domain_name", None) or ""
             present["host"] = name if HOST.fullmatch(name) else ""
         elif not HOST.fullmatch(host):
             raise ValueError("a host is a name or an address, and maybe a port")
@@ -114,13 +109,13 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     except ValidationError as error:
         return _refused(event, error)
     context_of = event["requestContext"]
-    http = context_of["http"] | {"sourceIp": known.context.http.source_ip}
+    http = context_of["http"] | {"sourceIp": known.context.http.source_ip or ""}
     request = event | {
         "requestContext": context_of | {"http": http},
-        "rawQueryString": known.query,
-        "cookies": known.cookies,
-        "headers": known.headers,
-        "isBase64Encoded": known.is_base64,
+        "rawQueryString": known.query or "",
+        "cookies": known.cookies or [],
+        "headers": known.headers or {},
+        "isBase64Encoded": known.is_base64 or False,
     }
     return dict(_serve(request, context))
 

@@ -1,16 +1,50 @@
 """What makes the imports of a cold start cheaper; imported before all else, and finished after it."""
 
+import _sre  # type: ignore[import-not-found]  # of Python itself, which typeshed leaves out
 import gc
+import marshal
+import re
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
-
-from pydantic import BaseModel
-
-V1 = "pydantic.v1"
 
 # Imports make objects that stay: looking for garbage among them again and again finds none.
 gc.disable()
+
+PATTERNS = Path(__file__).parents[1] / "patterns.bin"
+
+
+def recall(file: Path) -> int:
+    """Give `re` the regular expressions that the image's build has compiled (`compile_patterns`); return how many.
+
+    None without the file, or with that of another Python.
+    """
+    if not file.exists():
+        return 0
+    version, known = marshal.loads(file.read_bytes())  # noqa: S302 - the image's own, as its bytecode is
+    if version != sys.version:
+        return 0
+    for pattern, flags, code in known:
+        re._cache[type(pattern), pattern, flags] = _sre.compile(pattern, *code)  # type: ignore[attr-defined]
+    return len(known)
+
+
+recall(PATTERNS)
+
+# boto3 imports all that transfers files to S3 for one constant, which it finds here as well. Who transfers files imports the rest then.
+TRANSFERS = "s3transfer.manager"
+if TRANSFERS not in sys.modules:
+    sys.modules[TRANSFERS] = ModuleType(TRANSFERS)
+    sys.modules[TRANSFERS].TransferConfig = type("TransferConfig", (), {"UNSET_DEFAULT": None})  # type: ignore[attr-defined]
+    import boto3  # noqa: F401
+
+    del sys.modules[TRANSFERS]
+
+from pydantic import BaseModel  # noqa: E402
+
 # FastAPI asks of every type whether it is a model of Pydantic's first version, and imports all of that to know. It is not here.
+V1 = "pydantic.v1"
 sys.modules.setdefault(V1, None)  # type: ignore[arg-type]  # None is how Python notes what cannot be imported
 
 # FastAPI's own models, those of the OpenAPI document for the most part, are built when they are first used: never, for most starts.

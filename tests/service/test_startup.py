@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
+import marshal
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import boto3
 import botocore
 import pytest
+from boto3.compat import TRANSFER_CONFIG_SUPPORTS_CRT
 
 from sandbox.emulator import REGION, Emulator
+from service.startup import recall
 from service.trim_botocore import trim
 
 ROOT = Path(__file__).parents[2]
@@ -121,9 +126,9 @@ def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_
     assert "s3" in (tmp_path / "cached.json").read_text()
 
 
-def started(script: str) -> str:
+def started(script: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return what a script prints in a process that has imported the handler."""
-    environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION}
+    environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION} | dict(variables)
     command = [sys.executable, "-c", f"import service.main\n{script}"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
@@ -156,6 +161,46 @@ from pydantic import v1
 print(v1.BaseModel.__module__)
 """
     assert started(script) == "False\npydantic.v1.main\n"
+
+
+def test_files_are_transferred_to_s3_although_boto3_was_imported_without(emulator: Emulator) -> None:
+    script = """
+import io, sys, boto3
+print("s3transfer.manager" in sys.modules, boto3.compat.TRANSFER_CONFIG_SUPPORTS_CRT)
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="startup", CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+s3.upload_fileobj(io.BytesIO(b"all of it"), "startup", "file")
+s3.download_fileobj("startup", "file", sys.stdout.buffer)
+"""
+    assert started(script, emulator.environment()) == f"False {TRANSFER_CONFIG_SUPPORTS_CRT}\nall of it"
+
+
+@pytest.fixture(scope="module")
+def patterns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the build writes of the regular expressions that the installed packages compile."""
+    folder = tmp_path_factory.mktemp("packages")
+    subprocess.run([sys.executable, ROOT / "service/compile_patterns.py", folder, "dynamodb"], cwd=folder, check=True)
+    return folder / "patterns.bin"
+
+
+def test_regular_expressions_of_the_build_are_those_that_python_compiles(patterns: Path) -> None:
+    known = marshal.loads(patterns.read_bytes())[1]  # noqa: S302
+    assert len(known) > 100
+    re.purge()
+    assert recall(patterns) == len(known)
+    for pattern, flags, _ in known:
+        recalled = re.compile(pattern, flags)
+        re.purge()
+        # Compared by flags, groups and code.
+        assert recalled == re.compile(pattern, flags), pattern
+        recall(patterns)
+
+
+def test_regular_expressions_of_another_python_are_left_alone(patterns: Path, tmp_path: Path) -> None:
+    _, known = marshal.loads(patterns.read_bytes())  # noqa: S302
+    (tmp_path / "patterns.bin").write_bytes(marshal.dumps(("3.10.0", known)))
+    assert recall(tmp_path / "patterns.bin") == 0
+    assert recall(tmp_path / "none.bin") == 0
 
 
 def test_garbage_is_collected_again_once_the_imports_are_done() -> None:
