@@ -46,8 +46,8 @@ def _words(claim: Any) -> frozenset[str]:
     return frozenset(str(word).rpartition("/")[2] for word in words)
 
 
-class _Authorized(SecurityBase):
-    """The dependency that is the caller, and the security scheme that documents it.
+class Authorized(SecurityBase):
+    """The dependency that is the caller, and the security scheme that documents it; what a caller needs first may extend it.
 
     The scheme's header is the gateway's business, which has verified it before the service is asked.
     """
@@ -58,8 +58,8 @@ class _Authorized(SecurityBase):
         description="A token of the issuer that the gateway trusts. Its claim `scope` (or `scp`) lists what it allows.",
     )
 
-    async def __call__(self, request: Request, required: SecurityScopes) -> Principal:
-        """Return the caller. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
+    async def __call__(self, request: Request, required: SecurityScopes) -> Any:
+        """Return the Principal. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
         principal = caller(request.scope.get("aws.event") or {})
         if principal is None:
             raise Unauthorized
@@ -69,7 +69,7 @@ class _Authorized(SecurityBase):
         return principal
 
 
-_authorized = _Authorized()
+_authorized = Authorized()
 
 
 def requires(scope: str) -> Any:

@@ -4,9 +4,10 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
+from fastapi.security import SecurityScopes
 
-from service.auth import Principal, requires
+from service.auth import Authorized, Principal
 from service.docs import operation_id
 from service.errors import documented
 from service.models import ID_PATTERN, Page
@@ -17,6 +18,18 @@ from service.table import Item, shared
 Responses = dict[int | str, dict[str, Any]]
 ETAG = {"ETag": {"description": "Names this revision of it.", "schema": {"type": "string"}}}
 LOCATION = {"Location": {"description": "Where it is read.", "schema": {"type": "string"}}}
+
+
+class _Opened(Authorized):
+    """The dependency that is the things that a caller has asked for: one level, since each that is nested costs a request."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+
+    async def __call__(self, request: Request, required: SecurityScopes) -> Repository:
+        """Return the repository for a caller who may use it. Raises Unauthorized, Forbidden."""
+        caller: Principal = await super().__call__(request, required)
+        return Repository(self._resource, await shared(request), caller.subject)
 
 
 def router_of(resource: Resource) -> APIRouter:
@@ -31,12 +44,9 @@ def router_of(resource: Resource) -> APIRouter:
         generate_unique_id_function=operation_id,
     )
 
-    async def repository(request: Request) -> Repository:
-        return Repository(resource, await shared(request))
-
-    reading, writing = requires(f"{plural}:read"), requires(f"{plural}:write")
-    Writer = Annotated[Principal, writing]
-    Things = Annotated[Repository, Depends(repository)]
+    opened = _Opened(resource)
+    Readable = Annotated[Repository, Security(opened, scopes=[f"{plural}:read"])]
+    Writable = Annotated[Repository, Security(opened, scopes=[f"{plural}:write"])]
     Identity = Annotated[str, Path(alias=f"{name}_id", pattern=ID_PATTERN, description="As the API gave it.")]
 
     @router.post(
@@ -48,26 +58,24 @@ def router_of(resource: Resource) -> APIRouter:
         responses=_headed(201, LOCATION | ETAG) | documented(400, 413, *related),
     )
     async def create(
-        caller: Writer,
+        things: Writable,
         body: resource.write,  # type: ignore[name-defined]  # known when the router is made
-        things: Things,
         response: Response,
         idempotency_key: IdempotencyKey = None,
     ) -> Item:
-        item = things.create(body, caller.subject, idempotency_key)
+        item = things.create(body, idempotency_key)
         response.headers.update({"location": f"/{plural}/{item['id']}", "etag": etag(item)})
         return item
 
     @router.get(
         "",
-        dependencies=[reading],
         name=f"list_{plural}",
         summary=f"List {plural}, a page at a time",
         response_model=Page[resource.shown],  # type: ignore[name-defined]
         responses=documented(400),
     )
     async def list_(
-        things: Things,
+        things: Readable,
         value: Annotated[str | None, Depends(_filter(resource.lookup))],
         limit: Limit = 50,
         cursor: Cursor = None,
@@ -76,14 +84,13 @@ def router_of(resource: Resource) -> APIRouter:
 
     @router.get(
         one,
-        dependencies=[reading],
         name=f"read_{name}",
         summary=f"Read a {name}",
         response_model=resource.shown,
         responses=_headed(200, ETAG) | _headed(304, ETAG) | documented(404),
     )
     async def read(
-        identity: Identity, things: Things, response: Response, if_none_match: IfNoneMatch = None
+        things: Readable, identity: Identity, response: Response, if_none_match: IfNoneMatch = None
     ) -> Item | Response:
         item = things.get(identity)
         if if_none_match is not None and names(if_none_match, item, weakly=True):
@@ -99,14 +106,13 @@ def router_of(resource: Resource) -> APIRouter:
         responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *related),
     )
     async def replace(
-        caller: Writer,
+        things: Writable,
         identity: Identity,
         if_match: IfMatch,
         body: resource.write,  # type: ignore[name-defined]
-        things: Things,
         response: Response,
     ) -> Item:
-        item = things.change(identity, body.model_dump(), caller.subject, if_match)
+        item = things.change(identity, body.model_dump(), if_match)
         response.headers["etag"] = etag(item)
         return item
 
@@ -118,26 +124,24 @@ def router_of(resource: Resource) -> APIRouter:
         responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *related),
     )
     async def update(
-        caller: Writer,
+        things: Writable,
         identity: Identity,
         if_match: IfMatch,
         body: resource.update,  # type: ignore[name-defined]
-        things: Things,
         response: Response,
     ) -> Item:
-        item = things.change(identity, body.model_dump(exclude_unset=True), caller.subject, if_match)
+        item = things.change(identity, body.model_dump(exclude_unset=True), if_match)
         response.headers["etag"] = etag(item)
         return item
 
     @router.delete(
         one,
         status_code=204,
-        dependencies=[writing],
         name=f"delete_{name}",
         summary=f"Delete a {name}",
         responses=documented(404, 409, 412, 428),
     )
-    async def delete(identity: Identity, if_match: IfMatch, things: Things) -> None:
+    async def delete(things: Writable, identity: Identity, if_match: IfMatch) -> None:
         things.delete(identity, if_match)
 
     return router

@@ -53,21 +53,22 @@ class Resource:
 
 
 class Repository:
-    """Things of one kind in a table."""
+    """Things of one kind in a table, and who makes and changes them (`by`)."""
 
-    def __init__(self, resource: Resource, table: Table) -> None:
+    def __init__(self, resource: Resource, table: Table, by: str) -> None:
         self._resource = resource
         self._kind = resource.name
         self._lookup = resource.lookup
         self._lookup_kind = f"{resource.name}-{resource.lookup.field}"
         self._table = table
+        self._by = by
 
-    def create(self, body: Body, by: str, key: str | None = None) -> Item:
+    def create(self, body: Body, key: str | None = None) -> Item:
         """Store a new thing, or return what was stored first under the same idempotency key.
 
         Raises Conflict when its unique value is taken or it refers to nothing, Unprocessable when the key had another body.
         """
-        return settled(lambda: self._create(body, by, key))
+        return settled(lambda: self._create(body, key))
 
     def get(self, identity: str) -> Item:
         """Return a thing. Raises NotFound."""
@@ -86,30 +87,30 @@ class Repository:
             last = entries[-1]["id"] if more else None
         return Page(items=items, next_cursor=encoded(last))
 
-    def change(self, identity: str, fields: dict[str, Any], by: str, if_match: str) -> Item:
+    def change(self, identity: str, fields: dict[str, Any], if_match: str) -> Item:
         """Set fields of a thing. Raises NotFound, PreconditionFailed, and the errors of `create`."""
-        return settled(lambda: self._change(identity, fields, by, if_match))
+        return settled(lambda: self._change(identity, fields, if_match))
 
     def delete(self, identity: str, if_match: str) -> None:
         """Remove a thing. Raises NotFound, PreconditionFailed, and Conflict while another refers to it."""
         settled(lambda: self._delete(identity, if_match))
 
-    def _create(self, body: Body, by: str, key: str | None) -> Item:
-        item = new_item(body, by)
+    def _create(self, body: Body, key: str | None) -> Item:
+        item = new_item(body, self._by)
         parts = [self._table.new(self._kind, item["id"], item, Changed()), *self._kept({}, item)]
         if key is None:
             self._table.write(*parts)
             return item
-        record = Record(self._table, self._kind, by, key, body)
+        record = Record(self._table, self._kind, self._by, key, body)
         try:
             self._table.write(record.part(item), *parts)
         except Repeated:
             return record.first()
         return item
 
-    def _change(self, identity: str, fields: dict[str, Any], by: str, if_match: str) -> Item:
+    def _change(self, identity: str, fields: dict[str, Any], if_match: str) -> Item:
         old = self._expected(identity, if_match)
-        new = updated_item(old, fields, by)
+        new = updated_item(old, fields, self._by)
         part = self._table.replacement(self._kind, identity, new, old["revision"])
         self._table.write(part, *self._kept(old, new))
         return new
