@@ -36,7 +36,8 @@ def write(packages: Path, services: list[str]) -> None:
         import_module(name)
     for service in services:
         import_module("boto3").client(service, region_name="eu-central-1")
-    known = [(pattern, flags, compiled(pattern, flags)) for _, pattern, flags in re._cache]  # type: ignore[attr-defined]
+    # Flags may be of a kind of their own, which counts as the number that it is.
+    known = [(pattern, int(flags), compiled(pattern, flags)) for _, pattern, flags in re._cache]  # type: ignore[attr-defined]
     (packages / NAME).write_bytes(marshal.dumps((sys.version, known)))
 
 

@@ -196,6 +196,21 @@ def test_regular_expressions_of_the_build_are_those_that_python_compiles(pattern
         recall(patterns)
 
 
+def test_flags_that_python_counts_as_a_number_are_written_as_one(tmp_path: Path) -> None:
+    script = f"""
+import re
+from pathlib import Path
+from service import compile_patterns
+class Zero(int):
+    pass
+re._cache[str, "zero", Zero(0)] = re.compile("zero")
+compile_patterns.write(Path({str(tmp_path)!r}), [])
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+    known = marshal.loads((tmp_path / "patterns.bin").read_bytes())[1]  # noqa: S302
+    assert ("zero", 0) in [(pattern, flags) for pattern, flags, _ in known]
+
+
 def test_regular_expressions_of_another_python_are_left_alone(patterns: Path, tmp_path: Path) -> None:
     _, known = marshal.loads(patterns.read_bytes())  # noqa: S302
     (tmp_path / "patterns.bin").write_bytes(marshal.dumps(("3.10.0", known)))
