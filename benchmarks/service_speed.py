@@ -111,19 +111,14 @@ def compiled(tree: Path, *options: str) -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", *options, str(tree)], check=True)
 
 
-def remember_patterns(tree: Path) -> None:
-    """Compile the regular expressions of a tree's packages ahead, as the service's Dockerfile does."""
-    script = ROOT / "service" / "compile_patterns.py"
-    subprocess.run([sys.executable, "-S", "-B", str(script), str(tree), "dynamodb"], check=True)
-
-
 def applications(folder: Path) -> list[Application]:
     """Build the trees: the service as its Dockerfile does, the peers with pip's bytecode, as their documentation has it."""
     apps = ROOT / "benchmarks" / "apps"
     ours = folder / "service"
     install(ours, "--requirement", str(ROOT / "service/requirements.txt"))
     trim(ours, {"dynamodb"})
-    remember_patterns(ours)
+    script = ROOT / "service" / "compile_patterns.py"
+    subprocess.run([sys.executable, "-S", "-B", str(script), str(ours), "dynamodb"], check=True)
     shutil.copytree(
         ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*", "compile_*")
     )
@@ -143,7 +138,7 @@ def applications(folder: Path) -> list[Application]:
     (tuned / "app.py").write_text(floor((apps / "typical.py").read_text()))
     (tuned / "service").mkdir()
     shutil.copy(ROOT / "service" / "startup.py", tuned / "service")
-    remember_patterns(tuned)
+    shutil.copy(ours / "patterns.bin", tuned)  # of the same packages, and some more
     compiled(tuned, "--invalidation-mode", "unchecked-hash")
     quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
     powertools = ("powertools", "aws-lambda-powertools")
