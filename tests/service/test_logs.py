@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from service import logs
 from service.app import create_app
 from service.settings import settings
-from tests.service.domains import UNKNOWN
+from tests.service.domains import SCOPES, UNKNOWN, AsCaller, jwt
 from tests.service.test_handler import ADA, event
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -78,6 +78,11 @@ def test_a_line_names_the_route_and_not_the_path(
     client.request(method, path)
     (line,) = lines()
     assert (line["method"], line["route"], line["status"]) == (method, route, status)
+
+
+def test_a_principal_that_nothing_can_encode_is_in_the_line_all_the_same(as_caller: AsCaller, lines: Lines) -> None:
+    assert as_caller(jwt(SCOPES, "half \ud83d")).get("/users").status_code == 200
+    assert [line["principal"] for line in lines()] == ["half \ud83d"]
 
 
 @pytest.mark.usefixtures("under_lambda")

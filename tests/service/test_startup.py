@@ -218,6 +218,12 @@ def test_regular_expressions_of_another_python_are_left_alone(patterns: Path, tm
     assert recall(tmp_path / "none.bin") == 0
 
 
+@pytest.mark.parametrize(("variables", "on"), [({}, False), ({"OTEL_SERVICE_NAME": "people"}, True)])
+def test_telemetry_is_on_where_opentelemetry_is_set_up(variables: dict[str, str], on: bool) -> None:
+    script = "print({service.main.app._telemetry[name] for name in ('tracing', 'metrics', 'logs')})"
+    assert started(script, variables) == f"{{{on}}}\n"
+
+
 def test_garbage_is_collected_again_once_the_imports_are_done() -> None:
     assert started("import gc\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)") == "True True\n"
 
