@@ -31,7 +31,7 @@ from service.trim_botocore import trim
 
 PINS = ROOT / "requirements" / "bench.txt"
 RESULTS = ROOT / ".reports" / "bench"
-COLD_ROUNDS, WARM_ROUNDS, WARM_REQUESTS = 25, 9, 400
+COLD_ROUNDS, WARM_ROUNDS, WARM_REQUESTS = 25, 7, 400
 IDENTITY = "0" * 32
 CALLER = {"jwt": {"claims": {"sub": "bench", "scope": "users:read users:write"}, "scopes": None}}
 
@@ -129,6 +129,8 @@ def applications(folder: Path) -> list[Application]:
         install(tree, "--constraint", str(PINS), "boto3", "pydantic", *packages)
         shutil.copy(apps / f"{name}.py", tree / "app.py")
         shutil.copy(apps / "things.py", tree)
+        if (logged := apps / f"{name}_logged.py").exists():
+            shutil.copy(logged, tree / "logged.py")
         if trimmed:
             trim(tree, {"dynamodb"})
         compiled(tree, *(["--invalidation-mode", "unchecked-hash"] if trimmed else []))
@@ -142,11 +144,13 @@ def applications(folder: Path) -> list[Application]:
     compiled(tuned, "--invalidation-mode", "unchecked-hash")
     quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
     powertools = ("powertools", "aws-lambda-powertools")
+    plain = peer(*powertools)
     return [
         Application("service", ours, "service.main.handler", table=False),
         Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
         Application("typical, tuned", tuned, "app.handler"),
-        Application("powertools", peer(*powertools), "app.handler", environment=quiet),
+        Application("powertools", plain, "app.handler", environment=quiet),
+        Application("powertools, logged", plain, "logged.handler"),
         Application("powertools, trimmed", peer(*powertools, trimmed=True), "app.handler", environment=quiet),
         Application("chalice", peer("chalice", "chalice"), "app.handler", payload="1.0"),
         Application("bare", peer("bare"), "app.handler"),

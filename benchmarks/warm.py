@@ -55,7 +55,13 @@ asyncio.set_event_loop(asyncio.new_event_loop())  # as awslambdaric leaves it to
 module, _, name = sys.argv[1].rpartition(".")
 handler = getattr(importlib.import_module(module), name)
 event, times = json.loads(sys.argv[2]), int(sys.argv[3])
-context = SimpleNamespace(aws_request_id="bench", get_remaining_time_in_millis=lambda: 10_000, function_name="bench")
+context = SimpleNamespace(
+    aws_request_id="bench",
+    function_name="bench",
+    get_remaining_time_in_millis=lambda: 10_000,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:bench",
+    memory_limit_in_mb=512,
+)
 spent = []
 for _round in range(times):
     given = copy.deepcopy(event)
