@@ -148,7 +148,7 @@ def applications(folder: Path) -> list[Application]:
     return [
         Application("service", ours, "service.main.handler", table=False),
         Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
-        Application("typical, tuned", tuned, "app.handler"),
+        Application("floor", tuned, "app.handler"),
         Application("powertools", plain, "app.handler", environment=quiet),
         Application("powertools, logged", plain, "logged.handler"),
         Application("powertools, trimmed", peer(*powertools, trimmed=True), "app.handler", environment=quiet),

@@ -109,10 +109,10 @@ class Table:
 
     def page(self, kind: str, limit: int, after: str | None = None, prefix: str = "") -> tuple[list[Item], bool]:
         """Return up to `limit` items in the order of their ids, from the one after `after`, and whether there are more."""
-        condition, values = "pk = :pk", {":pk": kind}
+        condition, values = "pk = :pk", _typed({":pk": kind})
         if prefix:
             condition += " AND begins_with(sk, :prefix)"
-            values[":prefix"] = prefix
+            values |= _typed({":prefix": prefix})
         start: dict[str, Any] = {"ExclusiveStartKey": _key(kind, after)} if after else {}
         # One more than asked for tells whether there is a next page. DynamoDB may also stop early, at 1 MB.
         items: list[Item] = []
@@ -121,7 +121,7 @@ class Table:
                 self._client.query,
                 TableName=self._name,
                 KeyConditionExpression=condition,
-                ExpressionAttributeValues=_typed(values),
+                ExpressionAttributeValues=values,
                 Limit=limit + 1 - len(items),
                 ConsistentRead=True,
                 **start,

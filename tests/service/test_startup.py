@@ -20,9 +20,10 @@ import pytest
 from boto3.compat import TRANSFER_CONFIG_SUPPORTS_CRT
 
 from sandbox.emulator import REGION, Emulator
-from service.startup import recall
+from service.startup import finish, recall
 from service.trim_botocore import trim
 
+finish()  # the import has put off this process's garbage collection
 ROOT = Path(__file__).parents[2]
 USE = """
 import boto3, json
