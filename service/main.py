@@ -1,19 +1,20 @@
 """The handler that Lambda calls."""
 
+import asyncio
 import base64
 import itertools
 import logging
 import os
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from service import startup  # isort: skip - before all other imports
 
-from mangum import Mangum
-from pydantic import BaseModel, Field, ValidationError, field_validator
-from pydantic_core.core_schema import ValidationInfo
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, with_config
+from typing_extensions import TypedDict  # Pydantic asks for it before Python 3.12
 
 from service import logs
+from service.adapter import Adapter, EventLoop
 from service.app import create_app
 from service.errors import MEDIA_TYPE, FieldError, problem
 from service.table import table
@@ -30,62 +31,67 @@ HTTP_KEYS = {"httpMethod", "rawPath"}
 # JSON may hold halves of characters, which nothing can encode: only a text whose length is asked for is looked at (pydantic). The
 # limit is Lambda's, for a whole event.
 Text = Annotated[str, Field(max_length=6 * 1024 * 1024)]
+KEEP = ConfigDict(extra="allow")
 
 
-class _Http(BaseModel):
-    method: Text = Field(min_length=1)
+@with_config(KEEP)
+class _Http(TypedDict):
+    method: Annotated[Text, Field(min_length=1)]
     path: Text
-    source_ip: Text | None = Field(default=None, alias="sourceIp")
+    sourceIp: NotRequired[Text | None]
 
 
-class _Context(BaseModel):
+@with_config(KEEP)
+class _Context(TypedDict):
     http: _Http
-    domain_name: Text | None = Field(default=None, alias="domainName")
-    authorizer: dict[str, Any] | None = None
+    domainName: NotRequired[Text | None]
+    authorizer: NotRequired[dict[str, Any] | None]
 
 
-class _Event(BaseModel):
+def _understood(headers: dict[str, str | None] | None, info: ValidationInfo) -> dict[str, str]:
+    present = {name.lower(): value for name, value in (headers or {}).items() if value is not None}
+    host = present.get("host", "")
+    if IPV6_HOST.fullmatch(host):
+        # Mangum splits the host at its only colon. The gateway's own name for itself serves as well.
+        name = info.data.get("requestContext", {}).get("domainName") or ""
+        present["host"] = name if HOST.fullmatch(name) else ""
+    elif not HOST.fullmatch(host):
+        raise ValueError("a host is a name or an address, and maybe a port")
+    if not PORT.fullmatch(present.get("x-forwarded-port", "0")):
+        raise ValueError("a port is a number")
+    return present
+
+
+def _decodable(body: str | None, info: ValidationInfo) -> str | None:
+    if body and info.data.get("isBase64Encoded"):
+        try:
+            base64.b64decode(body, validate=True)
+        except ValueError as error:
+            raise ValueError("it is not the base64 that it is said to be") from error
+    return body
+
+
+@with_config(KEEP)
+class _Event(TypedDict):
     """API Gateway's event (payload 2.0), as far as Mangum would raise on anything else. Some senders write null for what is missing."""
 
     version: Literal["2.0"]
-    context: _Context = Field(alias="requestContext")
-    query: Text | None = Field(default=None, alias="rawQueryString")
-    cookies: list[Text] | None = None
-    headers: dict[Text, Text | None] | None = None
-    is_base64: bool | None = Field(default=None, alias="isBase64Encoded")
-    body: Text | None = None
-
-    @field_validator("headers")
-    @classmethod
-    def _understood(cls, headers: dict[str, str | None] | None, info: ValidationInfo) -> dict[str, str]:
-        present = {name.lower(): value for name, value in (headers or {}).items() if value is not None}
-        host = present.get("host", "")
-        if IPV6_HOST.fullmatch(host):
-            # Mangum splits the host at its only colon. The gateway's own name for itself serves as well.
-            name = getattr(info.data.get("context"), "domain_name", None) or ""
-            present["host"] = name if HOST.fullmatch(name) else ""
-        elif not HOST.fullmatch(host):
-            raise ValueError("a host is a name or an address, and maybe a port")
-        if not PORT.fullmatch(present.get("x-forwarded-port", "0")):
-            raise ValueError("a port is a number")
-        return present
-
-    @field_validator("body")
-    @classmethod
-    def _decodable(cls, body: str | None, info: ValidationInfo) -> str | None:
-        if body and info.data.get("is_base64"):
-            try:
-                base64.b64decode(body, validate=True)
-            except ValueError as error:
-                raise ValueError("it is not the base64 that it is said to be") from error
-        return body
+    requestContext: _Context
+    rawQueryString: NotRequired[Text | None]
+    cookies: NotRequired[list[Text] | None]
+    headers: NotRequired[Annotated[dict[Text, Text | None] | None, AfterValidator(_understood)]]
+    isBase64Encoded: NotRequired[bool | None]
+    body: NotRequired[Annotated[Text | None, AfterValidator(_decodable)]]
 
 
+_known = TypeAdapter(_Event).validator.validate_python
 app = create_app()
 # The client is made while Lambda starts the environment, with more processor than a request has.
 table()
+# As Mangum does, which would make a common one.
+asyncio.set_event_loop(EventLoop())
 # Without a lifespan, which Mangum would run for every request, and with errors as text rather than base64.
-_serve = Mangum(
+_serve = Adapter(
     app, lifespan="off", text_mime_types=["text/", "application/json", "application/javascript", MEDIA_TYPE]
 )
 _invocations = itertools.count()
@@ -105,18 +111,13 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         logger.info("not an HTTP event, nothing to do")
         return {"statusCode": 204}
     try:
-        known = _Event.model_validate(event)
+        request = _known(event)
     except ValidationError as error:
         return _refused(event, error)
-    context_of = event["requestContext"]
-    http = context_of["http"] | {"sourceIp": known.context.http.source_ip or ""}
-    request = event | {
-        "requestContext": context_of | {"http": http},
-        "rawQueryString": known.query or "",
-        "cookies": known.cookies or [],
-        "headers": known.headers or {},
-        "isBase64Encoded": known.is_base64 or False,
-    }
+    # What Mangum would miss, in what is a copy.
+    request["rawQueryString"] = request.get("rawQueryString") or ""
+    http = request["requestContext"]["http"]
+    http["sourceIp"] = http.get("sourceIp") or ""
     return dict(_serve(request, context))
 
 

@@ -123,13 +123,11 @@ def client(as_caller: AsCaller) -> TestClient:
 @pytest.fixture
 def main(table: "Table", stdout: io.StringIO) -> Iterator[ModuleType]:
     """Yield the module with Lambda's handler, imported anew as each execution environment does."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     with redirect_stdout(stdout):
         module = importlib.reload(importlib.import_module("service.main"))
     yield module
+    asyncio.get_event_loop().close()
     asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture(params=DOMAINS, ids=lambda domain: domain.path[1:])
