@@ -9,18 +9,18 @@ ARG AWS_SERVICES=dynamodb
 # One date for all files: the same content is the same layer on any machine, and a layer that the registry has is not pushed.
 # (In Python, because AWS's image has no find.)
 ENV SET_DATES="import os, sys; [os.utime(os.path.join(d, f), (0, 0)) for d, _, fs in os.walk(sys.argv[1]) for f in ['.', *fs]]"
-COPY requirements.txt trim_botocore.py compile_patterns.py /tmp/
+COPY requirements.txt trim_botocore.py precompiled.py /tmp/
 # Bytecode that is never checked against its source: nothing in the image changes, and start-up takes half the time with it.
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-compile \
       --require-hashes --requirement /tmp/requirements.txt --target /dependencies${LAMBDA_TASK_ROOT} \
  && rm -rf /dependencies${LAMBDA_TASK_ROOT}/bin \
  && python /tmp/trim_botocore.py /dependencies${LAMBDA_TASK_ROOT} ${AWS_SERVICES} \
- && python -B /tmp/compile_patterns.py /dependencies${LAMBDA_TASK_ROOT} ${AWS_SERVICES} \
+ && python -B /tmp/precompiled.py /dependencies${LAMBDA_TASK_ROOT} ${AWS_SERVICES} \
  && python -m compileall -q --invalidation-mode unchecked-hash /dependencies \
  && python -c "$SET_DATES" /dependencies
 COPY . /code${LAMBDA_TASK_ROOT}/service
 # Readable by the user below, whatever the umask of the checkout was.
-RUN cd /code${LAMBDA_TASK_ROOT}/service && rm requirements.txt trim_botocore.py compile_patterns.py \
+RUN cd /code${LAMBDA_TASK_ROOT}/service && rm requirements.txt trim_botocore.py \
  && python -m compileall -q --invalidation-mode unchecked-hash /code \
  && chmod -R u=rwX,go=rX /code \
  && python -c "$SET_DATES" /code

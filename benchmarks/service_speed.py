@@ -27,6 +27,7 @@ from typing import Any
 
 from benchmarks.runtime import FOUND, ITEM, Runtime
 from sandbox.emulator import ROOT
+from service.precompiled import FILE
 from service.trim_botocore import trim
 
 PINS = ROOT / "requirements" / "bench.txt"
@@ -117,11 +118,9 @@ def applications(folder: Path) -> list[Application]:
     ours = folder / "service"
     install(ours, "--requirement", str(ROOT / "service/requirements.txt"))
     trim(ours, {"dynamodb"})
-    script = ROOT / "service" / "compile_patterns.py"
+    script = ROOT / "service" / "precompiled.py"
     subprocess.run([sys.executable, "-S", "-B", str(script), str(ours), "dynamodb"], check=True)
-    shutil.copytree(
-        ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*", "compile_*")
-    )
+    shutil.copytree(ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
     compiled(ours, "--invalidation-mode", "unchecked-hash")
 
     def peer(name: str, *packages: str, trimmed: bool = False) -> Path:
@@ -139,8 +138,9 @@ def applications(folder: Path) -> list[Application]:
     tuned = peer("typical", "fastapi", "mangum", trimmed=True)
     (tuned / "app.py").write_text(floor((apps / "typical.py").read_text()))
     (tuned / "service").mkdir()
-    shutil.copy(ROOT / "service" / "startup.py", tuned / "service")
-    shutil.copy(ours / "patterns.bin", tuned)  # of the same packages, and some more
+    for module in ("precompiled.py", "startup.py"):
+        shutil.copy(ROOT / "service" / module, tuned / "service")
+    shutil.copy(ours / FILE, tuned)  # of the same packages, and some more
     compiled(tuned, "--invalidation-mode", "unchecked-hash")
     quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
     powertools = ("powertools", "aws-lambda-powertools")

@@ -1,36 +1,17 @@
 """What makes the imports of a cold start cheaper; imported before all else, and finished after it."""
 
-import _sre  # type: ignore[import-not-found]  # of Python itself, which typeshed leaves out
 import gc
-import marshal
-import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from service import precompiled
+
 # Imports make objects that stay: looking for garbage among them again and again finds none.
 gc.disable()
 
-PATTERNS = Path(__file__).parents[1] / "patterns.bin"
-
-
-def recall(file: Path) -> int:
-    """Give `re` the regular expressions that the image's build has compiled (`compile_patterns`); return how many.
-
-    None without the file, or with that of another Python.
-    """
-    if not file.exists():
-        return 0
-    version, known = marshal.loads(file.read_bytes())  # noqa: S302 - the image's own, as its bytecode is
-    if version != sys.version:
-        return 0
-    for pattern, flags, code in known:
-        re._cache[type(pattern), pattern, flags] = _sre.compile(pattern, *code)  # type: ignore[attr-defined]
-    return len(known)
-
-
-recall(PATTERNS)
+precompiled.recall(Path(__file__).parents[1] / precompiled.FILE)
 
 # boto3 imports all that transfers files to S3 for one constant, which it finds here as well. Who transfers files imports the rest then.
 TRANSFERS = "s3transfer.manager"
@@ -65,7 +46,8 @@ BaseModel.model_config.pop("defer_build")
 
 
 def finish() -> None:
-    """Collect garbage again from now on, and never look at what the imports have made."""
+    """Compile source as ever and collect garbage again from now on, and never look at what the imports have made."""
+    precompiled.forget()
     if V1 in sys.modules and sys.modules[V1] is None:
         del sys.modules[V1]
     gc.freeze()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import gzip
+import inspect
 import json
 import marshal
 import os
@@ -10,9 +13,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import boto3
 import botocore
@@ -20,7 +25,8 @@ import pytest
 from boto3.compat import TRANSFER_CONFIG_SUPPORTS_CRT
 
 from sandbox.emulator import REGION, Emulator
-from service.startup import finish, recall
+from service.precompiled import FILE, WRITERS, forget, recall
+from service.startup import finish
 from service.trim_botocore import trim
 
 finish()  # the import has put off this process's garbage collection
@@ -127,10 +133,10 @@ def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_
     assert "s3" in (tmp_path / "cached.json").read_text()
 
 
-def started(script: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return what a script prints in a process that has imported the handler."""
+def started(script: str, variables: Mapping[str, str] = MappingProxyType({}), first: str = "") -> str:
+    """Return what a script prints in a process that has imported the handler, and may have done something first."""
     environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION} | dict(variables)
-    command = [sys.executable, "-c", f"import service.main\n{script}"]
+    command = [sys.executable, "-c", f"{first}\nimport service.main\n{script}"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
@@ -177,46 +183,96 @@ s3.download_fileobj("startup", "file", sys.stdout.buffer)
 
 
 @pytest.fixture(scope="module")
-def patterns(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the build writes of the regular expressions that the installed packages compile."""
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the build writes of all that the import of the installed packages compiles."""
     folder = tmp_path_factory.mktemp("packages")
-    subprocess.run([sys.executable, ROOT / "service/compile_patterns.py", folder, "dynamodb"], cwd=folder, check=True)
-    return folder / "patterns.bin"
+    subprocess.run([sys.executable, ROOT / "service/precompiled.py", folder, "dynamodb"], cwd=folder, check=True)
+    return folder / FILE
 
 
-def test_regular_expressions_of_the_build_are_those_that_python_compiles(patterns: Path) -> None:
-    known = marshal.loads(patterns.read_bytes())[1]  # noqa: S302
-    assert len(known) > 100
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    yield
+    forget()
     re.purge()
-    assert recall(patterns) == len(known)
-    for pattern, flags, _ in known:
+
+
+def test_regular_expressions_of_the_build_are_those_that_python_compiles(written: Path, forgetful: None) -> None:
+    _, patterns, _ = marshal.loads(written.read_bytes())  # noqa: S302
+    assert len(patterns) > 100
+    re.purge()
+    assert recall(written)
+    for pattern, flags, _ in patterns:
         recalled = re.compile(pattern, flags)
         re.purge()
         # Compared by flags, groups and code.
         assert recalled == re.compile(pattern, flags), pattern
-        recall(patterns)
+        recall(written)
+
+
+def test_source_of_the_build_is_what_python_makes_of_it(written: Path) -> None:
+    _, _, sources = marshal.loads(written.read_bytes())  # noqa: S302
+    assert len(sources) > 100
+    for (text, mode), code in sources.items():
+        expected = compile(text, "<string>", mode, dont_inherit=True)
+        assert code == expected, text
+        assert [*code.co_positions()] == [*expected.co_positions()], text
+        assert code.co_filename == expected.co_filename
+
+
+def test_classes_and_types_are_the_same_with_what_the_build_has_written(written: Path, forgetful: None) -> None:
+    def made() -> list[Any]:
+        thing = dataclasses.make_dataclass("Thing", [("name", str), ("size", int, 1)], frozen=True, order=True)
+        pair = collections.namedtuple("pair", "one two", defaults=[2])
+        reference = typing.ForwardRef("dict[str, int]")
+        bad = []
+        for broken in (lambda: typing.ForwardRef("a b"), lambda: dataclasses.make_dataclass("Thing", ["not a name"])):
+            with pytest.raises((SyntaxError, TypeError)) as raised:
+                broken()
+            bad.append(str(raised.value))
+        one = thing("a")
+        return [repr(one), hash(one), one < thing("b"), inspect.signature(thing), repr(pair(1)), repr(reference), bad]
+
+    before = made()
+    assert recall(written)
+    assert made() == before
+    forget()
+    assert made() == before
+    assert not any(name in vars(module) for module, name in WRITERS)
+
+
+def test_nothing_is_in_the_way_of_python_once_the_service_has_started(written: Path) -> None:
+    script = f"""
+from pathlib import Path
+from service import precompiled
+recall, recalled = precompiled.recall, []
+precompiled.recall = lambda _: recalled.append(recall(Path({str(written)!r})))
+"""
+    shadows = "[name for module, name in precompiled.WRITERS if name in vars(module)]"
+    assert started(f"print(recalled, {shadows})", first=script) == "[True] []\n"
 
 
 def test_flags_that_python_counts_as_a_number_are_written_as_one(tmp_path: Path) -> None:
     script = f"""
 import re
 from pathlib import Path
-from service import compile_patterns
+from service import precompiled
 class Zero(int):
     pass
 re._cache[str, "zero", Zero(0)] = re.compile("zero")
-compile_patterns.write(Path({str(tmp_path)!r}), [])
+precompiled.write(Path({str(tmp_path)!r}), [])
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
-    known = marshal.loads((tmp_path / "patterns.bin").read_bytes())[1]  # noqa: S302
-    assert ("zero", 0) in [(pattern, flags) for pattern, flags, _ in known]
+    _, patterns, _ = marshal.loads((tmp_path / FILE).read_bytes())  # noqa: S302
+    assert ("zero", 0) in [(pattern, flags) for pattern, flags, _ in patterns]
 
 
-def test_regular_expressions_of_another_python_are_left_alone(patterns: Path, tmp_path: Path) -> None:
-    _, known = marshal.loads(patterns.read_bytes())  # noqa: S302
-    (tmp_path / "patterns.bin").write_bytes(marshal.dumps(("3.10.0", known)))
-    assert recall(tmp_path / "patterns.bin") == 0
-    assert recall(tmp_path / "none.bin") == 0
+def test_what_another_python_has_written_is_left_alone(written: Path, tmp_path: Path, forgetful: None) -> None:
+    _, *known = marshal.loads(written.read_bytes())  # noqa: S302
+    (tmp_path / FILE).write_bytes(marshal.dumps(("3.10.0", *known)))
+    assert not recall(tmp_path / FILE)
+    assert not recall(tmp_path / "none.bin")
+    assert not any(name in vars(module) for module, name in WRITERS)
 
 
 @pytest.mark.parametrize(("variables", "on"), [({}, False), ({"OTEL_SERVICE_NAME": "people"}, True)])
