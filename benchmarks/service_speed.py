@@ -21,7 +21,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Application:
     environment: Mapping[str, str] = field(default_factory=dict)
     table: bool = True
     """Whether it uses boto3's table, to which a client answers in Python's types, or the client itself."""
+    unlogged: str | None = None
+    """The handler that logs no line for a request, where the other one does."""
 
 
 def events(method: str, path: str, template: str, body: str | None = None) -> dict[str, dict[str, Any]]:
@@ -97,6 +99,7 @@ WARM = {
     "warm: a create that is refused, µs": (REFUSED, "client"),
     "warm: a read, DynamoDB answering at once, µs": (READ, "network"),
 }
+UNLOGGED = "warm: the route that does nothing, no line logged, µs"
 
 
 def install(tree: Path, *requirements: str) -> None:
@@ -121,6 +124,7 @@ def applications(folder: Path) -> list[Application]:
     script = ROOT / "service" / "precompiled.py"
     subprocess.run([sys.executable, "-S", "-B", str(script), str(ours), "dynamodb"], check=True)
     shutil.copytree(ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
+    shutil.copy(apps / "service_unlogged.py", ours / "unlogged.py")
     compiled(ours, "--invalidation-mode", "unchecked-hash")
 
     def peer(name: str, *packages: str, trimmed: bool = False) -> Path:
@@ -146,11 +150,11 @@ def applications(folder: Path) -> list[Application]:
     powertools = ("powertools", "aws-lambda-powertools")
     plain = peer(*powertools)
     return [
-        Application("service", ours, "service.main.handler", table=False),
+        Application("service", ours, "service.main.handler", table=False, unlogged="unlogged.handler"),
         Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
         Application("floor", tuned, "app.handler"),
         Application("powertools", plain, "app.handler", environment=quiet),
-        Application("powertools, logged", plain, "logged.handler"),
+        Application("powertools, logged", plain, "logged.handler", unlogged="app.handler"),
         Application("powertools, trimmed", peer(*powertools, trimmed=True), "app.handler", environment=quiet),
         Application("chalice", peer("chalice", "chalice"), "app.handler", payload="1.0"),
         Application("bare", peer("bare"), "app.handler"),
@@ -250,7 +254,7 @@ class Bench:
         return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
     def routes(self, application: Application) -> dict[str, float]:
-        """Return milliseconds that each further route costs until the first request is answered, by how many there are."""
+        """Return milliseconds that each further route costs until the first request is answered, by kind and how many there are."""
         script = Path(__file__).with_name("routes.py")
         result = subprocess.run(
             [*self.python, str(script), application.name],
@@ -281,6 +285,8 @@ def measure(bench: Bench, compared: list[Application]) -> dict[str, dict[str, li
         for application in compared:
             for figure, (request, where) in WARM.items():
                 note(figure, application, bench.warm(application, request, where))
+            alone = replace(application, handler=application.unlogged or application.handler)
+            note(UNLOGGED, application, bench.warm(alone, *next(iter(WARM.values()))))
     return figures
 
 
@@ -313,15 +319,15 @@ def main() -> None:
         stages = bench.stages(compared[0])
         runs = [{each.name: bench.routes(each) for each in compared[:2]} for _ in range(WARM_ROUNDS)]
     per_route = {
-        name: {upto: statistics.median(run[name][upto] for run in runs) for upto in costs}
+        name: {figure: statistics.median(run[name][figure] for run in runs) for figure in costs}
         for name, costs in runs[0].items()
     }
     for row in table:
         spread = "{:.2f} to {:.2f}".format(*row["spread"])
         print(f"{row['figure']:<52}{row['ours']:>8} {row['peer']:<20}{row['theirs']:>8}   {row['ratio']:.2f}  {spread}")
-    for upto, cost in per_route["service"].items():
-        theirs = per_route["typical"][upto]
-        print(f"{f'a further route of {upto}, ms':<52}{cost:>8.2f} {'typical':<20}{theirs:>8.2f}   {cost / theirs:.2f}")
+    for figure, cost in per_route["service"].items():
+        theirs = per_route["typical"][figure]
+        print(f"{figure:<52}{cost:>8.2f} {'typical':<20}{theirs:>8.2f}   {cost / theirs:.2f}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     results = {"table": table, "stages": stages, "routes": per_route}
     (RESULTS / "service_speed.json").write_text(json.dumps(results, indent=2))
