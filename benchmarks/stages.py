@@ -17,7 +17,7 @@ def reach(stage: str) -> None:
 class Watch:
     """Notes that the stage before is over when the first import of a package begins."""
 
-    before: ClassVar = {"boto3": "regular expressions", "pydantic": "import boto3", "fastapi": "import pydantic"}
+    before: ClassVar = {"boto3": "what is precompiled", "pydantic": "import boto3", "fastapi": "import pydantic"}
 
     @classmethod
     def find_spec(cls, name: str, *_: object) -> None:
