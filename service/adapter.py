@@ -38,13 +38,16 @@ class EventLoop(asyncio.SelectorEventLoop):
             raise RuntimeError("An event loop is already running.")
         caught: list[Any] = []
         self._caught = caught
-        task = self.create_task(coroutine)
-        [(context, first_step)] = caught
+        try:
+            task = self.create_task(coroutine)
+        finally:
+            self._caught = None
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(finalizer=self._close)
-        asyncio._set_running_loop(self)
+        asyncio._set_running_loop(self)  # which is there for event loops
         try:
-            context.run(first_step)
+            for context, step in caught:
+                context.run(step)
         finally:
             asyncio._set_running_loop(None)
             sys.set_asyncgen_hooks(*hooks)
@@ -53,12 +56,10 @@ class EventLoop(asyncio.SelectorEventLoop):
         task.result()
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
-        """Do so, unless it is the first step of a task that is completed: all that a new task calls."""
+        """Do so, unless it is the first step of a task that is completed: all that a new task asks for."""
         if self._caught is None:
             return super().call_soon(callback, *args, context=context)
-        self._caught.append((context, callback))
-        self._caught = None
-        return None
+        return self._caught.append((context, callback))
 
     def _close(self, generator: AsyncGenerator[Any, Any]) -> None:
         # One that was left before its end, whose last steps may wait.

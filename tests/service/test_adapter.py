@@ -177,6 +177,26 @@ def test_every_application_is_answered_as_by_mangum(
     assert outcomes[0] == outcomes[1]
 
 
+BALANCED = {"httpMethod": "GET", "path": "/", "headers": {}, "requestContext": {"elb": {}}, "queryStringParameters": {}}
+REST = {
+    "resource": "/",
+    "httpMethod": "GET",
+    "path": "/",
+    "headers": {"a": "b"},
+    "requestContext": {"stage": "$default"},
+}
+
+
+@pytest.mark.parametrize("other", [BALANCED, BALANCED | {"version": "2.0"}, REST, REST | {"version": "1.0"}], ids=str)
+def test_other_events_are_read_as_by_mangum(loop: EventLoop, other: dict[str, Any]) -> None:
+    answers = []
+    for adapter in (Mangum, Adapter):
+        seen: list[Message] = []
+        steps = ["receive", {"type": "http.response.start", "status": 200}, {"type": "http.response.body"}]
+        answers.append((adapter(scripted(steps, seen), lifespan="off")(other, None), seen))  # type: ignore[arg-type]
+    assert answers[0] == answers[1]
+
+
 async def sleeps(request: Request) -> PlainTextResponse:
     await asyncio.sleep(0.001)
     return PlainTextResponse("slept")
