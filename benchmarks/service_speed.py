@@ -90,11 +90,12 @@ def events(method: str, path: str, template: str, body: str | None = None) -> di
     return {"2.0": common | http_api, "1.0": common | rest_api}
 
 
+HEALTH = events("GET", "/healthz", "/healthz")
 READ = events("GET", f"/users/{IDENTITY}", "/users/{identity}")
 REFUSED = events("POST", "/users", "/users", json.dumps({"email": "nobody", "name": ""}))
 # What answers in DynamoDB's place: its client, or the network.
 WARM = {
-    "warm: a route that does nothing, µs": (events("GET", "/healthz", "/healthz"), "client"),
+    "warm: a route that does nothing, µs": (HEALTH, "client"),
     "warm: a read, the client answering from memory, µs": (READ, "client"),
     "warm: a create that is refused, µs": (REFUSED, "client"),
     "warm: a read, DynamoDB answering at once, µs": (READ, "network"),
@@ -286,7 +287,7 @@ def measure(bench: Bench, compared: list[Application]) -> dict[str, dict[str, li
             for figure, (request, where) in WARM.items():
                 note(figure, application, bench.warm(application, request, where))
             alone = replace(application, handler=application.unlogged or application.handler)
-            note(UNLOGGED, application, bench.warm(alone, *next(iter(WARM.values()))))
+            note(UNLOGGED, application, bench.warm(alone, HEALTH, "client"))
     return figures
 
 

@@ -118,7 +118,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     request["rawQueryString"] = request.get("rawQueryString") or ""
     http = request["requestContext"]["http"]
     http["sourceIp"] = http.get("sourceIp") or ""
-    return dict(_serve(request, context))
+    return _serve(request, context)
 
 
 def _is_http(event: Any) -> bool:

@@ -75,18 +75,8 @@ def suite(pytestconfig: pytest.Config) -> Path:
 def test_mangums_own_tests_pass(suite: Path, tmp_path: Path) -> None:
     (tmp_path / "substitute.py").write_text(SUBSTITUTE)
     # Those that deploy Mangum itself to an emulator have nothing of this in them.
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "substitute",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "not real_lambda",
-    ]
+    options = ["-q", "-p", "substitute", "-p", "no:cacheprovider", "-k", "not real_lambda"]
+    command = [sys.executable, "-m", "pytest", *options]
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     run = subprocess.run(command, cwd=suite, env=os.environ | paths, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr

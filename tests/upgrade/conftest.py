@@ -14,7 +14,7 @@ from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
 from tests.e2e.conftest import OVERRIDE, aws, hello
-from tests.harness import InitCache, Root, TerraformError, copy_project
+from tests.harness import InitCache, Retry, Root, copy_project
 from tools.release.changelog import claim
 from tools.release.changes import Level
 from tools.release.errors import ReleaseError
@@ -27,7 +27,7 @@ PROJECT = HERE.parents[1]
 RELEASE = last(PROJECT)
 # On a busy machine the AWS provider now and then (one request in a thousand) closes a connection on which it was answered, asks
 # again, and learns that what it made is there. Nothing of the module's is in that: what was made is destroyed, and made once more.
-ASKED_TWICE = "ResourceConflictException"
+ASKED_TWICE = Retry({"ResourceConflictException": "the provider has asked twice for what it has made"}, attempts=2)
 CLAIMED = claim((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")).level
 
 
@@ -107,17 +107,15 @@ def planned(
 def released(planned: Planned, engine: Engine) -> Released:
     """Applies an example of the last release, and destroys it at the end of the block."""
 
+    def make(deployment: Deployment) -> None:
+        deployment.root.destroy()  # what an attempt before has left
+        deployment.root.apply(deployment.variables)
+
     @contextmanager
     def applied(example: str, setting: Setting) -> Iterator[Deployment]:
         deployment = planned(example, setting)
         try:
-            try:
-                deployment.root.apply(deployment.variables)
-            except TerraformError as error:
-                if ASKED_TWICE not in str(error):
-                    raise
-                deployment.root.destroy()
-                deployment.root.apply(deployment.variables)
+            ASKED_TWICE.run(lambda: make(deployment), told=deployment.root.terraform.progress)
             yield deployment
         finally:
             deployment.root.destroy()
