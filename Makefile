@@ -49,7 +49,7 @@ release-check: .venvs/dev/.ready ## Say what has changed since the last release,
 	@$(dev)/python -m tools.release check
 
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
-	$(dev)/python -m tests.policy.scan
+	$(dev)/python -m tools.policy_scan
 
 check: static policy ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
 	$(dev)/pytest -n $(WORKERS) --dist loadfile -m "not engine and not browser"

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness import Plan, Root
+from harness.plan import INDEX
+from harness.root import copy_project
 from sandbox import emulator, providers, removal
 from sandbox.emulator import AWS_PROVIDER, ROOT, free_port
-from tests.harness import Plan, Root
-from tests.harness.plan import INDEX
-from tests.harness.root import copy_project
 
 ROUNDS = 9
 EXAMPLES = ("minimal", "complete")

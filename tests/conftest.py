@@ -27,7 +27,7 @@ from sandbox.errors import SandboxError
 from sandbox.progress import Step
 from sandbox.providers import Providers
 
-pytest_plugins = ["tests.harness.pytest_plugin"]
+pytest_plugins = ["harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests import harness
+import harness
 from tools import generated
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "docs" / "harness.md"
-PLUGIN = PROJECT / "tests" / "harness" / "pytest_plugin.py"
+PLUGIN = PROJECT / "harness" / "pytest_plugin.py"
 
 
 def fixtures(plugin: Path) -> str:

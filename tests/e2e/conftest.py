@@ -14,12 +14,12 @@ import boto3
 import httpx2
 import pytest
 
+from harness import Probe, Root, probe
 from sandbox import issuer as issuers
 from sandbox.base_image import BaseImage
 from sandbox.emulator import REGION, Emulator
 from sandbox.engine import Engine
 from sandbox.issuer import Issuer
-from tests.harness import Probe, Root, probe
 
 HERE = Path(__file__).parent
 

@@ -11,14 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from harness.errors import TerraformError
+from harness.root import Root
 from sandbox import engine as engines
 from sandbox.base_image import BaseImage
 from sandbox.deployment import MODULE, MODULE_OVERRIDE
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
 from tests.e2e.conftest import Deployable, gateway
-from tests.harness.errors import TerraformError
-from tests.harness.root import Root
 
 NAME = "people-e2e"
 UNPROTECTED = 'resource "aws_dynamodb_table" "this" {\n  deletion_protection_enabled = false\n}\n'

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.root import Root
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import Deployable, gateway
 from tests.e2e.test_auth import Issuer
-from tests.harness.root import Root
 
 NAME = "everything-e2e"
 DIFFERENCES = Path(__file__).with_name("emulator_differences.yaml")

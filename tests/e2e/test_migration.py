@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from harness.root import Root
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import Deployable, gateway, load
-from tests.harness.root import Root
 
 NAME = "migration-e2e"
 OLD = "old-add-thing"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from harness.errors import TerraformError
+from harness.root import Root
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import Deployable, gateway, load
-from tests.harness.errors import TerraformError
-from tests.harness.root import Root
 
 NAME = "release-e2e"
 # Enough for eight containers that start at once on two cores, and a hanging one is not waited for longer.

@@ -14,9 +14,9 @@ import pytest
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.server import ThreadedMotoServer
 
+from harness.root import Root
 from sandbox.emulator import REGION
 from tests.e2e.conftest import Deployable
-from tests.harness.root import Root
 
 NAME = "scaling-e2e"
 RESOURCE = f"function:{NAME}:live"

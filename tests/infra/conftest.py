@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from harness import Plan, Root
 from sandbox.emulator import AWS_PROVIDER
-from tests.harness import Plan, Root
 
 MODULE = "modules/lambda_container_api"
 

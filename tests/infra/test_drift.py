@@ -5,9 +5,9 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from harness import Root
+from harness.pytest_plugin import Apply
 from sandbox.emulator import AWS_PROVIDER, REGION, Emulator
-from tests.harness import Root
-from tests.harness.pytest_plugin import Apply
 
 LEFT_ALONE = "ignore_changes = [retention_in_days]"
 GROUP = """

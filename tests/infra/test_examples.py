@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from harness import PlanError, assert_every_condition_is_tested, conditions, states
+from harness.pytest_plugin import RootFactory
 from sandbox.emulator import AWS_PROVIDER
-from tests.harness import PlanError, assert_every_condition_is_tested, conditions, states
-from tests.harness.pytest_plugin import RootFactory
 
 # Example → how its refusal begins → inputs that it refuses.
 REFUSED: dict[str, dict[str, dict[str, Any]]] = {

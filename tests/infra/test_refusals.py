@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import PlanError, Root, assert_every_condition_is_tested, conditions, states
-from tests.harness.pytest_plugin import RootFactory
+from harness import PlanError, Root, assert_every_condition_is_tested, conditions, states
+from harness.pytest_plugin import RootFactory
 from tests.infra.conftest import LEAST, MODULE, MODULE_FILES, URI
 from tests.infra.test_release_gate import REFUSED as GATE
 

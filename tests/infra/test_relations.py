@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.harness import Plan, Root
+from harness import Plan, Root
 from tests.infra.conftest import URI
 
 ALIAS = "aws_lambda_alias.live"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import IsFlagged, Result, Root, states
-from tests.harness.pytest_plugin import RootFactory
+from harness import IsFlagged, Result, Root, states
+from harness.pytest_plugin import RootFactory
 from tests.infra.conftest import LEAST, MODULE, MODULE_FILES, URI
 
 MOCKS = Path(__file__).parents[2] / MODULE / "tests/mocks/aws.tfmock.hcl"

@@ -7,7 +7,7 @@ from typing import Any
 import hcl2
 import pytest
 
-from tests.harness import Plan, Root, Scenario, dropped_attributes, scenarios
+from harness import Plan, Root, Scenario, dropped_attributes, scenarios
 
 SCENARIOS = scenarios(Path(__file__).parent / "scenarios")
 

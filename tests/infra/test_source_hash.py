@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from harness import Root
 from sandbox.emulator import AWS_PROVIDER
 from sandbox.engine import Engine
-from tests.harness import Root
 
 Hashes = Mapping[str, str]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from harness import Root
 from sandbox.emulator import AWS_PROVIDER, Emulator
 from sandbox.providers import Providers
-from tests.harness import Root
-from tests.policy.scan import CHECKOV, GATE, PROJECT, PYTHON
+from tools.policy_scan import CHECKOV, GATE, PROJECT, PYTHON
 
 PACK = PROJECT / "policies"
 FIXTURES = Path(__file__).with_name("fixtures")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.root import copy_project
 from sandbox.emulator import AWS_PROVIDER
-from tests.harness.root import copy_project
-from tests.policy.scan import PROJECT, PYTHON
+from tools.policy_scan import PROJECT, PYTHON
 
 PAGE = (PROJECT / "docs/policy.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

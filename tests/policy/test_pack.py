@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.policy.conftest import FIXTURES, PACK, Checkov
-from tests.policy.scan import PROJECT
+from tools.policy_scan import PROJECT
 
 NAMED = re.compile(r'^(?:resource "[^"]+"|module) "((pass|fail|unknown)_[^"]+)"', re.MULTILINE)
 REGISTERED = re.compile(r'^    "(CKV_LCA_\d+)",$', re.MULTILINE)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import IsFlagged, Root
-from tests.harness.pytest_plugin import RootFactory
+from harness import IsFlagged, Root
+from harness.pytest_plugin import RootFactory
 from tools.release.records import MODULE
 
 FOLDER = Path(__file__).parents[2] / MODULE

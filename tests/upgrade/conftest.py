@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from harness import InitCache, Retry, Root, copy_project
 from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
 from tests.e2e.conftest import OVERRIDE, aws, hello
-from tests.harness import InitCache, Retry, Root, copy_project
 from tools.release.changelog import claim
 from tools.release.changes import Level
 from tools.release.errors import ReleaseError

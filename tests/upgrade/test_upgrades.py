@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from harness import Plan
 from sandbox import engine as engines
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import load
-from tests.harness import Plan
 from tests.upgrade.conftest import CLAIMED, PROJECT, RELEASE, Deployment, Planned, Released, Setting
 from tools.release.changes import Level
 from tools.release.records import MODULE

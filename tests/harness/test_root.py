@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import InitCache, PlanError, Root, TerraformError, copy_project
+from harness import InitCache, PlanError, Root, TerraformError, copy_project
 
 
 def test_a_refusal_carries_the_words_of_terraform_unbroken(root: Root) -> None:

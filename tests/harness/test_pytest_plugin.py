@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.tests.conftest import HANGING, Project, processes_that_mention
+from tests.harness.conftest import HANGING, Project, processes_that_mention
 
 MODULE = 'variable "name" {}\nresource "terraform_data" "this" {\n  input = var.name\n}\n'
 TESTS = """

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Root
+from harness import Root
 
-HARNESS = Path(__file__).resolve().parents[1]
+HARNESS = Path(__file__).resolve().parents[2] / "harness"
 
 # `terraform_data` is built into Terraform.
 ROOT = """
@@ -138,5 +138,5 @@ class Project:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Project:
     """A folder with nothing but a copy of the harness."""
-    shutil.copytree(HARNESS, tmp_path / "harness", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    shutil.copytree(HARNESS, tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     return Project(tmp_path)

@@ -1,4 +1,4 @@
-"""Fixtures. Register them in the top conftest.py: `pytest_plugins = ["tests.harness.pytest_plugin"]`.
+"""Fixtures. Register them in the top conftest.py: `pytest_plugins = ["harness.pytest_plugin"]`.
 
 Override `terraform_environment`, `terraform_project` and `terraform_retry` for your project; everything else follows from
 them. Tests may run under pytest-xdist: the workers share one init.

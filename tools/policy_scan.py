@@ -1,6 +1,6 @@
 """Scan what this project ships, with the gate that ships with the pack: sources, and the plan of every example.
 
-    python -m tests.policy.scan
+    python -m tools.policy_scan
 
 The examples are planned on an emulator of their own. Exit codes are the gate's: 0 clean, 1 findings, 2 could not scan.
 """
@@ -15,11 +15,11 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from harness import InitCache, Root, TerraformError, copy_project
 from sandbox import emulator, providers
 from sandbox.errors import SandboxError
-from tests.harness import InitCache, Root, TerraformError, copy_project
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 PYTHON = PROJECT / ".venvs" / "policy" / "bin" / "python"
 CHECKOV = PYTHON.with_name("checkov")
 GATE = PROJECT / "policies" / "gate"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import CommandTimeoutError, IsFlagged, Root, Terraform, TerraformError, terraform
-from tests.harness.tests.conftest import HANGING, processes_that_mention
+from harness import CommandTimeoutError, IsFlagged, Root, Terraform, TerraformError, terraform
+from tests.harness.conftest import HANGING, processes_that_mention
 
 # Neither it nor its child listens to an interrupt.
 DEAF = """#!/bin/sh

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import TRANSIENT_ERRORS, CommandTimeoutError, Retry, Root, TerraformError
+from harness import TRANSIENT_ERRORS, CommandTimeoutError, Retry, Root, TerraformError
 
 NO_PAUSE = Retry(pause_seconds=0)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Plan, Root, ScenarioError, assert_contains, dropped_attributes, scenarios
+from harness import Plan, Root, ScenarioError, assert_contains, dropped_attributes, scenarios
 
 
 def test_a_plan_by_address(root: Root) -> None:

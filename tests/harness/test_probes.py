@@ -9,7 +9,7 @@ from threading import Event, Thread
 import httpx2
 import pytest
 
-from tests.harness import Probe, probe, wait_for_answer
+from harness import Probe, probe, wait_for_answer
 
 
 class Server(ThreadingHTTPServer):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Condition, assert_every_condition_is_tested, conditions, states
+from harness import Condition, assert_every_condition_is_tested, conditions, states
 
 VARIABLES = r"""
 variable "size" {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.harness.tests.conftest import Project
+from tests.harness.conftest import Project
 
-PAGE = Path(__file__).parents[3] / "docs/harness.md"
+PAGE = Path(__file__).parents[2] / "docs/harness.md"
 FILE = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
