@@ -7,20 +7,21 @@
 
 Three layers, each usable without the next:
 
-- `Terraform`: python-terraform's class, mended for Terraform 1.9 and newer.
-- `Root`: a root module under test, in a copy of its own; `plan`, `apply`, `destroy`, `output`, `dependencies`, `assert_idempotent`.
+- `Terraform`: python-terraform's class, mended for Terraform and OpenTofu 1.9 and newer.
+- `Root`: a root module under test, in a copy of its own with local state, whatever backend it declares; `plan`, `apply`,
+  `destroy`, `output`, `dependencies`, `assert_idempotent`.
 - The fixtures of `pytest_plugin`: `terraform_root`, `apply` and what they are made of.
 
 Beside them: `scenarios` and `assert_contains` compare a `Plan` with an inventory, `conditions` reads from HCL what must have
 a refusal test, `probe` and `wait_for_answer` ask over HTTP. docs/harness.md teaches it. Nothing here knows the project that it
-tests: the folder can be copied into another.
+tests: it is a package of its own, to be installed or copied.
 """
 
 from python_terraform import IsFlagged
 
 from .assertions import assert_contains, dropped_attributes
 from .conditions import Condition, assert_every_condition_is_tested, conditions, states
-from .errors import CommandTimeoutError, PlanError, ScenarioError, TerraformError
+from .errors import BinaryError, CommandTimeoutError, IsolationError, PlanError, ScenarioError, TerraformError
 from .plan import Change, Plan
 from .probes import Probe, probe, successful, wait_for_answer
 from .retry import TRANSIENT_ERRORS, Retry
@@ -31,12 +32,14 @@ from .terraform import Diagnostic, Result, Terraform
 __all__ = [
     "SECTIONS",
     "TRANSIENT_ERRORS",
+    "BinaryError",
     "Change",
     "CommandTimeoutError",
     "Condition",
     "Diagnostic",
     "InitCache",
     "IsFlagged",
+    "IsolationError",
     "Plan",
     "PlanError",
     "Probe",

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .root import Root, copy_project
-
-STATE = "terraform.tfstate"
+from .isolation import STATE, isolate
+from .root import Root, copied_root, copy_project
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,21 @@ class Kept:
 
     @classmethod
     def of(cls, config: pytest.Config, name: str, path: str) -> Kept:
-        """Return the place of one root of one test; whether something is kept there is another question."""
+        """Return the place of one root of one test; whether something is kept there is another question.
+
+        LookupError without pytest's cache (`-p no:cacheprovider`): there is no place.
+        """
+        cache = getattr(config, "cache", None)
+        if cache is None:
+            raise LookupError("--keep and SKIP_… need pytest's cache, which -p no:cacheprovider turns off")
         readable = re.sub(r"\W+", "-", name)[-60:]
         folder = f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        return cls(config.cache.mkdir("terraform-kept") / folder, path)
+        return cls(cache.mkdir("terraform-kept") / folder, path)
 
     @property
     def root(self) -> Path:
         """The folder of the root module."""
-        return self.home / "project" / self.path
+        return copied_root(self.home / "project", self.path)
 
     @property
     def exists(self) -> bool:
@@ -54,10 +59,11 @@ class Kept:
         """Return the root with the project's files as they are now and the state as an earlier run has left it, if any."""
         following = self.home / "following"
         shutil.rmtree(following, ignore_errors=True)
-        copy_project(project, following)
+        root = copied_root(copy_project(project, following), self.path)
         # At no moment is there no copy of the state.
         if self.exists:
-            shutil.copy(self.root / STATE, following / self.path / STATE)
+            isolate(root, {})
+            shutil.copy(self.root / STATE, root / STATE)
         shutil.rmtree(self.home / "project", ignore_errors=True)
         following.rename(self.home / "project")
         return self._resumed(made_at(self.root))

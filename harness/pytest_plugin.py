@@ -1,7 +1,7 @@
-"""Fixtures. Register them in the top conftest.py: `pytest_plugins = ["harness.pytest_plugin"]`.
+"""Fixtures. pip registers them; a copy in a project does so in the top conftest.py: `pytest_plugins = ["harness.pytest_plugin"]`.
 
-Override `terraform_environment`, `terraform_project` and `terraform_retry` for your project; everything else follows from
-them. Tests may run under pytest-xdist: the workers share one init.
+Override `terraform_binary`, `terraform_environment`, `terraform_project` and `terraform_retry` for your project; everything
+else follows from them. Tests may run under pytest-xdist: the workers share one init.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import Any, Protocol
 
 import pytest
 
+from .errors import BinaryError
 from .kept import Kept
 from .retry import Retry
-from .root import InitCache, Root, copy_project, locked
+from .root import InitCache, Root, copied_root, copy_project, locked
+from .terraform import usable
 
 
 class RootFactory(Protocol):
@@ -50,6 +52,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="destroy nothing of what `apply` made, and go on with it in the next run (as SKIP_DESTROY=1)",
     )
+
+
+@pytest.fixture(scope="session")
+def terraform_binary() -> str:
+    """Terraform or OpenTofu: what the environment variable TERRAFORM names (`tofu`, a path), else `terraform`.
+
+    Every test that asks for it fails, in one sentence, when it is missing or older than 1.9.
+    """
+    try:
+        return usable(os.environ.get("TERRAFORM") or "terraform")
+    except BinaryError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -98,12 +112,14 @@ def stage(pytestconfig: pytest.Config) -> Callable[[str], bool]:
 
 
 @pytest.fixture(scope="session")
-def unique_name(pytestconfig: pytest.Config) -> Callable[[str], str]:
+def unique_name(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """`unique_name("orders")`: such as `orders-3f9a1c`, for names that an account or an emulator has once.
 
     The suffix is of this checkout, and stays: two people and two CI jobs do not meet, and what `--keep` left is found again.
+    Without pytest's cache it is of this run.
     """
-    folder = pytestconfig.cache.mkdir("terraform-name")
+    cache = getattr(pytestconfig, "cache", None)
+    folder = cache.mkdir("terraform-name") if cache else _run_folder(tmp_path_factory) / "terraform-name"
     with locked(folder):
         suffix = folder / "suffix"
         if not suffix.exists():
@@ -142,6 +158,7 @@ def once_per_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Cal
 
 @pytest.fixture(scope="session")
 def terraform_root_at(
+    terraform_binary: str,
     terraform_environment: Mapping[str, str],
     terraform_init_cache: InitCache,
     terraform_retry: Retry,
@@ -153,7 +170,13 @@ def terraform_root_at(
     """
 
     def make(path: Path, files: Mapping[str, str] | None = None) -> Root:
-        root = Root(path, environment=terraform_environment, retry=terraform_retry, progress=terraform_progress)
+        root = Root(
+            path,
+            environment=terraform_environment,
+            binary=terraform_binary,
+            retry=terraform_retry,
+            progress=terraform_progress,
+        )
         for name, text in (files or {}).items():
             root.write(name, text)
         root.init(terraform_init_cache)
@@ -172,7 +195,7 @@ def terraform_roots(
 
     def make(path: str, files: Mapping[str, str] | None = None) -> Root:
         copy = copy_project(terraform_project, tmp_path_factory.mktemp("root"))
-        return terraform_root_at(copy / path, files)
+        return terraform_root_at(copied_root(copy, path), files)
 
     return make
 
@@ -184,7 +207,8 @@ def terraform_root(
     """`terraform_root(path, files={…})`: a `Root` of the project, copied for this test, initialised, and destroyed at its end.
 
     `path` is relative to the project; `files`, text by name relative to the root, are written into the copy before init.
-    FileNotFoundError when there is no such folder, TerraformError when init fails.
+    FileNotFoundError when there is no such folder, TerraformError when init fails, IsolationError when the root's state
+    cannot be kept apart from the real one.
     """
     with ExitStack() as destroyed:
 
@@ -216,11 +240,14 @@ def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
         ) -> Root:
             nonlocal number
             number += 1
-            kept = Kept.of(request.config, f"{request.node.nodeid}-{number}", path)
             merged = {**(given or {}), **variables}
-            if not runs("apply"):
+            if runs("apply") and runs("destroy") and not hasattr(request.config, "cache"):
+                kept = None
+            else:
+                kept = Kept.of(request.config, f"{request.node.nodeid}-{number}", path)
+            if kept and not runs("apply"):
                 root = kept.take_up(made_at)
-            elif kept.exists or not runs("destroy"):
+            elif kept and (kept.exists or not runs("destroy")):
                 # What an earlier run has kept is brought up to date, so that it is not forgotten and the apply is quick.
                 root = kept.renew(project, lambda folder: made_at(folder, files))
             else:
@@ -233,11 +260,12 @@ def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
         yield make
 
 
-def _leave(root: Root, kept: Kept, runs: Callable[[str], bool], show: Callable[[str], None]) -> None:
+def _leave(root: Root, kept: Kept | None, runs: Callable[[str], bool], show: Callable[[str], None]) -> None:
     if runs("destroy"):
         root.destroy()
-        kept.forget()
-    else:
+        if kept:
+            kept.forget()
+    elif kept:
         kept.leave(root)
         show(f"kept, applied: {root.path}. A run without --keep destroys it; SKIP_APPLY=1 tests it as it is")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 from python_terraform import IsFlagged
 
-from .errors import PlanError, TerraformError
+from .errors import IsolationError, PlanError, TerraformError
+from .isolation import LOCK, STATE, assert_isolated, isolate
 from .plan import Plan
 from .retry import Retry
 from .terraform import Result, Terraform
@@ -30,11 +32,11 @@ NOT_COPIED = (
     "__pycache__",
     "node_modules",
     ".terraform",
-    ".terraform.lock.hcl",
-    "terraform.tfstate*",
+    f"{STATE}*",
+    f".{STATE}*",
     "*.tfplan",
 )
-"""What a copy leaves behind: Terraform's own files, and what tools keep in a project."""
+"""What a copy leaves behind: state, what Terraform keeps beside it, and what tools keep in a project."""
 
 PLAN_FILE = "harness.tfplan"
 CHANGES = 2  # exit code of a plan that would change something
@@ -77,20 +79,36 @@ class InitCache:
         """Initialise `root`, or let it use the init of an equal one. TerraformError when init fails, for the next one too."""
         data = self.folder / _init_key(root, terraform)
         terraform.environment["TF_DATA_DIR"] = str(data)
-        lock_file, kept = root / ".terraform.lock.hcl", data / "lock.hcl"
+        lock_file, kept = root / LOCK, data / "lock.hcl"
         with locked(self.folder):
             if not kept.exists():
                 data.mkdir(parents=True, exist_ok=True)
-                terraform.init()
+                init(root, terraform)
                 # A root without providers has no lock file.
                 kept.write_bytes(lock_file.read_bytes() if lock_file.exists() else b"")
         if content := kept.read_bytes():
             lock_file.write_bytes(content)
 
 
+def init(root: Path, terraform: Terraform) -> None:
+    """Run `terraform init` with the providers that the root's lock file pins, if it has one, and change no lock.
+
+    TerraformError when it fails, and when a pinned version is not to be had.
+    """
+    if not (root / LOCK).exists():
+        terraform.init()
+        return
+    try:
+        terraform.init(lockfile="readonly")
+    except TerraformError as error:
+        remedy = f"the providers are those that {LOCK} pins: make them available here, or renew it (init -upgrade, providers lock)"
+        raise TerraformError("init", (), f"{remedy}. {error.reasons}") from error
+
+
 def _init_key(root: Path, terraform: Terraform) -> str:
     """Return a name that two roots share only when init would do the same for both."""
-    digest = hashlib.sha256(json.dumps(sorted(terraform.environment.items())).encode())
+    told = [terraform.terraform_bin_path, sorted(terraform.environment.items())]
+    digest = hashlib.sha256(json.dumps(told).encode())
     seen: set[Path] = set()
     todo = [root.resolve()]
     while todo:
@@ -98,12 +116,21 @@ def _init_key(root: Path, terraform: Terraform) -> str:
         if folder in seen:
             continue
         seen.add(folder)
-        for path in sorted([*folder.glob("*.tf"), *folder.glob("*.tf.json")]):
+        names = ("*.tf", "*.tf.json", "*.tofu", "*.tofu.json", LOCK)
+        for path in sorted(path for name in names for path in folder.glob(name)):
             text = path.read_text(encoding="utf-8")
             digest.update(f"{path.name}\0{text}\0".encode())
             sources = re.findall(r'"?source"?\s*[=:]\s*"(\.{1,2}/[^"]+)"', text)
             todo += [(folder / source).resolve() for source in sources]
     return digest.hexdigest()[:16]
+
+
+def copied_root(copy: Path, path: str) -> Path:
+    """Return the folder of a root in a copy of a project; IsolationError when a link leads from there out of the copy."""
+    folder = copy / path
+    if not folder.resolve().is_relative_to(copy.resolve()):
+        raise IsolationError(folder, f"{path} is a link to {folder.resolve()}, which is no copy")
+    return folder
 
 
 @contextmanager
@@ -116,11 +143,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 class Root:
-    """A root module in a folder that the test may change.
+    """A root module in a folder that the test may change. Its state is local, in that folder, whatever backend it declares.
 
-    `environment` is added to this process's own for every command; `timeout` limits each, in seconds; `retry` says which
-    failures are worth another attempt; `progress` is given a line about a command that takes long, and about each retry.
-    `applied` holds the variables and the variable file that `destroy` will use; None when there is nothing to destroy.
+    `environment` is added for every command to this process's own (see `Terraform`); `binary` names Terraform or OpenTofu;
+    `timeout` limits each command, in seconds; `retry` says which failures are worth another attempt; `progress` is given a
+    line about a command that takes long, and about each retry. `applied` holds the variables and the variable file of the
+    last apply, for `destroy` and `assert_idempotent`; None when there is nothing to destroy.
+
+    `imports_allowed` is for tests of `import` blocks in an account, or an emulator, of their own: what is imported is
+    destroyed with the rest. Without it such an apply is refused.
     """
 
     def __init__(
@@ -128,6 +159,7 @@ class Root:
         path: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        binary: str = "terraform",
         timeout: float = 600,
         retry: Retry | None = None,
         progress: Callable[[str], None] | None = None,
@@ -135,23 +167,44 @@ class Root:
         if not path.is_dir():
             raise FileNotFoundError(f"{path} is not a folder: there is no root module to test")
         self.path = path
-        self.terraform = Terraform(path, environment=environment, timeout=timeout, progress=progress)
+        self.terraform = Terraform(path, environment=environment, binary=binary, timeout=timeout, progress=progress)
         self.retry = retry or Retry()
+        self.initialised = False
+        self.imports_allowed = False
         self.applied: tuple[dict[str, Any], Path | None] | None = None
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of the copy, named relative to the root module, and return its path."""
+        """Write a file of the copy, named relative to the root module, and return its path.
+
+        A link of that name is replaced. IsolationError when a folder on the way is a link: what it leads to is no copy.
+        """
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(os.path.normpath(self.path.resolve() / name)).parent
+        if folder != folder.resolve():
+            raise IsolationError(self.path, f"{name} lies behind a link to {folder.resolve()}, which is no copy")
+        if path.is_symlink():
+            path.unlink()
         path.write_text(text, encoding="utf-8")
         return path
 
     def init(self, cache: InitCache | None = None) -> None:
-        """Run `terraform init`, or use the cache's; TerraformError when it fails."""
+        """Run `terraform init`, or use the cache's, with local state; the other verbs call it where nobody has.
+
+        IsolationError, before anything runs, when the root cannot be kept apart from the state that it declares;
+        TerraformError when init fails, and when a provider that the root's lock file pins is not to be had.
+        """
+        isolate(self.path, self.terraform.environment)
         if cache is None:
-            self._retried(self.terraform.init)
+            self._retried(lambda: init(self.path, self.terraform))
         else:
             self._retried(lambda: cache.prepare(self.path, self.terraform))
+        assert_isolated(self.path, Path(self.terraform.environment.get("TF_DATA_DIR", self.path / ".terraform")))
+        self.initialised = True
+
+    def _initialise(self) -> None:
+        if not self.initialised:
+            self.init()
 
     def plan(
         self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
@@ -176,6 +229,7 @@ class Root:
 
     def _plan(self, variables: dict[str, Any], var_file: Path | None, out: str | None = None) -> Result:
         # A failed plan leaves the file of the one before, or a file of its own half: `show` and `apply` would read it.
+        self._initialise()
         file = self.path / PLAN_FILE
         file.unlink(missing_ok=True)
         result = self.terraform.plan(out=out, var=variables, var_file=var_file)
@@ -201,7 +255,12 @@ class Root:
         return self.outputs()
 
     def _apply(self, variables: dict[str, Any], var_file: Path | None) -> None:
-        self._plan(variables, var_file, out=PLAN_FILE)
+        planned = self._plan(variables, var_file, out=PLAN_FILE)
+        if planned.imports and not self.imports_allowed:
+            what = ", ".join(planned.imports)
+            raise PlanError(
+                "apply", (), f"it would import {what}, which destroy would then delete: see Root.imports_allowed"
+            )
         self.resume(variables, var_file=var_file)
         result = self.terraform.apply(PLAN_FILE)
         if result.code:
@@ -228,6 +287,7 @@ class Root:
         self.applied = None
 
     def _destroy(self, variables: dict[str, Any], var_file: Path | None) -> None:
+        self._initialise()
         result = self.terraform.destroy(var=variables, var_file=var_file)
         if result.code:
             raise TerraformError("destroy", result.diagnostics, result.err)
@@ -237,6 +297,7 @@ class Root:
 
     def outputs(self) -> dict[str, Any]:
         """Return the applied outputs' values by name."""
+        self._initialise()
         values: dict[str, Any] = self.terraform.output()
         return values
 
@@ -256,11 +317,15 @@ class Root:
             wanted = kind if get_args(kind) else kind.__name__
             raise TypeError(f"output {name} is {outputs[name]!r}, not a {wanted}: {error.errors()[0]['msg']}") from None
 
-    def assert_idempotent(
-        self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
-    ) -> None:
-        """Fail, naming each resource and attribute, when a plan after an apply would change anything, outputs included."""
-        plan = self.plan(given, var_file=var_file, **variables)
+    def assert_idempotent(self) -> None:
+        """Plan again with the variables of the last apply, and fail, naming each resource and attribute, on any change.
+
+        Outputs count. AssertionError also when nothing is applied.
+        """
+        if self.applied is None:
+            raise AssertionError("nothing is applied, so nothing can be applied a second time")
+        variables, var_file = self.applied
+        plan = self.plan(variables, var_file=var_file)
         if plan.changed:
             raise AssertionError("\n".join(["a second apply would change:", *plan.described()]))
 
@@ -269,6 +334,7 @@ class Root:
 
         From `terraform graph`, so it is Terraform's own order.
         """
+        self._initialise()
         result = self.terraform.graph()
         if result.code:
             raise TerraformError("graph", (), result.err)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,13 +19,20 @@ from typing import Any
 import python_terraform
 from python_terraform import IsFlagged
 
-from .errors import CommandTimeoutError, TerraformError
+from .errors import BinaryError, CommandTimeoutError, TerraformError
+from .isolation import without_another_state
 
 GRACE_SECONDS = 20.0
 """How long an interrupted Terraform may take to stop its providers and write its state."""
 
 PROGRESS_SECONDS = 10.0
 """How often a command that takes longer than this says how far it is."""
+
+LEAST_VERSION = (1, 9)
+"""The oldest Terraform or OpenTofu that the harness knows; both count from one fork, and add to it at their own pace."""
+
+# A data directory remembers a selected workspace; copies that share one must not.
+OWN_ENVIRONMENT = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_WORKSPACE": "default"}
 
 VERBS = frozenset({"fmt", "get", "graph", "providers", "refresh", "show", "state", "test", "validate", "version"})
 UNDECLARED = ("Value for undeclared variable", "Values for undeclared variables")
@@ -66,6 +75,12 @@ class Result:
         """Errors and warnings of a `-json` run, in its order."""
         return [_diagnostic(event["diagnostic"]) for event in self.events if event.get("type") == "diagnostic"]
 
+    @property
+    def imports(self) -> list[str]:
+        """Addresses of what a `plan -json` would import."""
+        planned = [event["change"] for event in self.events if event.get("type") == "planned_change"]
+        return [change["resource"]["addr"] for change in planned if change.get("importing")]
+
 
 def _diagnostic(stated: Mapping[str, Any]) -> Diagnostic:
     place = stated.get("range")
@@ -74,12 +89,13 @@ def _diagnostic(stated: Mapping[str, Any]) -> Diagnostic:
 
 
 class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-terraform has no types
-    """Terraform in one folder, with an environment and a time limit of its own.
+    """Terraform, or OpenTofu, in one folder, with an environment and a time limit of its own.
 
-    `environment` is added to this process's own. `timeout` is the limit of every command in seconds; a command may state
-    another. `progress` is given a line every PROGRESS_SECONDS of a command: what is done, what it waits for. Any number of
-    threads may share an instance. Methods return `Result`, whatever the exit code, unless they say otherwise; a command that
-    outlives its limit raises CommandTimeoutError.
+    `binary` is a name on PATH or a path. `environment` is added to this process's own, of which everything that would choose
+    a state, arguments or inputs (`TF_WORKSPACE`, `TF_CLI_ARGS`, `TF_VAR_…`) is left out. `timeout` is the limit of every
+    command in seconds; a command may state another. `progress` is given a line every PROGRESS_SECONDS of a command: what is
+    done, what it waits for. Any number of threads may share an instance. Methods return `Result`, whatever the exit code,
+    unless they say otherwise. CommandTimeoutError when a command outlives its limit, BinaryError when there is no such binary.
     """
 
     def __init__(
@@ -134,11 +150,13 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             return self._run(cmd, command, self.timeout if timeout is None else timeout)
 
     def _run(self, name: str, command: Sequence[str], timeout: float) -> Result:
+        if shutil.which(command[0]) is None:
+            raise BinaryError(missing(command[0]))
         # Mended: `env=` and `timeout=` became CLI flags, and is_env_vars_included=False lost even PATH.
         with subprocess.Popen(
             command,
             cwd=self.working_dir,
-            env=os.environ | {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"} | self.environment,
+            env=without_another_state(os.environ) | OWN_ENVIRONMENT | self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -210,6 +228,30 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             raise TerraformError("output", (), result.err)
         values = {key: stated["value"] for key, stated in json.loads(result.out).items()}
         return values if name is None else values[name]
+
+
+def usable(binary: str) -> str:
+    """Return the binary if it is a Terraform or an OpenTofu that is new enough; BinaryError says what to do otherwise."""
+    if shutil.which(binary) is None:
+        raise BinaryError(missing(binary))
+    said = Terraform(Path.cwd(), binary=binary).version(json=IsFlagged).out
+    try:
+        version = str(json.loads(said)["terraform_version"])  # OpenTofu's key, too
+    except (ValueError, KeyError) as error:
+        raise BinaryError(
+            f"`{binary} version -json` tells no version, so it is no Terraform: {said.strip()!r}"
+        ) from error
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < LEAST_VERSION:
+        least = ".".join(map(str, LEAST_VERSION))
+        raise BinaryError(
+            f"{binary} {version} is too old: the harness needs {least} or newer. Name another: TERRAFORM=…"
+        )
+    return binary
+
+
+def missing(binary: str) -> str:
+    """Return the sentence about a binary that is not there."""
+    return f"{binary} is not on PATH: install Terraform or OpenTofu, or name another binary: TERRAFORM=tofu"
 
 
 def _progress(name: str, seconds: float, out: str) -> str:

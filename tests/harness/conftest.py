@@ -138,5 +138,9 @@ class Project:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Project:
     """A folder with nothing but a copy of the harness."""
-    shutil.copytree(HARNESS, tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_harness(tmp_path)
     return Project(tmp_path)
+
+
+def copy_harness(folder: Path) -> None:
+    shutil.copytree(HARNESS, folder / "harness", ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))

@@ -31,7 +31,7 @@ def test_refuses_a_misspelt_variable(terraform_root):
 def test_applies(terraform_root, pytestconfig):
     root = terraform_root("modules/greeting", files={"more.tf": 'output "name" {\\n  value = var.name\\n}'})
     assert root.apply(name="ada") == {"name": "ada"}
-    root.assert_idempotent(name="ada")
+    root.assert_idempotent()
     (pytestconfig.rootpath / "applied").write_text(str(root.path))
 
 
@@ -237,3 +237,55 @@ def test_progress_is_shown_while_pytest_captures(project: Project, workers: str)
 
     assert "1 passed" in said, said
     assert "waits for terraform_data.slow" in said
+
+
+def test_without_the_cache_of_pytest_everything_works_but_keeping(project: Project) -> None:
+    project.write("test_greeting.py", APPLIES + "\n\ndef test_name(unique_name):\n    assert unique_name('a') != 'a'\n")
+
+    said = project.pytest("-p", "no:cacheprovider", "-n", "2")
+    assert "4 passed" in said, said
+    assert EMPTY in project.state()
+
+    said = project.pytest("-p", "no:cacheprovider", "--keep", "-k", "applies")
+    assert "--keep and SKIP_… need pytest's cache, which -p no:cacheprovider turns off" in said, said
+
+
+def fake(folder: Path, version: str) -> str:
+    """A stand-in for another version of Terraform, or for OpenTofu: it only tells its version."""
+    path = folder / "other"
+    path.write_text(f"#!/bin/sh\necho '{version}'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        (None, "terrafrom is not on PATH: install Terraform or OpenTofu, or name another binary: TERRAFORM=tofu"),
+        (
+            '{"terraform_version": "1.8.5"}',
+            "other 1.8.5 is too old: the harness needs 1.9 or newer. Name another: TERRAFORM=…",
+        ),
+        ("no version", "tells no version, so it is no Terraform: 'no version'"),
+    ],
+)
+def test_a_binary_that_cannot_be_used_is_one_sentence(project: Project, version: str | None, sentence: str) -> None:
+    project.write("test_greeting.py", APPLIES)
+    binary = fake(project.path, version) if version else "terrafrom"
+
+    said = project.pytest("-k", "applies", TERRAFORM=binary)
+
+    assert sentence in said, said
+    assert "Traceback" not in said
+
+
+def test_the_binary_that_the_environment_names_is_the_one_that_runs(project: Project) -> None:
+    wrapper = project.path / "tofu"
+    wrapper.write_text(f'#!/bin/sh\necho "$1" >> {project.path}/verbs\nexec terraform "$@"\n')
+    wrapper.chmod(0o755)
+    project.write("test_greeting.py", APPLIES)
+
+    said = project.pytest("-k", "applies", TERRAFORM=str(wrapper))
+
+    assert "1 passed" in said, said
+    assert {"version", "init", "plan", "apply", "destroy"} <= set((project.path / "verbs").read_text().split())

@@ -60,14 +60,21 @@ def test_a_plan_from_before_another_apply_is_refused(root: Root) -> None:
 def test_a_second_apply_changes_nothing(root: Root) -> None:
     root.apply(text="two")
 
-    root.assert_idempotent(text="two")
+    root.assert_idempotent()
 
 
 def test_what_a_second_apply_would_change_is_named(root: Root) -> None:
     root.apply(text="two")
+    main = root.path / "main.tf"
+    root.write("main.tf", main.read_text().replace("= var.text", '= "three"', 1))
 
     with pytest.raises(AssertionError, match=r"terraform_data\.first: update: input, output"):
-        root.assert_idempotent(text="three")
+        root.assert_idempotent()
+
+
+def test_what_is_not_applied_is_not_called_idempotent(root: Root) -> None:
+    with pytest.raises(AssertionError, match="nothing is applied"):
+        root.assert_idempotent()
 
 
 def test_an_output_that_changes_is_a_change(root: Root) -> None:

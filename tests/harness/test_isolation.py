@@ -1,0 +1,305 @@
+"""A test run cannot reach the state that a root declares: proved with state that is really there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from harness import IsolationError, PlanError, Root, Terraform, TerraformError, copy_project
+from harness.isolation import LOCAL_STATE, OVERRIDE
+from harness.kept import Kept
+from harness.root import copied_root
+from sandbox.emulator import Emulator
+
+RESOURCE = """
+variable "name" {
+  default = "real"
+}
+
+resource "terraform_data" "this" {
+  input = var.name
+}
+"""
+BACKENDS = {
+    "empty": 'backend "s3" {}',
+    "cloud": 'cloud {\n    organization = "orders"\n    workspaces {\n      name = "production"\n    }\n  }',
+    "remote": 'backend "remote" {\n    organization = "orders"\n    workspaces {\n      prefix = "orders-"\n    }\n  }',
+}
+
+
+def terraform(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Terraform as the team does, past the harness."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    command = ["terraform", *arguments, "-no-color"]
+    return subprocess.run(
+        command, cwd=folder, env=clean | environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def declare(folder: Path, backend: str, more: str = RESOURCE) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "main.tf").write_text(f"terraform {{\n  {backend}\n}}\n{more}")
+    return folder
+
+
+def copied(project: Path, into: Path) -> Root:
+    return Root(copy_project(project, into))
+
+
+def a_test_run(root: Root) -> None:
+    """What a test does at most."""
+    root.apply(name="test")
+    root.assert_idempotent()
+    root.destroy()
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """A team's root whose state is a file outside its folder, with something applied."""
+    folder = declare(tmp_path / "real", f'backend "local" {{\n    path = "{tmp_path}/production.tfstate"\n  }}')
+    for arguments in (["init"], ["apply", "-auto-approve"]):
+        done = terraform(folder, *arguments, "-input=false")
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def unchanged(real: Path) -> bool:
+    """Whether what the team applied is still there, and a plan of theirs is empty."""
+    state = json.loads((real.parent / "production.tfstate").read_text())
+    planned = terraform(real, "plan", "-detailed-exitcode", "-input=false").returncode
+    return state["serial"] == 1 and len(state["resources"]) == 1 and planned == 0
+
+
+def test_a_local_backend_outside_the_copy_is_not_touched(real: Path, tmp_path: Path) -> None:
+    a_test_run(copied(real, tmp_path / "copy"))
+
+    assert unchanged(real)
+
+
+def test_an_s3_backend_with_something_applied_in_it_is_not_touched(tmp_path: Path, emulator: Emulator) -> None:
+    state = emulator.environment()
+    options = "use_path_style = true\n    skip_credentials_validation = true\n    skip_requesting_account_id = true"
+    backend = f'backend "s3" {{\n    bucket = "state"\n    key = "production"\n    {options}\n  }}'
+    real = declare(tmp_path / "real", backend)
+    emulator.client("s3").create_bucket(
+        Bucket="state", CreateBucketConfiguration={"LocationConstraint": state["AWS_REGION"]}
+    )
+    for arguments in (["init"], ["apply", "-auto-approve"]):
+        done = terraform(real, *arguments, "-input=false", **state)
+        assert done.returncode == 0, done.stderr
+    before = emulator.client("s3").get_object(Bucket="state", Key="production")["Body"].read()
+
+    root = copied(real, tmp_path / "copy")
+    root.terraform.environment |= state
+    a_test_run(root)
+
+    assert emulator.client("s3").get_object(Bucket="state", Key="production")["Body"].read() == before
+    assert len(json.loads(before)["resources"]) == 1
+    assert terraform(real, "plan", "-detailed-exitcode", "-input=false", **state).returncode == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
+def test_a_backend_that_cannot_even_be_reached_from_here_is_replaced(backend: str, tmp_path: Path) -> None:
+    root = copied(declare(tmp_path / "real", backend), tmp_path / "copy")
+
+    root.apply(name="test")
+
+    assert json.loads((root.path / "terraform.tfstate").read_text())["resources"]
+    a_test_run(root)
+
+
+def test_a_backend_in_json_or_in_an_override_of_the_team_is_replaced(tmp_path: Path) -> None:
+    real = declare(tmp_path / "real", 'backend "s3" {}')
+    (real / "backend.tf.json").write_text('{"output": {"x": {"value": 1}}}')
+    (real / "zz_override.tf.json").write_text('{"terraform": {"backend": {"s3": {"bucket": "production"}}}}')
+
+    a_test_run(copied(real, tmp_path / "copy"))
+
+
+def test_a_partial_backend_of_a_nested_module_is_ignored(tmp_path: Path) -> None:
+    real = declare(tmp_path / "real", "", RESOURCE + 'module "nested" {\n  source = "./nested"\n}\n')
+    declare(real / "nested", 'backend "s3" {}')
+
+    a_test_run(copied(real, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        {"TF_WORKSPACE": "production"},
+        {"TF_DATA_DIR": "{real}/.terraform"},
+        {"TF_CLI_ARGS": "-state={state}"},
+        {"TF_CLI_ARGS_init": "-backend-config=path={state}"},
+        {"TF_CLI_ARGS_plan": "-state={state}", "TF_CLI_ARGS_apply": "-state={state}"},
+        {"TF_CLI_ARGS_destroy": "-state={state}"},
+        {"TF_VAR_name": "from the shell"},
+    ],
+    ids=lambda shell: next(iter(shell)),
+)
+def test_what_the_shell_sets_for_another_root_changes_nothing(
+    shell: Mapping[str, str], real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value.format(real=real, state=tmp_path / "production.tfstate"))
+    root = copied(real, tmp_path / "copy")
+
+    assert root.plan().values["terraform_data.this"]["input"] == "real"
+    root.apply()
+    assert (root.path / "terraform.tfstate").exists()
+    root.destroy()
+
+    assert unchanged(real)
+
+
+@pytest.mark.parametrize("name", ["TF_WORKSPACE", "TF_CLI_ARGS_apply", "TF_CLOUD_ORGANIZATION"])
+def test_an_environment_of_the_test_that_chooses_another_state_is_refused_before_init(
+    name: str, real: Path, tmp_path: Path
+) -> None:
+    root = Root(copy_project(real, tmp_path / "copy"), environment={name: "production"})
+
+    with pytest.raises(IsolationError, match=f"the test's environment sets {name}: leave it out"):
+        root.init()
+    assert_nothing_ran(root)
+
+
+def assert_nothing_ran(root: Root) -> None:
+    assert not (root.path / ".terraform").exists()
+    assert not (root.path / OVERRIDE).exists()
+
+
+def test_a_folder_that_is_no_copy_is_refused_before_init(real: Path) -> None:
+    root = Root(real)
+
+    with pytest.raises(
+        IsolationError, match=r"it holds \.terraform/terraform\.tfstate, which no test made: test a copy"
+    ):
+        root.plan()
+    assert unchanged(real)
+    assert not (real / OVERRIDE).exists()
+
+
+@pytest.mark.parametrize("trace", ["terraform.tfstate", "terraform.tfstate.d", ".terraform.tfstate.lock.info"])
+def test_a_folder_with_local_state_of_its_own_is_refused(trace: str, tmp_path: Path) -> None:
+    real = declare(tmp_path / "real", "")
+    (real / trace).write_text("{}")
+
+    with pytest.raises(IsolationError, match="which no test made"):
+        Root(real).apply()
+    assert (real / trace).read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("~later_override.tf", LOCAL_STATE, r"reads ~later_override\.tf after ~harness_override\.tf"),
+        ("~harness_override.tofu", LOCAL_STATE, r"reads ~harness_override\.tofu after ~harness_override\.tf"),
+        ("state.tf", 'terraform {\n  state_store "aws_s3" {}\n}', r"state\.tf declares a state_store"),
+    ],
+)
+def test_a_file_that_would_win_over_local_state_is_refused_before_init(
+    name: str, text: str, reason: str, tmp_path: Path
+) -> None:
+    root = Root(declare(tmp_path / "real", 'backend "s3" {}'))
+    root.write(name, text)
+
+    with pytest.raises(IsolationError, match=reason):
+        root.init()
+    assert_nothing_ran(root)
+
+
+def test_an_init_that_chose_another_backend_after_all_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.isolation.LOCAL_STATE", "")
+
+    with pytest.raises(IsolationError, match="chose the backend None instead of local state"):
+        Root(declare(tmp_path / "root", "")).plan()
+
+
+def test_a_root_behind_a_link_that_leads_out_of_the_copy_is_refused(tmp_path: Path) -> None:
+    real = declare(tmp_path / "real/root", 'backend "s3" {}')
+    project = tmp_path / "project"
+    (project / "infra").mkdir(parents=True)
+    (project / "infra/link").symlink_to(real)
+    (project / "infra/above").symlink_to(real.parent)
+    copy = copy_project(project, tmp_path / "copy")
+
+    for path in ("infra/link", "infra/above/root"):
+        with pytest.raises(IsolationError, match=f"{path} is a link to .*/real/root, which is no copy"):
+            copied_root(copy, path)
+    with pytest.raises(IsolationError, match=r"it is a link to .*/real/root, which is no copy"):
+        Root(copy / "infra/link").plan()
+    assert sorted(path.name for path in real.iterdir()) == ["main.tf"]
+
+
+def test_a_file_written_into_a_copy_does_not_go_through_a_link(real: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "root").mkdir(parents=True)
+    (project / "root" / "main.tf").symlink_to(real / "main.tf")
+    (project / "root" / "app").symlink_to(real)
+    before = (real / "main.tf").read_text()
+    root = Root(copy_project(project, tmp_path / "copy") / "root")
+
+    root.write("main.tf", RESOURCE)
+    with pytest.raises(IsolationError, match=r"app/main\.tf lies behind a link"):
+        root.write("app/main.tf", RESOURCE)
+
+    assert (real / "main.tf").read_text() == before
+    assert (root.path / "main.tf").read_text() == RESOURCE
+
+
+def test_what_would_be_imported_is_not_applied_unless_the_test_says_so(tmp_path: Path) -> None:
+    block = 'import {\n  to = terraform_data.this\n  id = "real"\n}\n'
+    root = Root(declare(tmp_path / "root", "", 'resource "terraform_data" "this" {}\n' + block))
+
+    with pytest.raises(PlanError, match=r"it would import terraform_data\.this, which destroy would then delete"):
+        root.apply()
+    assert not (root.path / "terraform.tfstate").exists()
+
+    root.imports_allowed = True
+    root.apply()
+    root.destroy()
+
+
+def test_what_is_kept_for_the_next_run_is_isolated_as_well(real: Path, tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "kept", ".")
+    for _ in range(2):
+        root = kept.renew(real, Root)
+        root.apply(name="test")
+        kept.leave(root)
+    root = kept.take_up(Root)
+    root.destroy()
+
+    assert unchanged(real)
+
+
+def test_a_lock_file_is_honoured_and_stays_as_it_is(tmp_path: Path, terraform_environment: Mapping[str, str]) -> None:
+    real = declare(tmp_path / "real", "", 'data "aws_partition" "this" {}\n')
+    shutil.copy(Path(__file__).parents[2] / "versions.tf", real)
+    root = Root(copy_project(real, tmp_path / "copy"), environment=terraform_environment)
+    root.init()
+    lock = (root.path / ".terraform.lock.hcl").read_text()
+    (real / ".terraform.lock.hcl").write_text(lock)
+
+    again = Root(copy_project(real, tmp_path / "again"), environment=terraform_environment)
+    again.init()
+    assert (again.path / ".terraform.lock.hcl").read_text() == lock
+
+    (real / ".terraform.lock.hcl").write_text(lock.replace("5.100.0", "5.100.99"))
+    other = Root(copy_project(real, tmp_path / "other"), environment=terraform_environment)
+    with pytest.raises(TerraformError, match=r"the providers are those that \.terraform\.lock\.hcl pins.*5\.100\.99"):
+        other.init()
+
+
+def test_a_command_of_the_lowest_layer_is_kept_from_the_shell_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CLI_ARGS", "-no-such-flag")
+
+    assert Terraform(tmp_path).version().code == 0

@@ -1,0 +1,83 @@
+"""The harness as a package: installed with pip from a git address, it works in a project that has only its name."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness.conftest import HARNESS, Project, copy_harness
+
+PROJECT = HARNESS.parent
+PRODUCT = ("benchmarks", "harness", "policies", "sandbox", "service", "tools")
+OWN = ("benchmarks", "policies", "sandbox", "service", "tests", "tools")
+
+
+def imported(path: Path) -> set[str]:
+    """Return the first names of all that a file imports by an absolute name."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(str(node.module).partition(".")[0])
+    return names
+
+
+def importers(folders: tuple[str, ...], of: set[str]) -> list[str]:
+    files = [path for folder in folders for path in sorted((PROJECT / folder).rglob("*.py"))]
+    assert files
+    return [str(path.relative_to(PROJECT)) for path in files if imported(path) & of]
+
+
+def test_nothing_outside_of_the_tests_imports_from_them() -> None:
+    assert importers(PRODUCT, {"tests"}) == []
+    assert importers(("tests",), {"tests"}) != []
+
+
+def test_the_harness_imports_nothing_of_the_project() -> None:
+    assert importers(("harness",), set(OWN)) == []
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A git repository with the harness in it."""
+    folder = tmp_path / "repository"
+    copy_harness(folder)
+    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
+    for command in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "--message", "harness"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def project_with(repository: Path, folder: Path) -> Project:
+    """Install the package into a project's own folder, which its tests have on their path, and nothing else."""
+    address = f"git+file://{repository}#subdirectory=harness"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "--target", str(folder), address], check=True)
+    made = Project(folder)
+    made.write("pytest.ini", "[pytest]\n")
+    made.write("modules/greeting/main.tf", 'variable "name" {}\noutput "name" {\n  value = var.name\n}\n')
+    made.write(
+        "test_greeting.py",
+        "def test_plans(terraform_root):\n"
+        '    assert terraform_root("modules/greeting").plan(name="ada").outputs == {"name": "ada"}\n',
+    )
+    return made
+
+
+@pytest.mark.parametrize("registers", [False, True])
+def test_installed_from_a_git_address_it_brings_its_fixtures_and_its_types(
+    registers: bool, tmp_path: Path, project: Path
+) -> None:
+    made = project_with(project, tmp_path / "elsewhere")
+    if registers:
+        made.write("conftest.py", 'pytest_plugins = ["harness.pytest_plugin"]\n')
+
+    said = made.pytest()
+
+    assert "1 passed" in said, said
+    assert (made.path / "harness/py.typed").exists()
