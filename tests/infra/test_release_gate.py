@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import pytest
 
 from harness import IsFlagged, Result, Root, states
 from harness.pytest_plugin import RootFactory
-from tests.infra.conftest import LEAST, MODULE, MODULE_FILES, URI
+from sandbox.paths import MODULE
+from tests.infra.conftest import LEAST, MODULE_FILES, URI
 
-MOCKS = Path(__file__).parents[2] / MODULE / "tests/mocks/aws.tfmock.hcl"
+TESTS = (Path(__file__).parents[2] / MODULE / "tests/defaults.tftest.hcl").read_text(encoding="utf-8")
+# What AWS answers in the module's own tests, but for the answer of a version.
+(MOCKS,) = re.findall(
+    r'^mock_provider "aws" \{\n(.*?)  mock_resource "aws_lambda_invocation"', TESTS, re.MULTILINE | re.DOTALL
+)
 WELL = json.dumps({"statusCode": 200, "body": "well"})
 ILL = json.dumps({"statusCode": 500, "body": "ill"})
 
@@ -73,12 +79,11 @@ def decide(root: Root, release: dict[str, Any], answer: str, check: str) -> Resu
     """Apply with every version answering the same."""
     inputs = {**LEAST, "image": {"uri": URI}, "release": release}
     stated = "\n".join(f"{name} = {json.dumps(value)}" for name, value in inputs.items())
-    root.write("mocks/aws.tfmock.hcl", MOCKS.read_text())
     root.write(
         "gate.tftest.hcl",
         f"""
         mock_provider "aws" {{
-          source = "./mocks"
+          {MOCKS}
           mock_resource "aws_lambda_invocation" {{
             defaults = {{ result = {json.dumps(answer)} }}
           }}

@@ -135,7 +135,11 @@ BREAKING = {
         'for_each = toset(var.auth.jwt == null ? [] : ["jwt"])',
     ),
     "provider's range narrower": Seed(
-        "breaking", 'provider aws: the version range is ">= 5.100, < 6"', "versions.tf", "< 7", "< 6"
+        "breaking",
+        'provider aws: the version range is ">= 5.100, != 6.2.0, != 6.3.0, < 6"',
+        "versions.tf",
+        "< 7",
+        "< 6",
     ),
     "Terraform's range narrower": Seed(
         "breaking", 'Terraform: the version range is ">= 1.10"', "versions.tf", ">= 1.9", ">= 1.10"
@@ -185,7 +189,7 @@ FEATURES = {
     ),
     "output new": Seed("feature", "output owner: new", "outputs.tf", "", '\noutput "owner" {\n  value = "people"\n}\n'),
     "provider's range wider": Seed(
-        "feature", 'provider aws: the version range is ">= 5.100, < 8"', "versions.tf", "< 7", "< 8"
+        "feature", 'provider aws: the version range is ">= 5.100, != 6.2.0, != 6.3.0, < 8"', "versions.tf", "< 7", "< 8"
     ),
     "permission needed where asked for": Seed(
         "feature",
@@ -218,7 +222,5 @@ FIXES = {
         "moved {\n  from = aws_apigatewayv2_stage.default\n  to   = aws_apigatewayv2_stage.this\n}\n\n"
         'resource "aws_apigatewayv2_stage" "this" {',
     ),
-    "range written otherwise": Seed(
-        "fix", "which accepts the same", "versions.tf", r">= 5\.100, < 7", ">= 5.100.0, < 7.0"
-    ),
+    "range written otherwise": Seed("fix", "which accepts the same", "versions.tf", r">= 5\.100, !=", ">= 5.100.0, !="),
 }

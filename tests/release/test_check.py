@@ -87,6 +87,13 @@ def test_a_person_may_judge_whether_a_refusal_has_become_wider(project: Path) ->
     assert check(project).level is Level.FEATURE
 
 
+def test_a_person_may_judge_that_a_provider_version_never_worked(project: Path) -> None:
+    BREAKING["provider's range narrower"].sow(project)
+    assert check(project).level is Level.BREAKING
+    judge(project, str(check(project).changes[0]), level="fix")
+    assert check(project).level is Level.FIX
+
+
 def test_a_removal_is_not_open_to_judgement(project: Path) -> None:
     BREAKING["variable removed"].sow(project)
     judge(project, "dashboard: removed")

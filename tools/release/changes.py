@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from textwrap import shorten
 from typing import Any
@@ -58,7 +58,9 @@ def _versions(old: Interface, new: Interface) -> Iterator[Change]:
         elif after is None:
             yield Change(Level.FIX, subject, "no longer needed")
         else:
-            yield from _range(subject, before.get("version", ""), after.get("version", ""))
+            # A version that never worked with the module may go without breaking anybody: a person can say so.
+            for change in _range(subject, before.get("version", ""), after.get("version", "")):
+                yield replace(change, arguable=change.level is Level.BREAKING)
             yield from (
                 Change(Level.BREAKING, subject, f"its {key} is {after.get(key)}, was {before.get(key)}")
                 for key in sorted((before.keys() | after.keys()) - {"version"})
