@@ -3,22 +3,31 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up url token down dev static policy check test e2e bench release-check docs lock
 PYTHON ?= python3
+# Or OpenTofu: make up TERRAFORM=tofu
+TERRAFORM ?= terraform
 PORT ?= 4566
+SERVICE_PORT ?= 8000
 WORKERS ?= 2
+export TERRAFORM
 dev := .venvs/dev/bin
 sandbox := $(dev)/python -m sandbox
 export PYTHONDONTWRITEBYTECODE := 1
 
-help: ## List these targets
+help:
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 # One environment per requirements file, made again when the file changes: their boto pins conflict.
 .venvs/%/.ready: requirements/%.txt
+	@$(call require,$(PYTHON),install Python 3.11 or newer or name another: make PYTHON=python3.12 …)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: Python {sys.version.split()[0]} is too old: 3.11 or newer is needed. Name one: make PYTHON=python3.12 …")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "error: $(PYTHON) has no venv: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing $(@D) from $<"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed. Name one: make PYTHON=python3.12 …")'
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
+
+# One clear line instead of a shell's "command not found".
+require = command -v $(1) >/dev/null || { echo "error: $(1) is not on PATH: $(2)" >&2; exit 1; }
 
 up: .venvs/dev/.ready .venvs/emulator/.ready ## Deploy examples/complete to a sandbox on this machine and print its URL (PORT=4566)
 	@$(sandbox) up --port $(PORT)
@@ -32,14 +41,15 @@ token: .venvs/dev/.ready ## Print a token for the sandbox or for `make dev` (SCO
 down: .venvs/dev/.ready ## Remove all that `make up` made
 	@$(sandbox) down --port $(PORT)
 
-dev: .venvs/dev/.ready .venvs/emulator/.ready ## Run the service alone, reloading on save, on the emulator's DynamoDB
-	@$(sandbox) dev --port $(PORT)
+dev: .venvs/dev/.ready .venvs/emulator/.ready ## Run the service alone, reloading on save, on the emulator's DynamoDB (SERVICE_PORT=8000)
+	@$(sandbox) dev --port $(PORT) --service-port $(SERVICE_PORT)
 
 # What needs no tests run: seconds.
 static: .venvs/dev/.ready release-check
+	@$(call require,$(TERRAFORM),install Terraform or OpenTofu 1.9 or newer or name another: make TERRAFORM=tofu …)
 	$(dev)/ruff format --check .
 	$(dev)/ruff check --quiet .
-	terraform fmt -check -recursive .
+	$(TERRAFORM) fmt -check -recursive .
 	$(dev)/mypy
 	$(dev)/python -m tools.module_docs --check
 	$(dev)/python -m tools.openapi --check
@@ -69,7 +79,10 @@ docs: .venvs/dev/.ready ## Write the generated parts of the documentation anew
 	$(dev)/python -m tools.openapi
 	$(dev)/python -m tools.harness_docs
 
+# Each requirements file with the Python that it is for; what the service pins comes first, since others follow it.
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
-lock: .venvs/dev/.ready ## Pin every dependency anew
+lock: .venvs/dev/.ready
 	$(compile) --python-version 3.13 service/requirements.in --output-file service/requirements.txt
-	$(foreach name,dev emulator policy,$(compile) --python-version 3.11 requirements/$(name).in --output-file requirements/$(name).txt &&) true
+	$(foreach name,dev emulator policy bench docs,$(compile) --python-version 3.11 requirements/$(name).in --output-file requirements/$(name).txt &&) true
+	$(compile) --python-version 3.13 requirements/base-image.in --output-file requirements/base-image.txt
+	$(compile) --python-version 3.13 --no-deps requirements/base-image-emulator.in --output-file requirements/base-image-emulator.txt

@@ -1,0 +1,85 @@
+"""The Makefile as a person meets it: few targets, everything pinned, and one line when something is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+# What the README, docs and pipelines call: `make help` shows these and no other.
+TARGETS = "bench check dev docs down e2e policy release-check test token up url".split()
+
+
+def make(*words: str, folder: Path = PROJECT, **environment: str) -> subprocess.CompletedProcess[str]:
+    # A make that runs these tests hands its own flags on.
+    clean = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
+    return subprocess.run(
+        ["make", *words], cwd=folder, env=clean | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_lists_twelve_targets_at_most() -> None:
+    shown = re.findall(r"^  make (\S+) +\S", make("help").stdout, re.MULTILINE)
+    assert sorted(shown) == TARGETS
+    assert len(shown) <= 12
+
+
+def test_lock_pins_every_requirements_file() -> None:
+    said = make("--dry-run", "lock").stdout
+    compiled = re.findall(r"(\S+)\.in --output-file (\S+)\.txt", said)
+    assert all(source == pinned for source, pinned in compiled)
+    stated = [*PROJECT.glob("requirements/*.in"), *PROJECT.glob("service/*.in")]
+    assert sorted(f"{pinned}.in" for _, pinned in compiled) == sorted(str(p.relative_to(PROJECT)) for p in stated)
+
+
+def test_everything_that_is_installed_is_pinned_by_its_hash() -> None:
+    for path in [*PROJECT.glob("requirements/*.txt"), *PROJECT.glob("service/*.txt")]:
+        unpinned = re.findall(r"^(?!#|\s)(?!\S+==\S+.*\\$).+", path.read_text(), re.MULTILINE)
+        assert unpinned == [], path.name
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A folder with the Makefile alone, and environments of which make believes that they are there."""
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+    (tmp_path / "requirements").mkdir()
+    for name in ("dev", "emulator", "policy"):
+        (tmp_path / f"requirements/{name}.txt").touch()
+    return tmp_path
+
+
+def tools(folder: Path, *names: str) -> str:
+    """Return a PATH with these programs and no others."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return str(folder)
+
+
+def test_a_python_that_is_missing_is_one_line(bare: Path) -> None:
+    refused = make("up", "PYTHON=python9", folder=bare)
+    assert refused.stderr.splitlines()[0] == (
+        "error: python9 is not on PATH: install Python 3.11 or newer or name another: make PYTHON=python3.12 …"
+    )
+    assert not (bare / ".venvs").exists()
+
+
+def test_a_terraform_that_is_missing_is_one_line(bare: Path) -> None:
+    for name in ("dev", "emulator", "policy"):
+        (bare / f".venvs/{name}/bin").mkdir(parents=True)
+        (bare / f".venvs/{name}/.ready").touch()
+    python = bare / ".venvs/dev/bin/python"
+    python.write_text("#!/bin/sh\n")  # release-check, which comes before
+    python.chmod(0o755)
+    path = tools(bare / "tools", "bash", "make", "sh")
+
+    refused = make("static", folder=bare, PATH=path)
+
+    assert refused.stderr.splitlines()[0] == (
+        "error: terraform is not on PATH: install Terraform or OpenTofu 1.9 or newer or name another: make TERRAFORM=tofu …"
+    )
