@@ -2,7 +2,8 @@
 
 It speaks the schema of that provider's 4.5.0 for what this project uses: the provider block, and
 `docker_registry_image` as a resource and as a data source. It builds with the Docker engine and pushes to the
-registry for real. An argument it cannot honour is refused, never ignored.
+registry for real. It accepts at plan what the real one accepts, and is as strict at apply: an argument that it
+cannot honour is refused there, never ignored. `differences.yaml` lists what differs all the same.
 """
 
 import os
@@ -13,20 +14,21 @@ import tempfile
 from pathlib import Path
 
 SOURCE = "registry.terraform.io/kreuzwerker/docker"
+"""Its address in Terraform's registry; OpenTofu's has it under another host."""
 VERSION = "4.5.0"
 """The release whose schema the stand-in speaks; Terraform sees it as this version."""
 
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-def install(mirror: Path) -> None:
-    """Lay the stand-in out in `mirror`, a folder for Terraform's `filesystem_mirror`.
+def install(mirror: Path, source: str = SOURCE) -> None:
+    """Lay the stand-in out as `source` in `mirror`, a folder for Terraform's `filesystem_mirror`.
 
     It runs with this interpreter and this copy of the project, from any working directory. Several processes
     may install into one mirror at once.
     """
     machine = _MACHINES.get(platform.machine().lower(), platform.machine().lower())
-    folder = mirror / SOURCE / VERSION / f"{platform.system().lower()}_{machine}"
+    folder = mirror / source / VERSION / f"{platform.system().lower()}_{machine}"
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / f"terraform-provider-docker_v{VERSION}"
     # A shell in between, because a `#!` line takes 127 characters at most on older kernels. -I: neither the

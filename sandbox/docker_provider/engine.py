@@ -1,4 +1,8 @@
-"""Building and pushing with the Docker engine, through the docker command."""
+"""Building and pushing with the Docker engine, through the docker command.
+
+What becomes of each argument is what the real provider's docker_buildx_build.go and resource_docker_image_funcs.go
+make of it; where the docker command at hand cannot do that, it is refused.
+"""
 
 import json
 import os
@@ -8,19 +12,22 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from .registry import ImageName, Login
+from .registry import ImageName, Login, home
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 BUILDX = "buildx"
 BUILDKIT = "buildkit"
-LEGACY = "legacy"
+CLASSIC = "classic"
 
-# Honoured by every builder, together with context, dockerfile and build_log_file.
+# Arguments and flags that mean the same to every builder.
 _FLAGS = {
     "target": "--target",
     "platform": "--platform",
@@ -28,83 +35,132 @@ _FLAGS = {
     "no_cache": "--no-cache",
     "pull_parent": "--pull",
     "build_args": "--build-arg",
-    "label": "--label",
     "tag": "--tag",
     "extra_hosts": "--add-host",
     "cache_from": "--cache-from",
+    "cgroup_parent": "--cgroup-parent",
+    "shm_size": "--shm-size",
 }
-_OTHERS_HONOURED = {
-    *("context", "dockerfile", "build_log_file", "secrets", "provenance", "sbom", "use_legacy_builder"),
-    # About the containers of the legacy builder; BuildKit leaves none behind.
-    *("remove", "force_remove"),
+_BUILDX_FLAGS = {
+    "label": "--label",
+    "additional_contexts": "--build-context",
+    "builder": "--builder",
+    "cache_to": "--cache-to",
+    "provenance": "--provenance",
+    "sbom": "--sbom",
 }
-_ATTESTATIONS = ("provenance", "sbom")
-_OFF = ("", "false")
-_EXCERPT_LINES = 30
+# The real provider hands these to buildx as build arguments, always, and with the value 0 or none.
+_BUILDX_BUILD_ARGS = {
+    "cpu_set_cpus": "cpusetcpus",
+    "cpu_set_mems": "cpusetmems",
+    "cpu_shares": "cpushares",
+    "cpu_quota": "cpuquota",
+    "cpu_period": "cpuperiod",
+    "memory": "memory",
+    "memory_swap": "memoryswap",
+}
+_LEGACY_FLAGS = {
+    "labels": "--label",
+    "cpu_set_cpus": "--cpuset-cpus",
+    "cpu_set_mems": "--cpuset-mems",
+    "cpu_shares": "--cpu-shares",
+    "cpu_quota": "--cpu-quota",
+    "cpu_period": "--cpu-period",
+    "memory": "--memory",
+    "memory_swap": "--memory-swap",
+    "isolation": "--isolation",
+    "security_opt": "--security-opt",
+    "squash": "--squash",
+    "force_remove": "--force-rm",
+}
+BEYOND = {
+    BUILDX: (),
+    BUILDKIT: ("additional_contexts", "builder"),
+    CLASSIC: ("additional_contexts", "builder", "cache_to", "secrets"),
+}
+"""The arguments that the real provider honours with buildx, and that a kind of builder cannot."""
+BEYOND_LEGACY = {BUILDKIT: ("remote_context",), CLASSIC: ("remote_context", "secrets")}
+"""The same for `use_legacy_builder`."""
+
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+_REMOTE = ("http://", "https://", "git://", "ssh://", "git@", "github.com/")
+_ANONYMOUS_PUSH = 23
+"""The first engine that takes a push for which no login is given."""
 _UNTIL_KILLED_SECONDS = 5
 
 
 class EngineError(Exception):
-    """A build or a push failed; `summary` is one line, the detail says more."""
-
-    def __init__(self, summary: str, detail: str = "") -> None:
-        super().__init__(summary)
-        self.summary = summary
-        self.detail = detail
-
-
-def refusals(build: Mapping[str, Any]) -> Iterator[str]:
-    """Say of each argument of a `build` block that cannot be honoured why; values still unknown pass."""
-    context = build.get("context")
-    if isinstance(context, str) and (context == "-" or context.startswith("git@") or "://" in context):
-        yield f'build.context = "{context}" is not supported by the stand-in provider: local folders only.'
-    for name, value in build.items():
-        given = isinstance(value, (bool, int, float, str, list, dict)) and bool(value)
-        if name in _ATTESTATIONS and isinstance(value, str) and value.lower() not in _OFF:
-            yield (
-                f'build.{name} = "{value}" would push an image index, which the stand-in provider does not '
-                f'make and Lambda does not take: set it to "false".'
-            )
-        elif name == "labels" and given:
-            yield "build.labels has no effect in the real provider when it uses BuildKit: use build.label."
-        elif given and name not in _FLAGS and name not in _OTHERS_HONOURED:
-            yield f"build.{name} is not supported by the stand-in provider."
+    """A build or a push failed."""
 
 
 @dataclass(frozen=True)
 class Builder:
-    """A docker command and the way it builds: BUILDX, BUILDKIT (built in, before Docker 23) or LEGACY."""
+    """A docker command and the way it builds: BUILDX, BUILDKIT (built in, before Docker 23) or CLASSIC."""
 
     client: str
     kind: str
 
-    def arguments(self, build: Mapping[str, Any], name: str) -> list[str]:
+    def arguments(self, build: Mapping[str, Any], name: str, *, legacy: bool = False) -> list[str]:
         """Compose the command line that builds `name`; paths stay relative to the working directory."""
-        if self.kind == LEGACY and build.get("secrets"):
-            raise EngineError(
-                "build.secrets needs BuildKit",
-                f"{self.client} has neither the buildx plugin nor a BuildKit of its own.",
-            )
+        self._refuse_what_is_beyond(build, legacy)
         command = [self.client, "buildx", "build", "--load"] if self.kind == BUILDX else [self.client, "build"]
-        if self.kind == BUILDX:
-            command += ["--provenance=false", "--sbom=false"]
-        if self.kind == LEGACY:
-            command += [f"--rm={str(bool(build.get('remove', True))).lower()}"]
-            command += ["--force-rm"] if build.get("force_remove") else []
-        else:
-            command += ["--progress=plain"]
+        command += [] if self.kind == CLASSIC else ["--progress=plain"]
         command += ["--tag", name]
+        command += self._legacy(build) if legacy else self._buildx(build)
         for argument, flag in _FLAGS.items():
             command += _flag(flag, build.get(argument))
+        for limit in build.get("ulimit") or []:
+            command += ["--ulimit", f"{limit['name']}={limit['soft']}:{limit['hard']}"]
         for secret in build.get("secrets") or []:
             command += ["--secret", _secret(secret)]
-        context = str(build["context"])
-        return [*command, "--file", str(Path(context, build.get("dockerfile") or "Dockerfile")), context]
+        context, dockerfile = _paths(build)
+        return [*command, "--file", dockerfile, context]
+
+    def _refuse_what_is_beyond(self, build: Mapping[str, Any], legacy: bool) -> None:
+        for argument in (BEYOND_LEGACY if legacy else BEYOND)[self.kind]:
+            if build.get(argument) and (argument, build[argument]) != ("builder", "default"):
+                needed = "more than a docker command" if legacy else "the buildx plugin"
+                raise EngineError(f"build.{argument} needs {needed}, which the stand-in provider does not have here")
+        if legacy and str(build["context"]).startswith(_REMOTE):
+            raise EngineError("a remote build.context is not for build.use_legacy_builder")
+
+    def _buildx(self, build: Mapping[str, Any]) -> Iterator[str]:
+        for argument, name in _BUILDX_BUILD_ARGS.items():
+            yield from ("--build-arg", f"{name}={build.get(argument) or ('' if 'set' in name else 0)}")
+        if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
+            yield from ("--build-arg", f"SOURCE_DATE_EPOCH={epoch}")
+        if self.kind == BUILDX:
+            for argument, flag in _BUILDX_FLAGS.items():
+                yield from _flag(flag, build.get(argument))
+            return
+        yield from _flag("--label", build.get("label"))
+        _refuse_attestations(build)
+        for entry in build.get("cache_to") or []:
+            if entry != "type=inline":
+                raise _not_supported("Cache export", "build-cache-backends")
+            yield from ("--build-arg", "BUILDKIT_INLINE_CACHE=1")
+
+    def _legacy(self, build: Mapping[str, Any]) -> Iterator[str]:
+        if build.get("remove") is False:
+            yield "--rm=false"
+        for argument, flag in _LEGACY_FLAGS.items():
+            yield from _flag(flag, build.get(argument))
 
     @property
     def environment(self) -> dict[str, str]:
         """What the command needs to build in this way."""
         return {} if self.kind == BUILDX else {"DOCKER_BUILDKIT": "1" if self.kind == BUILDKIT else "0"}
+
+    def reason(self, log: Sequence[str], *, legacy: bool = False) -> str:
+        """Find in the log of a failed build what the real provider says of it."""
+        errors = [number for number, line in enumerate(log) if line.startswith("ERROR: ")]
+        if errors:
+            told = [line for line in log[errors[-1] :] if not line.startswith("View build details")]
+            return "\n".join(told).removeprefix("ERROR: ")
+        if legacy or not log[0].startswith("#"):
+            return log[-1]
+        return "failed to solve: " + re.sub(r"^failed to solve with frontend \S+: ", "", log[-1])
 
 
 def _flag(flag: str, value: object) -> list[str]:
@@ -117,20 +173,49 @@ def _flag(flag: str, value: object) -> list[str]:
 
 
 def _secret(secret: Mapping[str, Any]) -> str:
-    source = f"src={secret['src']}" if secret.get("src") else f"env={secret.get('env') or ''}"
-    return f"id={secret['id']},{source}"
+    env, source = secret.get("env"), secret.get("src")
+    return (f"type=env,id={secret['id']},env={env}" if env else "") + (
+        f"type=file,id={secret['id']},src={source}" if source else ""
+    )
+
+
+def _refuse_attestations(build: Mapping[str, Any]) -> None:
+    """Refuse them as buildx does with an engine that keeps its images itself."""
+    for argument in ("provenance", "sbom"):
+        value = build.get(argument) or "false"
+        fields = value.split(",")
+        if value in _FALSE or "disabled=true" in fields:
+            continue
+        if value not in _TRUE and (unnamed := [field for field in fields if "=" not in field]):
+            raise EngineError(f"invalid value {unnamed[0]}")
+        raise _not_supported("Attestation", "attestations")
+
+
+def _not_supported(feature: str, page: str) -> EngineError:
+    return EngineError(
+        f"{feature} is not supported for the docker driver.\n"
+        "Switch to a different driver, or turn on the containerd image store, and try again.\n"
+        f"Learn more at https://docs.docker.com/go/{page}/"
+    )
+
+
+def _paths(build: Mapping[str, Any]) -> tuple[str, str]:
+    """Return context and Dockerfile; the latter is relative to the former, which may be elsewhere."""
+    context, dockerfile = str(build["context"]), str(build.get("dockerfile") or "Dockerfile")
+    if context.startswith(_REMOTE):
+        return context, dockerfile
+    if context.startswith("~/"):
+        context = str(home() / context[2:])
+    return context, str(Path(context, dockerfile))
 
 
 def choose_builder(clients: Sequence[str], *, legacy: bool = False) -> Builder:
     """Choose a docker command: the first with the buildx plugin, else with BuildKit built in, else the first.
 
-    Raises `EngineError` if there is no docker command at all.
+    The real provider's legacy builder is BuildKit, too, behind the engine's older interface. Raises `EngineError`
+    if there is no docker command at all.
     """
-    if not clients:
-        raise EngineError("The docker command was not found", "An image must be built, and building needs it.")
-    if legacy:
-        return Builder(clients[0], LEGACY)
-    for client in clients:
+    for client in () if legacy else clients:
         if _output(client, "buildx", "version"):
             return Builder(client, BUILDX)
     for client in clients:
@@ -138,7 +223,13 @@ def choose_builder(clients: Sequence[str], *, legacy: bool = False) -> Builder:
         # Docker 23 moved BuildKit out of the command into the plugin; 18.09 brought it.
         if version and (18, 9) <= tuple(map(int, version.groups())) < (23, 0):
             return Builder(client, BUILDKIT)
-    return Builder(clients[0], LEGACY)
+    return Builder(_first(clients), CLASSIC)
+
+
+def _first(clients: Sequence[str]) -> str:
+    if not clients:
+        raise EngineError("The docker command was not found: the stand-in provider builds and pushes with it")
+    return clients[0]
 
 
 def _output(*command: str) -> str:
@@ -154,11 +245,12 @@ def docker_commands() -> list[str]:
 
 
 class Engine:
-    """The Docker engine at `host`, or where DOCKER_HOST or the Docker context in use point."""
+    """The Docker engine at `host`."""
 
-    def __init__(self, host: str | None = None, context: str | None = None) -> None:
-        self._host = host
-        self._context = context
+    def __init__(self, host: str | None = None, *, unsupported: Sequence[str] = (), ping: bool = True) -> None:
+        self._host = host or DEFAULT_HOST
+        self._unsupported = unsupported
+        self._ping = ping
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._stopped = False
@@ -171,82 +263,95 @@ class Engine:
         for process in running:
             _end(process)
 
-    def build(self, build: Mapping[str, Any], name: str, seconds: float) -> None:
-        """Build an image; raises `EngineError` with the engine's own words and the end of the log.
+    def check(self) -> None:
+        """Raise `EngineError` unless the engine answers and can be reached in the way that was asked for."""
+        for name in self._unsupported:
+            raise EngineError(f"{name} is not supported by the stand-in provider")
+        if self._ping:
+            self._version()
 
-        The whole log goes to `build_log_file`, else to a temporary file that stays after a failure.
+    def build(self, build: Mapping[str, Any], name: str, deadline: float) -> None:
+        """Build an image; raises `EngineError` with the engine's own words.
+
+        The log goes to `build_log_file`; without one it is lost, as in the real provider.
         """
-        commands = docker_commands()
-        builder = choose_builder(commands, legacy=bool(build.get("use_legacy_builder")))
-        environment = self._environment(builder.client) | builder.environment
-        arguments = builder.arguments(build, name)
-        given = build.get("build_log_file")
-        path = Path(given or _temporary_file())
-        with path.open("ab+") as log, tempfile.TemporaryDirectory() as scratch:
+        legacy = bool(build.get("use_legacy_builder")) or _buildkit_is_off()
+        context, dockerfile = _paths(build)
+        if not legacy and not context.startswith(_REMOTE) and not Path(dockerfile).exists():
+            missing = os.path.normpath(Path.cwd() / dockerfile)
+            raise EngineError(f"Error mapping build attributes: dockerfile not found at path: {missing}")
+        try:
+            self._build(build, name, deadline, legacy)
+        except EngineError as error:
+            raise EngineError(f"Error running {'legacy' if legacy else 'buildx'} build: {error}") from error
+
+    def _build(self, build: Mapping[str, Any], name: str, deadline: float, legacy: bool) -> None:
+        builder = choose_builder(docker_commands(), legacy=legacy)
+        with (
+            _open_log("" if legacy else build.get("build_log_file") or "") as log,
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             start = log.seek(0, os.SEEK_END)
-            _copy_configuration(environment, Path(scratch))
-            code = self._run(arguments, environment | {"DOCKER_CONFIG": scratch}, log, seconds)
-            excerpt = _excerpt(log, start)
-        if code != 0:
-            raise EngineError(
-                f"Error building docker image: {excerpt[-1] if excerpt else f'exit code {code}'}",
-                "\n".join([*excerpt, "", f"Whole build log: {path}"]),
-            )
-        if not given:
-            path.unlink()
+            environment = self._environment | builder.environment | {"DOCKER_CONFIG": scratch}
+            _copy_configuration(Path(scratch))
+            command = builder.arguments(build, name, legacy=legacy)
+            if self._run(command, environment, log, deadline) != 0:
+                raise EngineError(builder.reason(_lines(log, start), legacy=legacy))
 
-    def push(self, image: ImageName, login: Login, seconds: float) -> None:
+    def push(self, image: ImageName, login: Login, deadline: float) -> None:
         """Push an image of this engine; raises `EngineError` with the registry's own words."""
-        clients = docker_commands()
-        if not clients:
-            raise EngineError("The docker command was not found", "Pushing an image needs it.")
-        environment = self._environment(clients[0])
-        with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as log:
-            logins = {login.host: {"auth": login.token}} if login.username else {}
-            Path(scratch, "config.json").write_text(json.dumps({"auths": logins}), encoding="utf-8")
-            # A configuration of its own: `docker login` and credential helpers of the user play no part.
-            environment |= {"DOCKER_CONFIG": scratch}
-            code = self._run([clients[0], "push", str(image)], environment, log, seconds)
-            if code == 0:
-                return
-            excerpt = _excerpt(log)
-        raise EngineError(
-            f"Error pushing docker image: {excerpt[-1] if excerpt else f'exit code {code}'}",
-            "\n".join(excerpt),
-        )
+        try:
+            self._push(image, login, deadline)
+        except EngineError as error:
+            raise EngineError(f"Error pushing docker image: {error}") from error
 
-    def _environment(self, client: str) -> dict[str, str]:
-        """Settle which engine is meant, and that it answers."""
-        environment = dict(os.environ)
-        host = self._host or (None if self._context else environment.get("DOCKER_HOST"))
-        if not host:
-            inspect = [client, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
-            host = _output(*inspect, *([self._context] if self._context else [])).strip()
-        if self._context and not host:
-            raise EngineError(f"Unknown Docker context {self._context}", "The provider's argument `context` names it.")
-        if host:
-            environment["DOCKER_HOST"] = host
+    def _push(self, image: ImageName, login: Login, deadline: float) -> None:
+        if not login.username and self._version() < _ANONYMOUS_PUSH:
+            raise EngineError("Error response from daemon: Bad parameters and missing X-Registry-Auth: EOF")
+        with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as log:
+            logins = {image.registry: {"auth": login.token}} if login.username else {}
+            # A configuration of its own: `docker login` and credential helpers of the user play no part.
+            Path(scratch, "config.json").write_text(json.dumps({"auths": logins}), encoding="utf-8")
+            command = [_first(docker_commands()), "push", str(image)]
+            if self._run(command, self._environment | {"DOCKER_CONFIG": scratch}, log, deadline) == 0:
+                return
+            last = _lines(log)[-1]
+        if last.startswith(("Error response from daemon:", "Cannot connect", "cannot push", "invalid reference")):
+            raise EngineError(last)
+        hint = ""
+        if image.registry == "public.ecr.aws":
+            hint = (
+                "You are trying to push to a public ECR repository. One error cause might be that the image name does "
+                "not have the correct format and registry alias: public.ecr.aws/<registry_alias>/<image>"
+            )
+        raise EngineError(f"Error pushing image. {hint}. Full error: {last}")
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        environment = os.environ | {"DOCKER_HOST": self._host}
         environment.pop("DOCKER_CONTEXT", None)
-        ping = subprocess.run(
+        return environment
+
+    def _version(self) -> int:
+        """Ask the engine for its major version; `EngineError` if it does not answer."""
+        client = _first(docker_commands())
+        asked = subprocess.run(
             [client, "version", "--format", "{{.Server.Version}}"],
-            env=environment,
+            env=self._environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        if ping.returncode != 0:
-            raise EngineError(
-                _last_line(ping.stderr) or "Cannot connect to the Docker daemon",
-                "An image must be built and pushed, and that needs a Docker engine at "
-                f"{host or 'the default socket'}: start one, or point DOCKER_HOST or the provider's `host` "
-                "at one that runs.",
-            )
-        return environment
+        if asked.returncode != 0:
+            needed = f"please make sure that {self._host} is reachable and has a  '_ping' endpoint"
+            reason = asked.stderr.strip().rpartition("\n")[2]
+            raise EngineError(f"failed to create Docker client: Error pinging Docker server, {needed}. Error: {reason}")
+        return int(re.sub(r"\D.*", "", asked.stdout.strip(), flags=re.DOTALL) or 0)
 
-    def _run(self, command: list[str], environment: dict[str, str], log: IO[bytes], seconds: float) -> int:
+    def _run(self, command: list[str], environment: dict[str, str], log: IO[bytes], deadline: float) -> int:
         with self._lock:
             if self._stopped:
-                raise EngineError("Cancelled", "Terraform asked the provider to stop.")
+                raise EngineError("context canceled")
             # A session of its own: what the terminal sends on Ctrl-C reaches it through `stop` only.
             process = subprocess.Popen(
                 command,
@@ -258,23 +363,34 @@ class Engine:
             )
             self._running.add(process)
         try:
-            code = process.wait(timeout=seconds)
+            code = process.wait(timeout=max(0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired as error:
             _end(process)
-            raise EngineError(f"`docker {command[1]}` took longer than {seconds:g} s (timeouts.create)") from error
+            raise EngineError("context deadline exceeded") from error
         finally:
             with self._lock:
                 self._running.discard(process)
         if self._stopped:
-            raise EngineError("Cancelled", f"Terraform asked the provider to stop during `docker {command[1]}`.")
+            raise EngineError("context canceled")
         return code
 
 
-def _copy_configuration(environment: Mapping[str, str], copy: Path) -> None:
-    """Lend a build the user's logins and plugins; it writes beside them, so it gets copies."""
-    original = Path(environment.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
+def _buildkit_is_off() -> bool:
+    wanted = os.environ.get("DOCKER_BUILDKIT") or "1"
+    if wanted not in (*_TRUE, *_FALSE):
+        reason = f'strconv.ParseBool: parsing "{wanted}": invalid syntax'
+        raise EngineError(f"DOCKER_BUILDKIT environment variable expects boolean value: {reason}")
+    return wanted in _FALSE
+
+
+def _copy_configuration(copy: Path) -> None:
+    """Lend a build the user's logins, builders and plugins; it writes beside them, so it gets copies."""
+    original = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
     if (original / "config.json").exists():
         shutil.copy(original / "config.json", copy)
+    for folder in ("buildx", "contexts"):
+        if (original / folder).is_dir():
+            shutil.copytree(original / folder, copy / folder)
     if (original / "cli-plugins").exists():
         (copy / "cli-plugins").symlink_to((original / "cli-plugins").resolve())
 
@@ -288,18 +404,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _temporary_file() -> str:
-    descriptor, path = tempfile.mkstemp(prefix="docker-build-", suffix=".log")
-    os.close(descriptor)
-    return path
+def _open_log(path: str) -> IO[bytes]:
+    if not path:
+        return tempfile.TemporaryFile()
+    try:
+        return Path(path).open("ab+")
+    except OSError as error:
+        reason = f"open {path}: {(error.strerror or '').lower()}"
+        raise EngineError(f"failed to open build log file: {reason}") from error
 
 
-def _excerpt(log: IO[bytes], start: int = 0) -> list[str]:
-    """Return the last lines after the position `start`, the failing step among them, without blank ones."""
+def _lines(log: IO[bytes], start: int = 0) -> list[str]:
+    """Return the lines after the position `start`, without blank ones; there is at least one."""
     log.seek(start)
     lines = log.read().decode(errors="replace").splitlines()
-    return [line for line in lines if line.strip()][-_EXCERPT_LINES:]
-
-
-def _last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    return [line for line in lines if line.strip()] or ["no reason given"]

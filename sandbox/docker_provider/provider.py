@@ -1,32 +1,41 @@
-"""What the stand-in does with `docker_registry_image`, as a resource and as a data source."""
+"""What the stand-in does with `docker_registry_image`, as a resource and as a data source.
 
+The order of the steps and the words of the errors are those of the real provider's provider.go,
+resource_docker_registry_image_funcs.go and data_source_docker_registry_image.go.
+"""
+
+import json
+import os
 import re
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, ClassVar
 
 from tf.iface import CreateContext, DeleteContext, PlanContext, ReadContext, ReadDataContext, UpdateContext
 from tf.schema import Schema
-from tf.types import Unknown
 from tf.utils import Diagnostics
 
 from . import SOURCE, schema
-from .engine import Engine, EngineError, refusals
+from .engine import DEFAULT_HOST, Engine, EngineError
 from .registry import (
-    INDEXES,
     ImageName,
     Login,
-    Manifest,
     RegistryError,
     address_with_scheme,
     delete_manifest,
     find_login,
-    read_manifest,
+    home,
+    read_digest,
+    read_logins,
 )
 
 State = dict[str, Any]
 
+UNSUPPORTED = ("ssh_opts", "ca_material", "cert_material", "key_material", "cert_path")
 _DEFAULT_TIMEOUT = "20m"
-_UNSUPPORTED = ("ssh_opts", "ca_material", "cert_material", "key_material", "cert_path")
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|ns)")
+_UNIT_SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 class DockerProvider:
@@ -34,7 +43,7 @@ class DockerProvider:
 
     def __init__(self) -> None:
         self.engine = Engine()
-        self._logins: list[State] = []
+        self._logins: Mapping[str, Login] = {}
 
     def get_model_prefix(self) -> str:
         """Return what every type's name begins with."""
@@ -49,18 +58,26 @@ class DockerProvider:
         return schema.PROVIDER
 
     def validate_config(self, diagnostics: Diagnostics, config: State) -> None:
-        """Refuse arguments that would not be honoured."""
-        for name in _UNSUPPORTED:
-            if config.get(name):
-                diagnostics.add_error(f"{name} is not supported by the stand-in provider", path=[name])
-        if config.get("host") and config.get("context"):
-            diagnostics.add_error("host and context exclude each other", path=["context"])
+        """Refuse a login without an address."""
+        for number, block in enumerate(_blocks(config, "registry_auth")):
+            if block.get("address") == "":
+                diagnostics.add_error(f'expected "registry_auth.{number}.address" to not be an empty string, got ')
 
-    def configure_provider(self, _diagnostics: Diagnostics, config: State) -> None:
-        """Remember the configuration; values may still be unknown during a plan."""
-        self.engine = Engine(_known(config.get("host")), _known(config.get("context")))
-        blocks = config.get("registry_auth")
-        self._logins = [] if blocks is Unknown else [block for block in blocks or [] if Unknown not in block.values()]
+    def configure_provider(self, diagnostics: Diagnostics, config: State) -> None:
+        """Settle the engine and the logins; values still unknown count as empty ones."""
+        given = {name: value for name, value in config.items() if not schema.is_unknown(value)}
+        context = given.get("context") or os.environ.get("DOCKER_CONTEXT")
+        try:
+            self.engine = Engine(
+                _host_of_context(context) if context else given.get("host") or os.environ.get("DOCKER_HOST"),
+                unsupported=[name for name in UNSUPPORTED if given.get(name) or _in_environment(name)],
+                ping=not given.get("disable_docker_daemon_check"),
+            )
+            self._logins = read_logins(_blocks(given, "registry_auth"))
+        except OSError as error:
+            diagnostics.add_error(f"Error loading Docker context '{context}': {error}")
+        except RegistryError as error:
+            diagnostics.add_error(f"Error loading registry auth config: {error}")
 
     def get_resources(self) -> list[type]:
         """List the resource types."""
@@ -89,8 +106,10 @@ class DockerProvider:
         return find_login(self._logins, registry)
 
 
-class RegistryImage:
-    """The resource: an image in a registry, built from a folder or already in the engine."""
+class _RegistryImage:
+    """What the resource and the data source have in common."""
+
+    _schema: ClassVar[Schema]
 
     def __init__(self, provider: DockerProvider) -> None:
         self._provider = provider
@@ -102,19 +121,17 @@ class RegistryImage:
 
     @classmethod
     def get_schema(cls) -> Schema:
-        """Return the resource's schema."""
-        return schema.RESOURCE
+        """Return the type's schema."""
+        return cls._schema
 
-    def validate(self, diagnostics: Diagnostics, _type_name: str, config: State) -> None:
-        """Refuse what could not be honoured later."""
-        _validate_name(diagnostics, config)
-        for build in _builds(config):
-            for reason in refusals(build):
-                diagnostics.add_error(reason, path=["build"])
-        timeouts = config.get("timeouts") or {}
-        for name, value in timeouts.items():
-            if isinstance(value, str) and _seconds(value) is None:
-                diagnostics.add_error(f'timeouts.{name} = "{value}" is no duration such as "20m"', path=["timeouts"])
+    def validate(self, _diagnostics: Diagnostics, _type_name: str, _config: State) -> None:
+        """Accept every configuration of the schema, as the real provider does."""
+
+
+class RegistryImage(_RegistryImage):
+    """The resource: an image in a registry, built from a folder or already in the engine."""
+
+    _schema = schema.RESOURCE
 
     def plan(self, _context: PlanContext, _current: State | None, planned: State) -> State:
         """Keep the proposal: whatever changes in place changes nothing in the registry."""
@@ -123,37 +140,28 @@ class RegistryImage:
     def create(self, context: CreateContext, planned: State) -> State | None:
         """Build, push, and ask the registry for the digest."""
         try:
-            manifest = self._publish(planned)
-        except EngineError as error:
-            context.diagnostics.add_error(error.summary, error.detail)
+            digest = self._publish(planned)
+        except (EngineError, RegistryError) as error:
+            context.diagnostics.add_error(str(error))
             return None
-        except RegistryError as error:
-            context.diagnostics.add_error("The registry did not take the image", str(error))
-            return None
-        except OSError as error:
-            context.diagnostics.add_error(f"{error.strerror}: {error.filename}", "While building or pushing an image.")
-            return None
-        return {**planned, "id": manifest.digest, "sha256_digest": manifest.digest}
+        return {**planned, "id": digest, "sha256_digest": digest}
 
-    def _publish(self, planned: State) -> Manifest:
+    def _publish(self, planned: State) -> str:
         image = ImageName.parse(planned["name"])
-        login = self._provider.login(image.registry, planned)
-        seconds = _seconds((planned.get("timeouts") or {}).get("create") or _DEFAULT_TIMEOUT) or 0
-        for build in _builds(planned):
-            # Values that were unknown when the configuration was validated.
-            for reason in refusals(build):
-                raise EngineError(reason)
-            self._provider.engine.build(build, str(image), seconds)
-        self._provider.engine.push(image, login, seconds)
-        manifest = read_manifest(image, login, skip_verify=bool(planned.get("insecure_skip_verify")))
-        if planned.get("build") and manifest.media_type in INDEXES:
-            raise EngineError(
-                f"{image} became an image index in the registry, not an image",
-                "Lambda refuses indexes. The engine adds attestations: turn its containerd image store off.",
-            )
-        return manifest
+        timeout = (planned.get("timeouts") or {}).get("create") or _DEFAULT_TIMEOUT
+        deadline = time.monotonic() + (_seconds(timeout) or 0)
+        self._provider.engine.check()
+        for build in _blocks(planned, "build"):
+            self._provider.engine.build(build, planned["name"], deadline)
+        login = self._login("Create", image, planned)
+        self._provider.engine.push(image, login, deadline)
+        try:
+            return read_digest(image, login, skip_verify=bool(planned.get("insecure_skip_verify")))
+        except RegistryError as error:
+            where = "inside resourceDockerRegistryImageCreate: unable to get digest"
+            raise RegistryError(f"Got error getting registry image digest {where}: {error}") from error
 
-    def read(self, context: ReadContext, current: State) -> State | None:
+    def read(self, context: ReadContext | UpdateContext, current: State) -> State | None:
         """Ask the registry for the digest.
 
         As in the real provider, every failure to get it (404, a refused login, no answer at all) drops the
@@ -161,19 +169,19 @@ class RegistryImage:
         """
         image = ImageName.parse(current["name"])
         try:
-            login = self._provider.login(image.registry, current)
+            login = self._login("Read", image, current)
         except RegistryError as error:
-            context.diagnostics.add_error("Unable to get authConfig for registry", str(error))
+            context.diagnostics.add_error(str(error))
             return current
         try:
-            manifest = read_manifest(image, login, skip_verify=bool(current.get("insecure_skip_verify")))
+            digest = read_digest(image, login, skip_verify=bool(current.get("insecure_skip_verify")))
         except RegistryError:
             return None
-        return {**current, "sha256_digest": manifest.digest}
+        return {**current, "sha256_digest": digest}
 
-    def update(self, _context: UpdateContext, _current: State, planned: State) -> State:
-        """Take the new arguments over; those that matter to the image replace it instead."""
-        return planned
+    def update(self, context: UpdateContext, _current: State, planned: State) -> State | None:
+        """Take the new arguments over and read again; those that matter to the image replace it instead."""
+        return self.read(context, planned)
 
     def delete(self, context: DeleteContext, current: State) -> None:
         """Delete the image from the registry, unless it is to stay."""
@@ -181,30 +189,27 @@ class RegistryImage:
             return
         image = ImageName.parse(current["name"])
         try:
-            delete_manifest(image, self._provider.login(image.registry, current), current["sha256_digest"])
+            login = self._login("Delete", image, current)
         except RegistryError as error:
-            context.diagnostics.add_error("Got error deleting registry image", str(error))
+            context.diagnostics.add_error(str(error))
+            return
+        try:
+            delete_manifest(image, login, current["sha256_digest"])
+        except RegistryError as error:
+            context.diagnostics.add_error(f"Got error deleting registry image: {error}")
+
+    def _login(self, action: str, image: ImageName, resource: State) -> Login:
+        try:
+            return self._provider.login(image.registry, resource)
+        except RegistryError as error:
+            where = f"resourceDockerRegistryImage{action}"
+            raise RegistryError(f"{where}: Unable to get authConfig for registry: {error}") from error
 
 
-class RegistryImageData:
+class RegistryImageData(_RegistryImage):
     """The data source: the digest of an image in a registry."""
 
-    def __init__(self, provider: DockerProvider) -> None:
-        self._provider = provider
-
-    @classmethod
-    def get_name(cls) -> str:
-        """Return the type's name after the provider's prefix."""
-        return "registry_image"
-
-    @classmethod
-    def get_schema(cls) -> Schema:
-        """Return the data source's schema."""
-        return schema.DATA_SOURCE
-
-    def validate(self, diagnostics: Diagnostics, _type_name: str, config: State) -> None:
-        """Refuse a name that holds no registry and tag."""
-        _validate_name(diagnostics, config)
+    _schema = schema.DATA_SOURCE
 
     def read(self, context: ReadDataContext, config: State) -> State | None:
         """Ask the registry for the digest; without a login for it, anonymously over https."""
@@ -214,33 +219,53 @@ class RegistryImageData:
         except RegistryError:
             login = Login(address_with_scheme(image.registry))
         try:
-            manifest = read_manifest(image, login, skip_verify=bool(config.get("insecure_skip_verify")))
+            digest = read_digest(image, login, skip_verify=bool(config.get("insecure_skip_verify")))
         except RegistryError as error:
-            context.diagnostics.add_error(f"Got error when attempting to fetch {image} from registry", str(error))
+            version = f"{image.repository}:{image.tag}"
+            context.diagnostics.add_error(
+                f"Got error when attempting to fetch image version {version} from registry: {error}"
+            )
             return None
-        return {**config, "id": manifest.digest, "sha256_digest": manifest.digest}
+        return {**config, "id": digest, "sha256_digest": digest}
 
 
-def _known(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _in_environment(name: str) -> bool:
+    # The docker command reads DOCKER_CERT_PATH by itself.
+    return name != "cert_path" and bool(os.environ.get(f"DOCKER_{name.upper()}"))
 
 
-def _builds(resource: State) -> Iterator[State]:
-    blocks = resource.get("build")
-    return (build for build in (blocks if isinstance(blocks, list) else []) if build is not Unknown)
-
-
-def _validate_name(diagnostics: Diagnostics, config: State) -> None:
-    if isinstance(config.get("name"), str):
-        try:
-            ImageName.parse(config["name"])
-        except ValueError as error:
-            diagnostics.add_error(f"name: {error}", path=["name"])
+def timeout_problem(resource: State) -> str | None:
+    """Say what is wrong with a resource's `timeouts`, as the real provider's plan does."""
+    for name, value in (resource.get("timeouts") or {}).items():
+        if isinstance(value, str) and _seconds(value) is None:
+            reason = f'error parsing "{name}" timeout: time: invalid duration "{value}"'
+            return f"[ERR] Error decoding timeout: {reason}"
+    return None
 
 
 def _seconds(duration: str) -> float | None:
     """Read a duration as Go writes it (`1h30m`, `90s`); None if it is none."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", duration)
+    if duration == "0":
+        return 0
+    parts = _DURATION.findall(duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
         return None
-    return sum(float(number) * {"h": 3600, "m": 60, "s": 1, "ms": 0.001}[unit] for number, unit in parts)
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+
+
+def _blocks(config: State, name: str) -> list[State]:
+    blocks = config.get(name)
+    return [block for block in (blocks if isinstance(blocks, list) else []) if not schema.is_unknown(block)]
+
+
+def _host_of_context(name: str) -> str:
+    """Find a Docker context's engine; `OSError` if there is no such context."""
+    folder = home() / ".docker" / "contexts" / "meta"
+    if not folder.is_dir():
+        raise OSError(f"could not read contexts directory: open {folder}: no such file or directory")
+    for file in folder.glob("*/meta.json"):
+        with suppress(ValueError):
+            context = json.loads(file.read_text(encoding="utf-8"))
+            if context.get("Name") == name:
+                return str(context["Endpoints"].get("docker", {}).get("Host") or DEFAULT_HOST)
+    raise OSError(f"context '{name}' not found")

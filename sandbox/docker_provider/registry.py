@@ -1,30 +1,46 @@
-"""Docker registries: image names, logins, and the HTTP API v2."""
+"""Docker registries: image names, logins, and the HTTP API v2.
+
+The rules and the words are those of the real provider's provider.go, authentication_helpers.go and
+data_source_docker_registry_image.go.
+"""
 
 import base64
 import json
 import os
+import pwd
+import re
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+
+from .schema import is_unknown
 
 if TYPE_CHECKING:
     import httpx2
 
-INDEXES = (
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.index.v1+json",
-)
 _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
 )
+_OLD_MANIFEST = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+_DOCKER_HUB = ("registry-1.docker.io", "index.docker.io", "docker.io", "registry.hub.docker.com")
+_ECR_PUBLIC = "public.ecr.aws"
+_ECR = re.compile(r".*?dkr\.ecr\..*?\.amazonaws\.com")
+_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _SECONDS = 60
 
 
 class RegistryError(Exception):
     """The registry refused, could not be reached, or no login for it was given."""
+
+
+class FatalError(Exception):
+    """Something that ends the real provider's process."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +53,15 @@ class ImageName:
 
     @classmethod
     def parse(cls, name: str) -> "ImageName":
-        """Split a name; raise `ValueError` when it names no registry, or a digest instead of a tag."""
-        registry, slash, rest = name.partition("/")
-        if not slash or not (registry == "localhost" or "." in registry or ":" in registry):
-            raise ValueError(f'"{name}" names no registry: expected registry/repository:tag')
-        if "@" in rest:
-            raise ValueError(f'"{name}" holds a digest: an image is pushed under a tag, registry/repository:tag')
-        repository, _, tag = rest.partition(":")
-        return cls(registry, repository, tag or "latest")
+        """Split a name; one without a registry is Docker Hub's, one without a tag means `latest`."""
+        first, slash, rest = name.partition("/")
+        registry = first if slash and ("/" in rest or first == "localhost" or set(first) & set(".:")) else ""
+        repository, _, tag = name[len(registry) :].partition(":")
+        repository = repository.removeprefix("/")
+        if not registry:
+            registry = _DOCKER_HUB[0]
+            repository = repository if "/" in repository else f"library/{repository}"
+        return cls(registry, repository, tag.partition("@")[2] or tag or "latest")
 
     def __str__(self) -> str:
         return f"{self.registry}/{self.repository}:{self.tag}"
@@ -59,14 +76,63 @@ class Login:
     password: str = ""
 
     @property
-    def host(self) -> str:
-        """The registry as image names write it."""
-        return urlsplit(self.address).netloc
-
-    @property
     def token(self) -> str:
         """`username:password` as HTTP's basic authentication and Docker's own configuration write it."""
-        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return _base64(f"{self.username}:{self.password}")
+
+    def authorization(self, registry: str) -> str:
+        """Compose HTTP's header of that name."""
+        if registry == _ECR_PUBLIC:
+            return f"Bearer {_ecr_token(self.password)}"
+        if _is_ecr(registry):
+            return f"Basic {_ecr_token(self.password)}"
+        if registry in ("ghcr.io", "gcr.io") or registry.endswith(".azurecr.io"):
+            return f"Bearer {_base64(self.password)}"
+        return f"Basic {self.token}"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _is_ecr(registry: str) -> bool:
+    return registry == _ECR_PUBLIC or _ECR.fullmatch(registry) is not None
+
+
+def _ecr_token(password: str) -> str:
+    """Bring an ECR password into the form that HTTP's basic authentication takes."""
+    if password.startswith("ey"):
+        return _base64(f"AWS:{password}")
+    return _base64(password) if password.startswith("AWS:") else password
+
+
+def _ecr_password(password: str) -> str:
+    """Bring an ECR password into the form that the engine takes; `FatalError` if it is in none."""
+    if password.startswith("ey"):
+        return password
+    if password.startswith("AWS:"):
+        return password.removeprefix("AWS:")
+    if (place := _misplaced_in_base64(password.encode())) is not None:
+        raise FatalError(f"Error creating registry request: illegal base64 data at input byte {place}")
+    return base64.b64decode(password).decode(errors="replace")
+
+
+def _misplaced_in_base64(data: bytes) -> int | None:
+    """Say at which byte Go's decoder stops; None if it does not."""
+    places = [place for place, byte in enumerate(data) if byte not in b"\r\n"]
+    length = next((n for n, place in enumerate(places) if data[place] not in _BASE64), len(places))
+    over = length % 4
+    if length == len(places):
+        return len(data) - over if over else None
+    if data[places[length]] != ord("=") or over < 2:
+        return places[length]
+    if over == 2:
+        length += 1
+        if length == len(places):
+            return len(data)
+        if data[places[length]] != ord("="):
+            return places[length] - 1
+    return places[length + 1] if length + 1 < len(places) else None
 
 
 def address_with_scheme(address: str) -> str:
@@ -74,103 +140,184 @@ def address_with_scheme(address: str) -> str:
     return address if address.startswith(("http://", "https://")) else f"https://{address}"
 
 
-def find_login(blocks: Iterable[Mapping[str, Any]], registry: str) -> Login:
-    """Pick a registry's login from the provider's `registry_auth` blocks; `RegistryError` if none fits."""
-    addresses = []
+def home() -> Path:
+    """Return the home folder of the user who runs this, as Go looks it up: HOME plays no part."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("~").expanduser()
+
+
+def read_logins(blocks: Iterable[Mapping[str, Any]]) -> dict[str, Login]:
+    """Read the provider's `registry_auth` blocks into a login for each registry."""
+    logins = {}
     for block in blocks:
-        login = Login(address_with_scheme(str(block["address"])))
-        if login.host == registry:
-            return _with_credentials(login, block)
-        addresses.append(login.host)
-    raise RegistryError(
-        f"no auth config found for registry {registry}: the provider's registry_auth blocks name "
-        f"{', '.join(addresses) or 'none'}"
-    )
+        address = address_with_scheme(_text(block, "address"))
+        registry = address.partition("://")[2].partition("/")[0]
+        logins[registry] = Login(address, *_credentials(block, registry))
+    return logins
 
 
-def _with_credentials(login: Login, block: Mapping[str, Any]) -> Login:
-    """Take the first of: none wanted, user name, given file content, file; in the real provider's order."""
-    if block.get("auth_disabled"):
-        return login
-    if username := block.get("username") or os.environ.get("DOCKER_REGISTRY_USER", ""):
-        password = block.get("password") or os.environ.get("DOCKER_REGISTRY_PASS", "")
-        return Login(login.address, username, password)
-    if content := block.get("config_file_content"):
-        return _from_docker_config(login, content, "config_file_content")
-    file = block.get("config_file") or os.environ.get("DOCKER_CONFIG") or "~/.docker/config.json"
+def _text(block: Mapping[str, Any], name: str, default: str = "") -> str:
+    """Read an argument; a value still unknown is an empty one, as in the real provider."""
+    value = block.get(name)
+    return default if value is None else "" if is_unknown(value) else str(value)
+
+
+def _credentials(block: Mapping[str, Any], registry: str) -> tuple[str, str]:
+    """Take the first of: none wanted, user name, content of a file, file."""
+    username = _text(block, "username", os.environ.get("DOCKER_REGISTRY_USER", ""))
+    password = _text(block, "password", os.environ.get("DOCKER_REGISTRY_PASS", ""))
+    if block.get("auth_disabled") is True:
+        username, password = "username", "password"
+    if username:
+        return username, _ecr_password(password) if _is_ecr(registry) else password
+    if content := _text(block, "config_file_content"):
+        try:
+            return _from_docker_config(content, registry)
+        except ValueError as error:
+            raise RegistryError(f"Error parsing docker registry config json: {error}") from error
+        except OSError as error:
+            raise RegistryError(f"couldn't find registry config for '{registry}' in file content") from error
+    if not (file := _text(block, "config_file", _default_config_file())):
+        return "", ""
+    path = str(home() / file[2:]) if file.startswith("~/") else file
     try:
-        return _from_docker_config(login, Path(file).expanduser().read_text(encoding="utf-8"), file)
+        content = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise RegistryError(f"could not open config file from filePath: {file}. Error: {error}") from error
-
-
-def _from_docker_config(login: Login, content: str, source: str) -> Login:
+        reason = f"open {path}: {(error.strerror or '').lower()}"
+        raise RegistryError(f"could not open config file from filePath: {path}. Error: {reason}") from error
     try:
-        config = json.loads(content)
-        entry = {urlsplit(address_with_scheme(key)).netloc: value for key, value in config.get("auths", {}).items()}
-        username, _, password = base64.b64decode(entry[login.host]["auth"]).decode().partition(":")
-    except KeyError as error:
-        helpers = " (credential helpers are not supported by the stand-in provider)"
-        raise RegistryError(f"{source} holds no user name and password for {login.host}{helpers}") from error
+        return _from_docker_config(content, registry)
     except ValueError as error:
-        raise RegistryError(f"{source} is not a Docker configuration in JSON: {error}") from error
-    return Login(login.address, username, password)
+        raise RegistryError(f"could not read and load config file: {error}") from error
+    except OSError as error:
+        reason = "could not get auth config (the credentialhelper did not work or was not found)"
+        raise RegistryError(f"{reason}: {error}") from error
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a registry holds under a tag."""
-
-    digest: str
-    media_type: str
+def _default_config_file() -> str:
+    named = os.environ.get("DOCKER_CONFIG") or "~/.docker/config.json"
+    return str(Path(named, "config.json")) if Path(named).is_dir() else named
 
 
-def read_manifest(image: ImageName, login: Login, *, skip_verify: bool = False) -> Manifest:
-    """Ask the registry what a tag points at; `RegistryError` for any answer but 200, and when none comes."""
-    response = _request("HEAD", login, f"{image.repository}/manifests/{image.tag}", skip_verify)
+def _from_docker_config(content: str, registry: str) -> tuple[str, str]:
+    """Find a registry's user name and password; both are empty if they are not there."""
+    config = json.loads(content)
+    if not isinstance(config, dict):
+        raise ValueError("a Docker configuration is an object")  # noqa: TRY004 - the content is wrong, not the caller
+    if helper := config.get("credHelpers", {}).get(registry) or config.get("credsStore"):
+        return _from_credential_helper(helper, registry)
+    entries = {address_with_scheme(key).split("/")[2]: value for key, value in config.get("auths", {}).items()}
+    entry: Mapping[str, str] = next((entries[name] for name in _names(registry) if name in entries), {})
+    username, _, password = base64.b64decode(entry.get("auth", "")).decode().partition(":")
+    return entry.get("username") or username, entry.get("password") or password
+
+
+def _from_credential_helper(helper: str, registry: str) -> tuple[str, str]:
+    """Ask one of Docker's credential helpers; `OSError` if it is missing or fails."""
+    command = [f"docker-credential-{helper}", "get"]
+    asked = subprocess.run(command, input=registry, capture_output=True, text=True, check=False)
+    if "credentials not found" in asked.stdout:
+        return "", ""
+    if asked.returncode != 0:
+        raise OSError(f"error getting credentials - err: exit status {asked.returncode}, out: `{asked.stdout.strip()}`")
+    answer = json.loads(asked.stdout)
+    # An identity token is no password, and the real provider takes nothing else from here.
+    return ("", "") if answer["Username"] == "<token>" else (answer["Username"], answer["Secret"])
+
+
+def _names(registry: str) -> Iterable[str]:
+    """List the names under which a registry may have its login: Docker Hub has several."""
+    return (registry, *_DOCKER_HUB) if registry in _DOCKER_HUB else (registry,)
+
+
+def find_login(logins: Mapping[str, Login], registry: str) -> Login:
+    """Pick a registry's login; `RegistryError` if there is none."""
+    for name in _names(registry):
+        if name in logins:
+            return logins[name]
+    # The real provider goes on with the logins themselves, passwords included.
+    raise RegistryError(f"no auth config found for registry {registry} in auth configs: {', '.join(logins) or 'none'}")
+
+
+def read_digest(image: ImageName, login: Login, *, skip_verify: bool = False) -> str:
+    """Ask for the digest under an image's tag; `RegistryError` if there is none or the login is refused."""
+    try:
+        return _digest(image, login, skip_verify, old=False)
+    except RegistryError:
+        return _digest(image, login, skip_verify, old=True)
+
+
+def _digest(image: ImageName, login: Login, skip_verify: bool, old: bool) -> str:
+    response = _request("HEAD", image, login, image.tag, "push,pull", skip_verify, old)
     if response.status_code != 200:
-        raise RegistryError(_refusal(image, response))
-    digest = response.headers.get("Docker-Content-Digest", "")
-    if not digest:
-        raise RegistryError(f"the registry told no digest of {image} (header Docker-Content-Digest)")
-    return Manifest(digest, response.headers.get("Content-Type", "").partition(";")[0])
+        raise RegistryError(_refusal(response))
+    if digest := response.headers.get("Docker-Content-Digest"):
+        return str(digest)
+    raise RegistryError("Error reading registry response body: %!s(<nil>)")
 
 
 def delete_manifest(image: ImageName, login: Login, digest: str) -> None:
     """Delete by digest, which removes every tag on it, or else by tag; an image already gone is fine."""
-    for reference in (digest, image.tag):
+    for reference, old in ((digest, False), (image.tag, True)):
         # The real provider never verifies certificates here either.
-        response = _request("DELETE", login, f"{image.repository}/manifests/{reference}", skip_verify=True)
+        response = _request("DELETE", image, login, reference, "*", skip_verify=True, old=old)
         if response.status_code in (200, 202, 404):
             return
-    raise RegistryError(_refusal(image, response))
+    raise RegistryError(_refusal(response))
 
 
-def _refusal(image: ImageName, response: "httpx2.Response") -> str:
-    reason = f"got bad response from registry: {response.status_code} {response.reason_phrase} for {image}"
-    if response.headers.get("WWW-Authenticate", "").startswith("Bearer"):
-        reason += "; it asks for a login by token, which the stand-in provider does not do"
-    return f"{reason}\n{response.text}".strip()
+def _status(response: "httpx2.Response") -> str:
+    return f"{response.status_code} {response.reason_phrase}"
 
 
-def _request(method: str, login: Login, path: str, skip_verify: bool) -> "httpx2.Response":
+def _refusal(response: "httpx2.Response") -> str:
+    challenge = response.headers.get("WWW-Authenticate", "")
+    if response.status_code == 401 and not challenge.startswith("Bearer"):
+        return f"bad credentials: {_status(response)}"
+    return f"got bad response from registry: {_status(response)}"
+
+
+def _request(
+    method: str, image: ImageName, login: Login, reference: str, scope: str, skip_verify: bool, old: bool
+) -> "httpx2.Response":
+    """Send a request about a manifest; where the registry wants a token, fetch it and send the request again."""
+    url = f"{login.address}/v2/{image.repository}/manifests/{reference}"
+    headers = {"Accept": _OLD_MANIFEST if old else ", ".join(_MANIFESTS)}
+    if login.username:
+        headers["Authorization"] = login.authorization(image.registry)
+    response = _send(method, url, headers, skip_verify)
+    challenge = response.headers.get("WWW-Authenticate", "")
+    if response.status_code != 401 or not challenge.startswith("Bearer"):
+        return response
+    asked = dict(re.findall(r'(\w+)="(.*?)"', challenge))
+    query = {
+        "service": asked.get("service", ""),
+        "scope": asked.get("scope") or f"repository:{image.repository}:{scope}",
+    }
+    basic = {"Authorization": f"Basic {login.token}"} if login.username else {}
+    answer = _send("GET", f"{asked.get('realm', '')}?{urlencode(query)}", basic, skip_verify)
+    if answer.status_code != 200:
+        raise RegistryError(f"got bad response from registry: {_status(answer)}")
+    token = answer.json().get("token") or answer.json().get("access_token")
+    return _send(method, url, {**headers, "Authorization": f"Bearer {token}"}, skip_verify)
+
+
+def _send(method: str, url: str, headers: Mapping[str, str], skip_verify: bool) -> "httpx2.Response":
     # Imported here: it takes as long as the rest of the program, and most processes never ask a registry.
     import httpx2
 
-    headers = {"Accept": ", ".join((*_MANIFESTS, *INDEXES))}
-    if login.username:
-        headers["Authorization"] = f"Basic {login.token}"
-    secure = login.address.startswith("https://")
-    loopback = urlsplit(login.address).hostname in ("localhost", "127.0.0.1", "::1")
+    address = urlsplit(url)
     try:
         return httpx2.request(
             method,
-            f"{login.address.rstrip('/')}/v2/{path}",
+            url,
             headers=headers,
-            verify=secure and not skip_verify,
+            verify=address.scheme == "https" and not skip_verify,
             timeout=_SECONDS,
             # A proxy from the environment never stands between this machine and itself.
-            trust_env=not loopback,
+            trust_env=address.hostname not in ("localhost", "127.0.0.1", "::1"),
         )
-    except httpx2.HTTPError as error:
-        raise RegistryError(f"Error during registry request to {login.address}: {error}") from error
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise RegistryError(f"Error during registry request: {error}") from error

@@ -152,6 +152,12 @@ DATA_SOURCE = Schema(
 )
 
 
+def is_unknown(value: object) -> bool:
+    """Whether Terraform will know a value only later."""
+    # A tuple is msgpack's ExtType: an unknown value of which Terraform says something already, which `tf` leaves alone.
+    return value is Unknown or isinstance(value, tuple)
+
+
 def with_defaults(resource: dict[str, Any]) -> dict[str, Any]:
     """Fill in what the real provider shows in plans and state for arguments left out.
 

@@ -19,9 +19,10 @@ from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
 from tf.gen import tfplugin_pb2 as pb
 from tf.gen import tfplugin_pb2_grpc as rpc
 from tf.provider import ProviderServicer
-from tf.utils import read_dynamic_value, to_dynamic_value
+from tf.utils import Diagnostics, read_dynamic_value, to_dynamic_value
 
-from .provider import DockerProvider
+from .provider import DockerProvider, timeout_problem
+from .registry import FatalError
 from .schema import with_defaults
 
 _COOKIE = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
@@ -32,9 +33,24 @@ _THREADS = 16
 
 
 class _Servicer(ProviderServicer):
-    def __init__(self, app: DockerProvider) -> None:
+    def __init__(self, app: DockerProvider, over: threading.Event) -> None:
         super().__init__(app)
         self._docker = app
+        self._over = over
+        self.failed = False
+
+    def ConfigureProvider(
+        self, request: pb.ConfigureProvider.Request, context: grpc.ServicerContext
+    ) -> pb.ConfigureProvider.Response:
+        """Configure; where the real provider ends its process instead of answering, end the program."""
+        try:
+            return super().ConfigureProvider(request, context)
+        except FatalError as error:
+            print(f"{datetime.now().astimezone():%Y/%m/%d %H:%M:%S} {error}", file=sys.stderr, flush=True)
+            self.failed = True
+            self._over.set()
+            # What Terraform's side of the connection makes of a process that is gone.
+            context.abort(grpc.StatusCode.UNAVAILABLE, "error reading from server: EOF")
 
     def PlanResourceChange(
         self, request: pb.PlanResourceChange.Request, context: grpc.ServicerContext
@@ -44,9 +60,14 @@ class _Servicer(ProviderServicer):
         if proposed is None:
             return pb.PlanResourceChange.Response()
         proposed = with_defaults(proposed)
+        if problem := timeout_problem(proposed):
+            return pb.PlanResourceChange.Response(diagnostics=Diagnostics().add_error(problem).to_pb())
+        prior = read_dynamic_value(request.prior_state)
+        if prior is not None and {**prior, "timeouts": None} == {**proposed, "timeouts": None}:
+            # Timeouts alone are no change.
+            return pb.PlanResourceChange.Response(planned_state=request.prior_state, legacy_type_system=True)
         request.proposed_new_state.CopyFrom(to_dynamic_value(proposed))
         response = super().PlanResourceChange(request, context)
-        prior = read_dynamic_value(request.prior_state)
         if prior is not None and prior.get("build") != proposed.get("build"):
             # Every argument, for the real one has `build` as a set: a changed element is another element.
             build = pb.AttributePath(steps=[pb.AttributePath.Step(attribute_name="build")])
@@ -96,7 +117,8 @@ def serve(provider: DockerProvider) -> None:
     parent = os.getppid()
     over = threading.Event()
     server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS))
-    rpc.add_ProviderServicer_to_server(_Servicer(provider), server)
+    servicer = _Servicer(provider, over)
+    rpc.add_ProviderServicer_to_server(servicer, server)
     controller_rpc.add_GRPCControllerServicer_to_server(_Controller(over), server)
     stdio_rpc.add_GRPCStdioServicer_to_server(_Stdio(), server)
     key, certificate, certificate_der = _certificate()
@@ -111,6 +133,8 @@ def serve(provider: DockerProvider) -> None:
                 break
         provider.engine.stop()
         server.stop(grace=0.2).wait()
+    if servicer.failed:
+        sys.exit(1)
 
 
 def _socket_folder() -> tempfile.TemporaryDirectory[str]:

@@ -1,6 +1,7 @@
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ import pytest
 
 from sandbox import docker_provider
 from sandbox.emulator import Emulator
-from tests.docker_provider.workspace import GuardedRegistry, Repository, Workspace, remove_images
+from tests.docker_provider.workspace import GuardedRegistry, Repository, TokenRegistry, Workspace, remove_images
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +58,23 @@ def immutable_repository(emulator: Emulator) -> Iterator[Repository]:
     remove_images(f"{repository.registry}/{repository.name}")
 
 
-@pytest.fixture
-def guarded_registry() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), GuardedRegistry)
+@contextmanager
+def _serving(registry: type[GuardedRegistry]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), registry)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"localhost:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def guarded_registry() -> Iterator[str]:
+    with _serving(GuardedRegistry) as address:
+        yield address
+
+
+@pytest.fixture
+def token_registry() -> Iterator[str]:
+    with _serving(TokenRegistry) as address:
+        yield address

@@ -1,17 +1,20 @@
-"""Which docker command builds, and how it is called."""
+"""Which docker command builds, how it is called, and what is taken from its log."""
 
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tf.iface import CreateContext
-from tf.utils import Diagnostics
 
-from sandbox.docker_provider import provider
-from sandbox.docker_provider.engine import BUILDKIT, BUILDX, LEGACY, Builder, EngineError, choose_builder
-from sandbox.docker_provider.provider import DockerProvider, RegistryImage
-from sandbox.docker_provider.registry import INDEXES, ImageName, Manifest
-from tests.docker_provider.workspace import DIGEST
+from sandbox.docker_provider.engine import (
+    BUILDKIT,
+    BUILDX,
+    CLASSIC,
+    Builder,
+    EngineError,
+    choose_builder,
+)
 
 BUILD: dict[str, Any] = {
     "context": "../service",
@@ -20,18 +23,27 @@ BUILD: dict[str, Any] = {
     "target": "slim",
     "build_args": {"B": "2", "A": "1"},
     "label": {"team": "ours"},
+    "labels": {"team": "theirs"},
     "no_cache": True,
     "pull_parent": False,
     "cache_from": ["app:cache"],
     "extra_hosts": [],
     "network_mode": "",
+    "memory": 512,
+    "shm_size": 1024,
+    "ulimit": [{"name": "nofile", "hard": 9, "soft": 8}],
     "secrets": [{"id": "token", "src": "token.txt", "env": ""}, {"id": "key", "src": "", "env": "KEY"}],
 }
-COMMON = [
-    *("--tag", "app:1", "--target", "slim", "--no-cache"),
-    *("--build-arg", "A=1", "--build-arg", "B=2", "--label", "team=ours", "--cache-from", "app:cache"),
+RESOURCES = [
+    *("--build-arg", "cpusetcpus=", "--build-arg", "cpusetmems=", "--build-arg", "cpushares=0"),
+    *("--build-arg", "cpuquota=0", "--build-arg", "cpuperiod=0", "--build-arg", "memory=512"),
+    *("--build-arg", "memoryswap=0"),
 ]
-SECRETS = ["--secret", "id=token,src=token.txt", "--secret", "id=key,env=KEY"]
+COMMON = [
+    *("--target", "slim", "--no-cache", "--build-arg", "A=1", "--build-arg", "B=2"),
+    *("--cache-from", "app:cache", "--shm-size", "1024", "--ulimit", "nofile=8:9"),
+]
+SECRETS = ["--secret", "type=file,id=token,src=token.txt", "--secret", "type=env,id=key,env=KEY"]
 PATHS = ["--file", "../service/../Dockerfile", "../service"]
 
 
@@ -47,13 +59,18 @@ def docker_command(folder: Path, version: str, *, buildx: bool) -> str:
     return str(script)
 
 
+@pytest.fixture(autouse=True)
+def without_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "chosen"),
     [
         (("28.2.2", True), ("20.10.24", False), ("first", BUILDX)),
         (("20.10.24", False), ("28.2.2", True), ("second", BUILDX)),
         (("28.2.2", False), ("20.10.24+dfsg1", False), ("second", BUILDKIT)),
-        (("28.2.2", False), ("18.06.1", False), ("first", LEGACY)),
+        (("28.2.2", False), ("18.06.1", False), ("first", CLASSIC)),
     ],
 )
 def test_the_docker_command_with_the_best_builder_is_chosen(
@@ -67,9 +84,10 @@ def test_the_docker_command_with_the_best_builder_is_chosen(
     assert builder == Builder(commands[chosen[0]], chosen[1])
 
 
-def test_the_legacy_builder_is_taken_on_request(tmp_path: Path) -> None:
-    command = docker_command(tmp_path / "docker", "28.2.2", buildx=True)
-    assert choose_builder([command], legacy=True) == Builder(command, LEGACY)
+@pytest.mark.parametrize(("version", "kind"), [("20.10.24", BUILDKIT), ("28.2.2", CLASSIC)])
+def test_the_legacy_builder_is_buildkit_where_the_command_has_it(tmp_path: Path, version: str, kind: str) -> None:
+    command = docker_command(tmp_path / "docker", version, buildx=True)
+    assert choose_builder([command], legacy=True) == Builder(command, kind)
 
 
 def test_no_docker_command_is_an_error() -> None:
@@ -77,9 +95,19 @@ def test_no_docker_command_is_an_error() -> None:
         choose_builder([])
 
 
-def test_buildx_is_called_with_attestations_off_and_loads_the_image() -> None:
-    assert Builder("docker", BUILDX).arguments(BUILD, "app:1") == [
-        *("docker", "buildx", "build", "--load", "--provenance=false", "--sbom=false", "--progress=plain"),
+def test_buildx_gets_every_argument_that_the_real_provider_gives_it() -> None:
+    more = {
+        "additional_contexts": ["shared=../shared"],
+        "builder": "default",
+        "cache_to": ["type=local,dest=cache"],
+        "provenance": "mode=max",
+        "sbom": "false",
+    }
+    assert Builder("docker", BUILDX).arguments({**BUILD, **more}, "app:1") == [
+        *("docker", "buildx", "build", "--load", "--progress=plain", "--tag", "app:1"),
+        *RESOURCES,
+        *("--label", "team=ours", "--build-context", "shared=../shared", "--builder", "default"),
+        *("--cache-to", "type=local,dest=cache", "--provenance", "mode=max", "--sbom", "false"),
         *COMMON,
         *SECRETS,
         *PATHS,
@@ -87,47 +115,87 @@ def test_buildx_is_called_with_attestations_off_and_loads_the_image() -> None:
 
 
 def test_built_in_buildkit_is_called_without_what_it_does_not_know() -> None:
-    assert Builder("docker", BUILDKIT).arguments(BUILD, "app:1") == [
-        *("docker", "build", "--progress=plain"),
+    build = {**BUILD, "provenance": "false", "sbom": "disabled=true", "cache_to": ["type=inline"]}
+    assert Builder("docker", BUILDKIT).arguments(build, "app:1") == [
+        *("docker", "build", "--progress=plain", "--tag", "app:1"),
+        *RESOURCES,
+        *("--label", "team=ours", "--build-arg", "BUILDKIT_INLINE_CACHE=1"),
         *COMMON,
         *SECRETS,
         *PATHS,
     ]
 
 
-def test_the_legacy_builder_is_told_about_its_containers() -> None:
-    build = {**BUILD, "secrets": [], "force_remove": True}
-    assert Builder("docker", LEGACY).arguments(build, "app:1") == [
-        *("docker", "build", "--rm=true", "--force-rm"),
+def test_the_legacy_builder_gets_limits_and_labels_as_flags() -> None:
+    build = {**BUILD, "secrets": [], "remove": False, "force_remove": True, "squash": True}
+    assert Builder("docker", CLASSIC).arguments(build, "app:1", legacy=True) == [
+        *("docker", "build", "--tag", "app:1", "--rm=false"),
+        *("--label", "team=theirs", "--memory", "512", "--squash", "--force-rm"),
         *COMMON,
         *PATHS,
     ]
 
 
-def test_the_legacy_builder_refuses_secrets() -> None:
-    with pytest.raises(EngineError, match=r"build\.secrets needs BuildKit"):
-        Builder("docker", LEGACY).arguments(BUILD, "app:1")
+def test_the_date_of_the_source_is_a_build_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "7")
+    assert "SOURCE_DATE_EPOCH=7" in Builder("docker", BUILDX).arguments(BUILD, "app:1")
 
 
-def test_an_index_in_the_registry_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    docker = DockerProvider()
-    docker.configure_provider(Diagnostics(), {"registry_auth": [{"address": "localhost:1", "auth_disabled": True}]})
-    monkeypatch.setattr(docker.engine, "build", lambda *_: None)
-    monkeypatch.setattr(docker.engine, "push", lambda *_: None)
-    monkeypatch.setattr(provider, "read_manifest", lambda *_, **__: Manifest(DIGEST, INDEXES[1]))
-    context = CreateContext(Diagnostics(), "docker_registry_image")
-    created = RegistryImage(docker).create(context, {"name": "localhost:1/app:1", "build": [BUILD]})
-    assert created is None
-    assert "image index" in str(context.diagnostics)
+@pytest.mark.parametrize("context", ["https://example.com/app.git", "git@example.com:app.git"])
+def test_a_remote_context_and_its_dockerfile_are_passed_on(context: str) -> None:
+    arguments = Builder("docker", BUILDKIT).arguments({**BUILD, "context": context, "dockerfile": "a/Dockerfile"}, "a")
+    assert arguments[-3:] == ["--file", "a/Dockerfile", context]
 
 
 @pytest.mark.parametrize(
-    ("name", "parts"),
+    ("kind", "legacy", "argument", "value"),
     [
-        ("localhost:4566/a/b:c", ("localhost:4566", "a/b", "c")),
-        ("localhost/app", ("localhost", "app", "latest")),
-        ("1.dkr.ecr.eu-central-1.amazonaws.com/app:1", ("1.dkr.ecr.eu-central-1.amazonaws.com", "app", "1")),
+        (BUILDKIT, False, "additional_contexts", ["a=b"]),
+        (BUILDKIT, False, "builder", "mine"),
+        (CLASSIC, False, "additional_contexts", ["a=b"]),
+        (CLASSIC, False, "builder", "mine"),
+        (CLASSIC, False, "cache_to", ["type=inline"]),
+        (CLASSIC, False, "secrets", BUILD["secrets"]),
+        (BUILDKIT, True, "remote_context", "https://example.com/app.git"),
+        (CLASSIC, True, "remote_context", "https://example.com/app.git"),
+        (CLASSIC, True, "secrets", BUILD["secrets"]),
     ],
 )
-def test_an_image_name_is_split(name: str, parts: tuple[str, str, str]) -> None:
-    assert ImageName.parse(name) == ImageName(*parts)
+def test_what_a_builder_cannot_honour_is_refused(kind: str, legacy: bool, argument: str, value: object) -> None:
+    build = {**BUILD, "secrets": [], argument: value}
+    with pytest.raises(EngineError, match=rf"build\.{argument} needs .* the stand-in provider does not have here"):
+        Builder("docker", kind).arguments(build, "app:1", legacy=legacy)
+
+
+def test_the_legacy_builder_takes_no_remote_context() -> None:
+    with pytest.raises(EngineError, match=r"remote build\.context"):
+        Builder("docker", BUILDKIT).arguments({**BUILD, "context": "https://a.test/b.git"}, "app:1", legacy=True)
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (["#1 [internal]", "ERROR: failed to solve: no\nway"], "failed to solve: no\nway"),
+        (
+            ["#9 ERROR: exit code: 3", "ERROR: Attestation is not supported", "Learn more", "View build details: x"],
+            "Attestation is not supported\nLearn more",
+        ),
+        (["#1 [internal]", "executor failed running [/bin/sh -c exit 3]"], None),
+        (
+            [
+                "#1 [internal]",
+                "failed to solve with frontend dockerfile.v0: executor failed running [/bin/sh -c exit 3]",
+            ],
+            None,
+        ),
+        (['unable to prepare context: path "x" not found'], 'unable to prepare context: path "x" not found'),
+    ],
+)
+def test_a_failed_build_is_told_in_the_words_of_buildx(log: list[str], reason: str | None) -> None:
+    expected = reason or "failed to solve: executor failed running [/bin/sh -c exit 3]"
+    assert Builder("docker", BUILDX).reason(log) == expected
+
+
+def test_a_home_folder_in_a_context_is_that_of_the_user() -> None:
+    user = pwd.getpwuid(os.getuid())
+    assert Builder("docker", BUILDX).arguments({"context": "~/app"}, "app:1")[-1] == f"{user.pw_dir}/app"

@@ -1,11 +1,14 @@
 """The stand-in with a real engine and a registry that answers as ECR does."""
 
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +35,7 @@ def build(**arguments: object) -> JSON:
     return {"context": "context", "provenance": "false", "sbom": "false", **arguments}
 
 
-@pytest.mark.parametrize("legacy", [False, True], ids=["best builder", "legacy builder"])
+@pytest.mark.parametrize("legacy", [False, True], ids=["buildx", "legacy builder"])
 def test_builds_and_pushes_a_plain_image_whose_digest_the_registry_confirms(
     workspace: Workspace, repository: Repository, legacy: bool
 ) -> None:
@@ -127,35 +130,117 @@ def test_a_failed_build_shows_the_failing_line_and_keeps_the_old_image_in_the_st
     )
     applied = workspace.apply()
     assert applied.code == 1
-    assert "Error building docker image" in applied.text
-    assert "COPY no-such-file.txt /" in applied.text
+    assert "Error running buildx build: failed to solve: " in applied.text
+    assert "no-such-file.txt" in applied.text
     assert "COPY no-such-file.txt /" in (workspace.root / "build.log").read_text()
     assert workspace.state() == before
     assert repository.request("HEAD", "manifests/2").status_code == 404
 
 
-def test_the_log_of_a_failed_build_is_kept_even_unasked(workspace: Workspace, repository: Repository) -> None:
-    logs = workspace.root / "logs"
-    logs.mkdir()
-    workspace.variables["TMPDIR"] = str(logs)
-    workspace.image(repository.registry, name=repository.tag("1"), build=build())
-    assert workspace.apply().code == 0
-    assert list(logs.glob("docker-build-*")) == []
-
+def test_the_log_of_a_failed_build_is_lost_unless_asked_for(workspace: Workspace, repository: Repository) -> None:
+    scratch = workspace.root / "scratch"
+    scratch.mkdir()
+    workspace.variables["TMPDIR"] = str(scratch)
     workspace.file("context/Dockerfile", "FROM scratch\nCOPY no-such-file.txt /\n")
-    workspace.image(repository.registry, name=repository.tag("2"), build=build())
+    workspace.image(repository.registry, name=repository.tag("1"), build=build())
     applied = workspace.apply()
     assert applied.code == 1, applied.text
-    [log] = logs.glob("docker-build-*.log")
-    assert str(log) in applied.text.replace(" ", "")
-    assert "COPY no-such-file.txt /" in log.read_text()
+    assert "COPY no-such-file.txt" not in applied.text
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_command_that_fails_is_told_with_its_words_and_exit_code(
+    workspace: Workspace, repository: Repository
+) -> None:
+    # There is no shell in an empty image, so the command is the program itself.
+    shutil.copy(a_static_program(workspace), workspace.root / "context" / "program")
+    workspace.file("context/Dockerfile", 'FROM scratch\nCOPY program /\nRUN ["/program", "exit 3"]\n')
+    workspace.image(repository.registry, name=repository.tag("1"), build=build())
+    applied = workspace.apply()
+    assert applied.code == 1
+    assert re.search(r"Error running buildx build: failed to solve: .*exit 3.* exit code: 3", applied.text), (
+        applied.text
+    )
+
+
+def a_static_program(workspace: Workspace) -> Path:
+    """A program for any Linux that ends with exit code 3."""
+    source, program = workspace.root / "program.c", workspace.root / "program"
+    source.write_text("int main(void) { return 3; }\n")
+    compiled = subprocess.run(["cc", "-static", "-o", program, source], capture_output=True)
+    if compiled.returncode != 0:
+        pytest.skip("no C compiler that links statically")
+    return program
+
+
+def test_the_legacy_builder_tells_a_failed_build_in_the_engines_words(
+    workspace: Workspace, repository: Repository
+) -> None:
+    workspace.file("context/Dockerfile", "FROM scratch\nCOPY no-such-file.txt /\n")
+    arguments = build(use_legacy_builder=True, build_log_file="build.log")
+    workspace.image(repository.registry, name=repository.tag("1"), build=arguments)
+    applied = workspace.apply()
+    assert applied.code == 1
+    assert "Error running legacy build: " in applied.text
+    assert "no-such-file.txt" in applied.text
+    assert not (workspace.root / "build.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"provenance": "mode=max"}, "Attestation is not supported for the docker driver."),
+        ({"sbom": "max"}, "invalid value max"),
+        ({"cache_to": ["type=registry,ref=a.test/b"]}, "Cache export is not supported for the docker driver."),
+    ],
+)
+def test_what_the_engine_cannot_do_is_refused_at_apply(
+    workspace: Workspace, repository: Repository, arguments: JSON, reason: str
+) -> None:
+    workspace.image(repository.registry, name=repository.tag("1"), build=build(**arguments))
+    applied = workspace.apply()
+    assert applied.code == 1
+    assert f"Error running buildx build: {reason}" in applied.text
+
+
+def test_limits_are_build_arguments_and_labels_have_no_effect(workspace: Workspace, repository: Repository) -> None:
+    workspace.file("context/Dockerfile", "FROM scratch\nARG memory\nCOPY message.txt /\nLABEL memory=$memory\n")
+    arguments = build(
+        memory=512,
+        shm_size=1 << 20,
+        ulimit=[{"name": "nofile", "hard": 9, "soft": 9}],
+        cache_to=["type=inline"],
+        labels={"team": "theirs"},
+        squash=True,
+        remove=False,
+        security_opt=["anything"],
+        auth_config=[{"host_name": "a.test"}],
+    )
+    workspace.image(repository.registry, name=repository.tag("1"), build=arguments)
+    applied = workspace.apply()
+    assert applied.code == 0, applied.text
+    assert repository.labels("1") == {"memory": "512"}
+
+
+def test_docker_buildkit_0_means_the_legacy_builder(workspace: Workspace, repository: Repository) -> None:
+    workspace.variables["DOCKER_BUILDKIT"] = "0"
+    arguments = build(labels={"team": "ours"}, label={"team": "theirs"})
+    workspace.image(repository.registry, name=repository.tag("1"), build=arguments)
+    applied = workspace.apply()
+    assert applied.code == 0, applied.text
+    assert repository.labels("1") == {"team": "ours"}
+
+    workspace.variables["DOCKER_BUILDKIT"] = "maybe"
+    workspace.image(repository.registry, name=repository.tag("2"), build=arguments)
+    assert "DOCKER_BUILDKIT environment variable expects boolean value" in workspace.apply().text
 
 
 def test_a_missing_dockerfile_is_named(workspace: Workspace, repository: Repository) -> None:
-    workspace.image(repository.registry, name=repository.tag("1"), build=build(dockerfile="Nowhere"))
+    workspace.image(repository.registry, name=repository.tag("1"), build=build(dockerfile="../Nowhere"))
     applied = workspace.apply()
     assert applied.code == 1
-    assert "Nowhere" in applied.text
+    missing = workspace.root.resolve() / "Nowhere"
+    assert f"Error mapping build attributes: dockerfile not found at path: {missing}" in applied.text
 
 
 def test_a_build_log_that_cannot_be_written_is_named(workspace: Workspace, repository: Repository) -> None:
@@ -163,7 +248,9 @@ def test_a_build_log_that_cannot_be_written_is_named(workspace: Workspace, repos
     workspace.image(repository.registry, name=repository.tag("1"), build=arguments)
     applied = workspace.apply()
     assert applied.code == 1
-    assert "No such file or directory: nowhere/build.log" in applied.text
+    assert (
+        "Error running buildx build: failed to open build log file: open nowhere/build.log: no such file or directory"
+    ) in applied.text
 
 
 def test_a_tag_that_may_not_move_is_refused_in_the_registrys_words(
@@ -178,7 +265,7 @@ def test_a_tag_that_may_not_move_is_refused_in_the_registrys_words(
     workspace.image(immutable_repository.registry, **keep, triggers={"hash": "b"}, **KEEP_RUNNING)
     applied = workspace.apply()
     assert applied.code == 1
-    assert "Error pushing docker image" in applied.text
+    assert "Error pushing docker image: Error pushing image. . Full error: " in applied.text
     assert "immutable" in applied.text
 
 
@@ -187,14 +274,71 @@ def test_an_engine_that_does_not_answer_is_named(workspace: Workspace, repositor
     images = {"this": {"name": repository.tag("1"), "build": build()}}
     login = {"address": f"http://{repository.registry}", "auth_disabled": True}
     if setting == "host":
-        workspace.configure(login, resource={"docker_registry_image": images}, host=NO_ENGINE)
+        workspace.configure(login, resource={"docker_registry_image": images}, provider={"host": NO_ENGINE})
     else:
         workspace.configure(login, resource={"docker_registry_image": images})
         workspace.variables["DOCKER_HOST"] = NO_ENGINE
     applied = workspace.apply()
     assert applied.code == 1
-    assert f"Cannot connect to the Docker daemon at {NO_ENGINE}" in applied.text
-    assert "An image must be built" in applied.text
+    assert (
+        f"failed to create Docker client: Error pinging Docker server, please make sure that {NO_ENGINE} is reachable "
+        f"and has a '_ping' endpoint. Error: Cannot connect to the Docker daemon at {NO_ENGINE}"
+    ) in applied.text
+
+
+def test_without_the_check_an_engine_that_does_not_answer_fails_the_build(
+    workspace: Workspace, repository: Repository
+) -> None:
+    images = {"this": {"name": repository.tag("1"), "build": build()}}
+    workspace.configure(
+        {"address": f"http://{repository.registry}", "auth_disabled": True},
+        provider={"host": NO_ENGINE, "disable_docker_daemon_check": True},
+        resource={"docker_registry_image": images},
+    )
+    applied = workspace.apply()
+    assert applied.code == 1
+    assert "Error running buildx build: " in applied.text
+    assert "failed to create Docker client" not in applied.text
+
+
+def test_an_image_is_built_before_its_login_is_missed(workspace: Workspace, repository: Repository) -> None:
+    workspace.image("localhost:2", name=repository.tag("1"), build=build(build_log_file="build.log"))
+    applied = workspace.apply()
+    assert applied.code == 1
+    assert (
+        "resourceDockerRegistryImageCreate: Unable to get authConfig for registry: "
+        f"no auth config found for registry {repository.registry} in auth configs: localhost:2"
+    ) in applied.text
+    assert (workspace.root / "build.log").read_text()
+
+
+def test_a_name_without_a_registry_is_docker_hubs(workspace: Workspace, repository: Repository) -> None:
+    workspace.image(repository.registry, name=f"{repository.name}:1", build=build())
+    try:
+        assert "no auth config found for registry registry-1.docker.io" in workspace.apply().text
+    finally:
+        remove_images(repository.name)
+
+
+def test_an_image_that_the_engine_does_not_have_is_not_pushed(workspace: Workspace, repository: Repository) -> None:
+    workspace.image(repository.registry, name=repository.tag("missing"))
+    applied = workspace.apply()
+    assert applied.code == 1
+    assert "Error pushing docker image: " in applied.text
+    assert "An image does not exist locally with the tag" in applied.text
+
+
+def test_engine_20_takes_no_push_without_a_login(workspace: Workspace, repository: Repository) -> None:
+    login = {"address": f"http://{repository.registry}", "config_file_content": "{}"}
+    image = {"name": repository.tag("1"), "build": build()}
+    workspace.configure(login, resource={"docker_registry_image": {"this": image}})
+    version = subprocess.run(["docker", "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True)
+    applied = workspace.apply()
+    if int(version.stdout.split(".")[0]) >= 23:
+        assert applied.code == 0, applied.text
+    else:
+        assert "Error pushing docker image: Error response from daemon: Bad parameters" in applied.text
+        assert "missing X-Registry-Auth: EOF" in applied.text
 
 
 @pytest.mark.parametrize(("keep", "status"), [(True, 200), (False, 404)])
@@ -289,7 +433,7 @@ def test_a_cancelled_apply_ends_its_build(workspace: Workspace, repository: Repo
     run.send_signal(signal.SIGINT)
     text, _ = run.communicate(timeout=30)
     assert run.returncode == 1
-    assert "Cancelled" in text
+    assert "Error running buildx build: context canceled" in text
     assert not builds_under_way(repository.name)
 
 
@@ -312,5 +456,5 @@ def test_a_build_that_outlasts_its_timeout_is_ended(
     workspace.image(repository.registry, name=repository.tag("1"), build=build(), timeouts={"create": "2s"})
     applied = workspace.apply()
     assert applied.code == 1
-    assert "took longer than 2 s (timeouts.create)" in applied.text
+    assert "Error running buildx build: context deadline exceeded" in applied.text
     assert not builds_under_way(repository.name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.docker_provider.provider import UNSUPPORTED
 from tests.docker_provider.workspace import DIGEST, JSON, Workspace
 
 ADDRESS = "docker_registry_image.this"
@@ -22,6 +23,7 @@ IMAGE: JSON = {
 
 
 STATE: JSON = {"version": 4, "serial": 1}
+OLD_DIGEST = "sha256:" + "1" * 64
 
 
 def changed(build: JSON | None = None, **arguments: object) -> JSON:
@@ -32,8 +34,14 @@ def changed(build: JSON | None = None, **arguments: object) -> JSON:
 def applied(workspace: Workspace) -> Workspace:
     """A workspace whose state holds IMAGE, as an apply leaves it."""
     workspace.image(REGISTRY, **IMAGE)
+    remember(workspace)
+    return workspace
+
+
+def remember(workspace: Workspace) -> None:
+    """Put into the state what the configuration plans, as an apply leaves it."""
     values = workspace.plan()["planned_values"]["root_module"]["resources"][0]["values"]
-    values |= {"id": DIGEST, "sha256_digest": DIGEST}
+    values |= {"id": OLD_DIGEST, "sha256_digest": OLD_DIGEST}
     resource = {
         "mode": "managed",
         "type": "docker_registry_image",
@@ -42,7 +50,6 @@ def applied(workspace: Workspace) -> Workspace:
         "instances": [{"schema_version": 0, "attributes": values}],
     }
     workspace.file("terraform.tfstate", json.dumps(STATE | {"resources": [resource]}))
-    return workspace
 
 
 def test_the_same_configuration_plans_nothing(applied: Workspace) -> None:
@@ -76,16 +83,40 @@ def test_what_makes_another_image_replaces(applied: Workspace, arguments: JSON) 
     [
         pytest.param(changed(keep_remotely=False), id="keep_remotely"),
         pytest.param(changed(auth_config={"address": REGISTRY, "username": "me"}), id="auth_config"),
-        pytest.param(changed(timeouts={"create": "5m"}), id="timeouts"),
     ],
 )
-def test_what_leaves_the_image_alone_updates_in_place_and_keeps_the_digest(applied: Workspace, arguments: JSON) -> None:
+def test_what_leaves_the_image_alone_is_planned_in_place_and_keeps_the_digest(
+    applied: Workspace, arguments: JSON
+) -> None:
     applied.image(REGISTRY, **arguments)
     [change] = applied.plan("-refresh=false")["resource_changes"]
     assert change["change"]["actions"] == ["update"]
-    assert change["change"]["after"]["sha256_digest"] == DIGEST
-    assert applied.terraform("apply", "-refresh=false", "-auto-approve").code == 0
-    assert applied.state()["sha256_digest"] == DIGEST
+    assert change["change"]["after"]["sha256_digest"] == OLD_DIGEST
+
+
+def test_an_update_in_place_reads_the_digest_again(workspace: Workspace, guarded_registry: str) -> None:
+    login = {"address": f"http://{guarded_registry}", "username": "me", "password": "secret"}
+    image = {**IMAGE, "name": f"{guarded_registry}/app:1"}
+    workspace.configure(login, resource={"docker_registry_image": {"this": image}})
+    remember(workspace)
+    workspace.configure(login, resource={"docker_registry_image": {"this": {**image, "keep_remotely": False}}})
+    assert workspace.terraform("apply", "-refresh=false", "-auto-approve").code == 0
+    assert workspace.state()["sha256_digest"] == DIGEST
+    assert workspace.state()["keep_remotely"] is False
+
+
+def test_an_update_in_place_without_an_answer_fails_and_keeps_the_state(applied: Workspace) -> None:
+    applied.image(REGISTRY, **changed(keep_remotely=False))
+    updated = applied.terraform("apply", "-refresh=false", "-auto-approve")
+    assert updated.code == 1
+    assert "the provider returned a null object for docker_registry_image.this" in updated.text
+    assert applied.state()["keep_remotely"] is True
+
+
+@pytest.mark.parametrize("timeouts", [{"create": "5m"}, {"create": "1h", "delete": "1m30.5s"}])
+def test_changed_timeouts_are_no_change(applied: Workspace, timeouts: JSON) -> None:
+    applied.image(REGISTRY, **changed(timeouts=timeouts))
+    assert applied.actions("-refresh=false") == {}
 
 
 def test_arguments_spelt_out_with_their_default_plan_nothing(applied: Workspace) -> None:
@@ -98,56 +129,141 @@ def test_a_registry_that_does_not_answer_drops_the_image_from_the_state(applied:
 
 
 @pytest.mark.parametrize(
-    ("build", "reason"),
+    "build",
     [
-        ({"memory": 512}, "build.memory is not supported by the stand-in"),
-        ({"cache_to": ["type=inline"]}, "build.cache_to is not supported by the stand-in"),
-        ({"ulimit": [{"name": "nofile", "hard": 9, "soft": 9}]}, "build.ulimit is not supported"),
-        ({"labels": {"a": "b"}}, "use build.label"),
-        ({"context": "https://example.com/app.git"}, "local folders only"),
-        ({"provenance": "mode=max"}, 'build.provenance = "mode=max" would push an image index'),
+        {"memory": 512, "shm_size": 1, "cpu_shares": 2, "cgroup_parent": "builds", "isolation": "default"},
+        {"cache_to": ["type=registry,ref=app:cache"], "additional_contexts": ["a=b"], "builder": "mine"},
+        {"ulimit": [{"name": "nofile", "hard": 9, "soft": 9}]},
+        {"labels": {"a": "b"}, "squash": True, "security_opt": ["a"], "remote_context": "a", "build_id": "a"},
+        {"auth_config": [{"host_name": "a.test", "user_name": "me", "password": "secret"}]},
+        {"context": "https://example.com/app.git"},
+        {"provenance": "mode=max", "sbom": "true"},
     ],
 )
-def test_an_argument_that_would_not_be_honoured_is_refused_at_plan(
-    workspace: Workspace, build: JSON, reason: str
-) -> None:
+def test_every_argument_of_a_build_is_accepted_at_plan(workspace: Workspace, build: JSON) -> None:
     workspace.image(REGISTRY, **changed(build))
+    assert workspace.actions() == {ADDRESS: ["create"]}
+
+
+@pytest.mark.parametrize("name", ["app:1", f"{REGISTRY}/app@{DIGEST}", "Not A Name"])
+def test_every_name_is_accepted_at_plan(workspace: Workspace, name: str) -> None:
+    workspace.image(REGISTRY, **{**IMAGE, "name": name})
+    assert workspace.actions() == {ADDRESS: ["create"]}
+
+
+def test_a_timeout_that_is_no_duration_is_refused_at_plan(workspace: Workspace) -> None:
+    workspace.image(REGISTRY, **IMAGE, timeouts={"create": "soon"})
+    assert workspace.terraform("validate").code == 0
     planned = workspace.terraform("plan")
     assert planned.code == 1
-    assert reason in planned.text
+    assert 'error parsing "create" timeout: time: invalid duration "soon"' in planned.text
+
+
+@pytest.mark.parametrize("argument", [*UNSUPPORTED])
+def test_a_provider_argument_that_cannot_be_honoured_is_refused_before_a_build(
+    workspace: Workspace, argument: str
+) -> None:
+    value = ["-v"] if argument == "ssh_opts" else "something"
+    login = {"address": f"http://{REGISTRY}", "auth_disabled": True}
+    workspace.configure(login, provider={argument: value}, resource={"docker_registry_image": {"this": IMAGE}})
+    assert workspace.actions() == {ADDRESS: ["create"]}
+    applied = workspace.apply()
+    assert applied.code == 1
+    assert f"{argument} is not supported by the stand-in provider" in applied.text
+
+
+def test_a_login_without_an_address_is_refused(workspace: Workspace) -> None:
+    workspace.configure({"address": ""}, resource={"docker_registry_image": {"this": IMAGE}})
+    assert 'expected "registry_auth.0.address" to not be an empty string' in workspace.terraform("validate").text
+
+
+def test_an_unknown_docker_context_is_refused_at_plan(workspace: Workspace) -> None:
+    workspace.configure(None, provider={"context": "no-such"}, resource={"docker_registry_image": {"this": IMAGE}})
+    planned = workspace.terraform("plan")
+    assert planned.code == 1
+    assert "Error loading Docker context 'no-such': " in planned.text
+
+
+def test_an_image_without_a_login_for_its_registry_is_not_read(applied: Workspace) -> None:
+    applied.image("localhost:2", **IMAGE)
+    planned = applied.terraform("plan")
+    assert planned.code == 1
+    assert (
+        "resourceDockerRegistryImageRead: Unable to get authConfig for registry: "
+        "no auth config found for registry localhost:1 in auth configs: localhost:2"
+    ) in planned.text
+
+
+def test_a_docker_configuration_that_is_missing_is_refused_at_plan(workspace: Workspace) -> None:
+    workspace.variables["DOCKER_CONFIG"] = "nowhere.json"
+    workspace.configure({"address": REGISTRY}, resource={"docker_registry_image": {"this": IMAGE}})
+    planned = workspace.terraform("plan")
+    assert planned.code == 1
+    assert (
+        "Error loading registry auth config: could not open config file from filePath: nowhere.json. "
+        "Error: open nowhere.json: no such file or directory"
+    ) in planned.text
+
+
+def test_a_login_still_unknown_counts_as_an_empty_one(workspace: Workspace) -> None:
+    workspace.variables["DOCKER_CONFIG"] = "nowhere.json"
+    login = {"address": REGISTRY, "username": "${terraform_data.this.id}", "password": "secret"}
+    images = {"docker_registry_image": {"this": IMAGE}, "terraform_data": {"this": {}}}
+    workspace.configure(login, resource=images)
+    assert "could not open config file from filePath: nowhere.json" in workspace.terraform("plan").text
+
+
+ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+
+
+def ecr_login(address: str, password: str) -> JSON:
+    return {"address": address, "username": "AWS", "password": password}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("address", "password", "place"),
+    [(ECR, "emulator-token", 8), (f"https://{ECR}/v2", "emulator-token", 8), ("public.ecr.aws", "abc", 0)],
+)
+def test_an_ecr_password_in_no_known_form_ends_the_process(
+    workspace: Workspace, address: str, password: str, place: int
+) -> None:
+    login = ecr_login(address, password)
+    workspace.configure(login, resource={"docker_registry_image": {"this": IMAGE}})
+    workspace.variables |= {"TF_LOG": "debug", "TF_LOG_PATH": "terraform.log"}
+    planned = workspace.terraform("plan")
+    assert planned.code == 1
+    assert "Plugin did not respond" in planned.text
+    assert "ConfigureProvider" in planned.text
+    log = (workspace.root / "terraform.log").read_text()
+    assert f"Error creating registry request: illegal base64 data at input byte {place}" in log
+    assert "exit status 1" in log
+
+
+def test_an_ecr_password_from_the_environment_ends_the_process_too(workspace: Workspace) -> None:
+    workspace.variables |= {"DOCKER_REGISTRY_USER": "AWS", "DOCKER_REGISTRY_PASS": "emulator-token"}
+    workspace.configure({"address": ECR}, resource={"docker_registry_image": {"this": IMAGE}})
+    assert "Plugin did not respond" in workspace.terraform("plan").text
+
+
+@pytest.mark.parametrize(
+    "login",
     [
-        ({"name": "app:1"}, '"app:1" names no registry'),
-        ({"name": f"{REGISTRY}/app@{DIGEST}"}, "holds a digest"),
-        ({"timeouts": {"create": "soon"}}, 'timeouts.create = "soon" is no duration'),
+        ecr_login(ECR, "eyJwYXlsb2FkIjoi.not-base64"),
+        ecr_login(ECR, "AWS:not-base64"),
+        ecr_login(ECR, base64.b64encode(b"AWS:token").decode()),
+        ecr_login(ECR, ""),
+        ecr_login(f"{ECR}:443", "not-base64"),
+        ecr_login(f"{ECR}.cn", "not-base64"),
+        ecr_login(REGISTRY, "not-base64"),
+        {"address": ECR, "auth_disabled": True},
+        {"address": ECR, "config_file_content": json.dumps({"auths": {ECR: {"username": "AWS", "password": "-"}}})},
+        {"address": ECR, "config_file_content": "{}"},
     ],
 )
-def test_a_malformed_value_is_refused_at_plan(workspace: Workspace, arguments: JSON, reason: str) -> None:
-    workspace.image(REGISTRY, **{**IMAGE, **arguments})
+def test_every_other_login_is_accepted_at_plan(workspace: Workspace, login: JSON) -> None:
+    workspace.configure(login, resource={"docker_registry_image": {"this": IMAGE}})
     planned = workspace.terraform("plan")
-    assert planned.code == 1
-    assert reason in planned.text
-
-
-def test_a_provider_argument_that_would_not_be_honoured_is_refused(workspace: Workspace) -> None:
-    workspace.image(REGISTRY, **IMAGE)
-    configuration = json.loads((workspace.root / "main.tf.json").read_text())
-    configuration["provider"]["docker"]["cert_path"] = "certificates"
-    workspace.file("main.tf.json", json.dumps(configuration))
-    planned = workspace.terraform("plan")
-    assert planned.code == 1
-    assert "cert_path is not supported by the stand-in" in planned.text
-
-
-def test_an_image_without_a_login_for_its_registry_is_refused(workspace: Workspace) -> None:
-    workspace.image("localhost:2", **IMAGE)
-    applied = workspace.apply()
-    assert applied.code == 1
-    assert "no auth config found for registry localhost:1" in applied.text
-    assert "localhost:2" in applied.text
+    assert planned.code == 0, planned.text
 
 
 def data(name: str) -> JSON:
@@ -178,15 +294,34 @@ def test_a_login_may_come_from_a_docker_configuration(
     assert workspace.state("data.docker_registry_image.this")["sha256_digest"] == DIGEST
 
 
-@pytest.mark.parametrize(("tag", "password", "status"), [("2", "secret", "404"), ("1", "wrong", "401")])
+@pytest.mark.parametrize(
+    ("tag", "password", "refusal"),
+    [
+        ("2", "secret", "got bad response from registry: 404 Not Found"),
+        ("1", "wrong", "bad credentials: 401 Unauthorized"),
+    ],
+)
 def test_the_data_source_passes_on_the_registrys_refusal(
-    workspace: Workspace, guarded_registry: str, tag: str, password: str, status: str
+    workspace: Workspace, guarded_registry: str, tag: str, password: str, refusal: str
 ) -> None:
     login = {"address": f"http://{guarded_registry}", "username": "me", "password": password}
     workspace.configure(login, data=data(f"{guarded_registry}/app:{tag}"))
     planned = workspace.terraform("plan")
     assert planned.code == 1
-    assert f"got bad response from registry: {status}" in planned.text
+    assert f"Got error when attempting to fetch image version app:{tag} from registry: {refusal}" in planned.text
+
+
+def test_the_data_source_fetches_the_token_that_a_registry_asks_for(workspace: Workspace, token_registry: str) -> None:
+    login = {"address": f"http://{token_registry}", "username": "me", "password": "secret"}
+    workspace.configure(login, data=data(f"{token_registry}/app:1"))
+    assert workspace.apply().code == 0
+    assert workspace.state("data.docker_registry_image.this")["sha256_digest"] == DIGEST
+
+
+def test_the_data_source_says_that_no_token_was_given(workspace: Workspace, token_registry: str) -> None:
+    login = {"address": f"http://{token_registry}", "username": "me", "password": "wrong"}
+    workspace.configure(login, data=data(f"{token_registry}/app:1"))
+    assert "got bad response from registry: 403 Forbidden" in workspace.terraform("plan").text
 
 
 def test_several_runs_at_once_do_not_meet(workspace: Workspace) -> None:

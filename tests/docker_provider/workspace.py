@@ -6,9 +6,10 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
@@ -46,13 +47,13 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
-    def configure(self, registry_auth: JSON | None, *, host: str | None = None, **blocks: JSON) -> None:
+    def configure(self, registry_auth: JSON | None, *, provider: JSON | None = None, **blocks: JSON) -> None:
         """Write the configuration, as Terraform's JSON, and install the provider."""
-        provider = {"registry_auth": registry_auth, "host": host}
+        arguments = {"registry_auth": registry_auth, **(provider or {})}
         needed = {"docker": {"source": "kreuzwerker/docker", "version": ">= 4.3.0, < 5.0.0"}}
         configuration = {
             "terraform": {"required_providers": needed},
-            "provider": {"docker": {key: value for key, value in provider.items() if value is not None}},
+            "provider": {"docker": {key: value for key, value in arguments.items() if value is not None}},
             **blocks,
         }
         self.file("main.tf.json", json.dumps(configuration))
@@ -173,6 +174,7 @@ class GuardedRegistry(BaseHTTPRequestHandler):
     """Knows the one image `app:1`, takes no push, and tells only `me`, whose password is `secret`."""
 
     protocol_version = "HTTP/1.1"
+    server: HTTPServer
     login = "Basic " + base64.b64encode(b"me:secret").decode()
 
     def do_HEAD(self) -> None:
@@ -186,12 +188,15 @@ class GuardedRegistry(BaseHTTPRequestHandler):
         self._answer(403, b'{"errors": [{"code": "DENIED", "message": "me may not push here"}]}')
 
     def _answer(self, status: int, body: bytes = b"") -> None:
-        if self.headers.get("Authorization") != self.login:
-            status, body = 401, b""
+        if self.headers.get("Authorization") == self.login:
+            self._reply(status, {"Docker-Content-Digest": DIGEST}, body)
+        else:
+            self._reply(401, {"WWW-Authenticate": 'Basic realm="test"'}, b"")
+
+    def _reply(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.send_response(status)
-        if status == 401:
-            self.send_header("WWW-Authenticate", 'Basic realm="test"')
-        self.send_header("Docker-Content-Digest", DIGEST)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -199,3 +204,23 @@ class GuardedRegistry(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+class TokenRegistry(GuardedRegistry):
+    """Knows the same image, and shows it only to the holder of a token, which `me` can get."""
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        allowed = address.path == "/token" and self.headers.get("Authorization") == GuardedRegistry.login
+        asked = parse_qs(address.query)
+        if allowed and asked == {"service": ["test"], "scope": ["repository:app:push,pull"]}:
+            self._reply(200, {}, b'{"token": "a-token"}')
+        else:
+            self._reply(403, {}, b"")
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        realm = f"http://localhost:{self.server.server_port}/token"
+        if self.headers.get("Authorization") == "Bearer a-token":
+            self._reply(status, {"Docker-Content-Digest": DIGEST}, body)
+        else:
+            self._reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="test"'}, b"")
