@@ -21,7 +21,7 @@ from .errors import BinaryError
 from .kept import Kept
 from .retry import Retry
 from .root import InitCache, Root, copied_root, copy_project, locked
-from .terraform import usable
+from .terraform import default_binary, usable
 
 
 class RootFactory(Protocol):
@@ -61,7 +61,7 @@ def terraform_binary() -> str:
     Every test that asks for it fails, in one sentence, when it is missing or older than 1.9.
     """
     try:
-        return usable(os.environ.get("TERRAFORM") or "terraform")
+        return usable(default_binary())
     except BinaryError as error:
         pytest.fail(str(error), pytrace=False)
 

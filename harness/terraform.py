@@ -91,11 +91,12 @@ def _diagnostic(stated: Mapping[str, Any]) -> Diagnostic:
 class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-terraform has no types
     """Terraform, or OpenTofu, in one folder, with an environment and a time limit of its own.
 
-    `binary` is a name on PATH or a path. `environment` is added to this process's own, of which everything that would choose
-    a state, arguments or inputs (`TF_WORKSPACE`, `TF_CLI_ARGS`, `TF_VAR_…`) is left out. `timeout` is the limit of every
-    command in seconds; a command may state another. `progress` is given a line every PROGRESS_SECONDS of a command: what is
-    done, what it waits for. Any number of threads may share an instance. Methods return `Result`, whatever the exit code,
-    unless they say otherwise. CommandTimeoutError when a command outlives its limit, BinaryError when there is no such binary.
+    `binary` is a name on PATH or a path; by default what the environment variable TERRAFORM names. `environment` is added to
+    this process's own, of which everything that would choose a state, arguments or inputs (`TF_WORKSPACE`, `TF_CLI_ARGS`,
+    `TF_VAR_…`) is left out. `timeout` is the limit of every command in seconds; a command may state another. `progress` is
+    given a line every PROGRESS_SECONDS of a command: what is done, what it waits for. Any number of threads may share an
+    instance. Methods return `Result`, whatever the exit code, unless they say otherwise. CommandTimeoutError when a command
+    outlives its limit, BinaryError when there is no such binary.
     """
 
     def __init__(
@@ -104,12 +105,12 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         *,
         environment: Mapping[str, str] | None = None,
         timeout: float = 600,
-        binary: str = "terraform",
+        binary: str | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
         # Mended: the original's `state`, `parallelism`, `targets`, `variables` and `var_file` defaults go to every verb,
         # init among them, which refuses some and ignores others. Each verb is told what it takes instead.
-        super().__init__(working_dir=str(working_dir), terraform_bin_path=binary)
+        super().__init__(working_dir=str(working_dir), terraform_bin_path=binary or default_binary())
         self.environment = dict(environment or {})
         self.timeout = timeout
         self.progress = progress
@@ -228,6 +229,11 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             raise TerraformError("output", (), result.err)
         values = {key: stated["value"] for key, stated in json.loads(result.out).items()}
         return values if name is None else values[name]
+
+
+def default_binary() -> str:
+    """Return what the environment variable TERRAFORM names (`tofu`, a path), else `terraform`."""
+    return os.environ.get("TERRAFORM") or "terraform"
 
 
 def usable(binary: str) -> str:
