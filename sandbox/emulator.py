@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import shutil
@@ -11,10 +12,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sandbox import paths
+from sandbox.emulator_server import bridge, faults
 from sandbox.errors import SandboxError
 
 REGION = "eu-central-1"
@@ -27,25 +32,6 @@ INSTANCE_LABEL = "ministack.instance"
 INHERITED = {"DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "HOME", "LANG", "PATH"}
 INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE"}
 
-ROOT = Path(__file__).resolve().parent.parent
-
-# The provider's checks of its login would ask AWS itself, wherever the endpoint points.
-AWS_PROVIDER = """
-provider "aws" {
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-"""
-# The emulator's registry stands for ECR's, and asks for no login.
-DOCKER_PROVIDER = """
-provider "docker" {{
-  registry_auth {{
-    address       = "http://{registry}"
-    auth_disabled = true
-  }}
-}}
-"""
 # This machine's own addresses are never asked through a proxy.
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -67,10 +53,6 @@ class Emulator:
         """Host and port of its image registry."""
         return f"localhost:{self.port}"
 
-    def provider_blocks(self) -> str:
-        """Return the provider blocks, HCL for an override file, that a root needs to run on it."""
-        return AWS_PROVIDER + DOCKER_PROVIDER.format(registry=self.registry)
-
     @property
     def instance(self) -> str:
         """The value of the label on its containers."""
@@ -86,6 +68,15 @@ class Emulator:
             "AWS_REGION": REGION,
             "AWS_SECRET_ACCESS_KEY": "test",
         }
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of one of its services."""
+        return client(service, self.url)
+
+    def handled_faults(self) -> Counter[str]:
+        """Return how often each of its faults was handled since it started, those that never occurred left out."""
+        log = (self.home / "emulator.log").read_text(errors="replace")
+        return Counter({fault: log.count(fault) for fault in faults.LOGGED if fault in log})
 
     def get(self, path: str, host: str | None = None, seconds: float = 2) -> tuple[int, str]:
         """GET a path of it, under another host name if one is given, and return status and body.
@@ -104,9 +95,22 @@ class Emulator:
             raise OSError(f"{self.url} does not speak HTTP: {error!r}") from error
 
 
+def client(service: str, url: str) -> Any:
+    """Return a boto3 client of an AWS service that is emulated at a URL."""
+    import boto3  # half a second, which most commands do not need
+
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # any service
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
 def neutral_environment() -> dict[str, str]:
     """Return this process's environment without a person's AWS account, and without settings of another Terraform project."""
-    strange = ("AWS_", "TF_VAR_", "TF_CLI_ARGS", "TF_DATA_DIR", "TF_WORKSPACE")
+    strange = ("AWS_", "TF_VAR_", "TF_CLI_ARGS", "TF_CLOUD_", "TF_DATA_DIR", "TF_ENCRYPTION", "TF_WORKSPACE")
     return {k: v for k, v in os.environ.items() if not k.startswith(strange)}
 
 
@@ -116,6 +120,25 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def refuse_a_port_in_use(port: int, server: str, way_out: str, *addresses: str) -> None:
+    """Refuse a port that another program listens on: on loopback, wherever `localhost` leads clients, or on other addresses."""
+    loopback = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    for family, address in [*loopback, *((socket.AF_INET, address) for address in addresses)]:
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+        except PermissionError as error:
+            raise SandboxError(f"only root may listen on port {port}. Name another: {way_out}") from error
+        except OSError as error:
+            # There is no IPv6 everywhere.
+            if error.errno == errno.EADDRINUSE or family == socket.AF_INET:
+                raise SandboxError(
+                    f"port {port} is in use by another program, and the {server} needs it. "
+                    f"Stop that program, or name another port: {way_out}"
+                ) from error
 
 
 def start(home: Path, port: int) -> Emulator:
@@ -128,15 +151,19 @@ def start(home: Path, port: int) -> Emulator:
     if running(home) == port and _answers(emulator):
         return emulator
     stop(home)
-    _refuse_a_port_in_use(port)
-    program = ROOT / ".venvs" / "emulator" / "bin" / "ministack"
-    if not program.exists():
-        raise SandboxError(f"{program.relative_to(ROOT)} is missing: run `make .venvs/emulator/.ready` first.")
+    bridged = [str(found.interface.ip)] if (found := bridge.find()) else []
+    refuse_a_port_in_use(port, "emulator", f"PORT={free_port()}", *bridged)
+    python = paths.environment("emulator") / "python"
+    if not python.with_name("ministack").exists():
+        raise SandboxError("the emulator is not installed: run `make .venvs/emulator/.ready` first.")
     temporary = _temporary(home)
     temporary.mkdir(parents=True, exist_ok=True)
     environment = _engine_of_the_client() | {k: v for k, v in os.environ.items() if k.upper() in INHERITED}
     environment |= {
         "GATEWAY_PORT": str(port),
+        # It would listen on all addresses for these, which nothing here uses.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
         "LOG_LEVEL": "INFO",
         # Its default of 10 s for a call of the engine is too short where several containers start at once on two cores.
         "MINISTACK_DOCKER_TIMEOUT": "60",
@@ -148,9 +175,9 @@ def start(home: Path, port: int) -> Emulator:
         "TMPDIR": str(temporary),
     }
     with (home / "emulator.log").open("ab") as log:
-        # It raises its own limit of open files, which a flood of new connections needs.
         process = subprocess.Popen(
-            [program],
+            [python, "-B", "-m", "sandbox.emulator_server"],
+            cwd=paths.ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -217,15 +244,3 @@ def _engine_of_the_client() -> dict[str, str]:
     command = ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
     host = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return {"DOCKER_HOST": host} if host else {}
-
-
-def _refuse_a_port_in_use(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - where the emulator listens, for containers to reach it
-        except OSError as error:
-            raise SandboxError(
-                f"port {port} is in use by another program, and the emulator needs it. "
-                f"Stop that program, or name another port: make up PORT={free_port()}"
-            ) from error

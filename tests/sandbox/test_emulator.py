@@ -8,24 +8,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from sandbox import emulator as emulators
-from sandbox.emulator import REGION, Emulator
+from sandbox import paths
+from sandbox.emulator import Emulator
 from sandbox.errors import SandboxError
-
-
-def dynamodb(emulator: Emulator) -> Any:
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=emulator.url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 @pytest.fixture
@@ -41,13 +30,9 @@ def test_starting_twice_finds_the_one_that_runs(own: Emulator) -> None:
 
 
 def test_two_emulators_do_not_meet(own: Emulator, emulator: Emulator) -> None:
-    dynamodb(own).create_table(
-        TableName="only-here",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-    )
-    assert "only-here" not in dynamodb(emulator).list_tables()["TableNames"]
+    own.client("logs").create_log_group(logGroupName="only-here")
+    groups = emulator.client("logs").describe_log_groups(logGroupNamePrefix="only-here")
+    assert groups["logGroups"] == []
     assert own.instance != emulator.instance
 
 
@@ -87,9 +72,14 @@ def test_a_persons_account_and_settings_do_not_reach_it(tmp_path: Path, monkeypa
 def test_commands_for_it_run_without_a_persons_account_and_other_projects_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_DYNAMODB", "TF_VAR_name", "TF_WORKSPACE", "TF_CLI_ARGS_apply"):
+    names = ("AWS_PROFILE", "AWS_ENDPOINT_URL_DYNAMODB", "TF_VAR_name", "TF_WORKSPACE", "TF_CLI_ARGS_apply")
+    for name in (*names, "TF_CLOUD_ORGANIZATION", "TF_ENCRYPTION", "TF_DATA_DIR"):
         monkeypatch.setenv(name, "strange")
+    # Where the person's Terraform finds its providers is good for the sandbox, too.
+    for name in ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"):
+        monkeypatch.setenv(name, "kept")
     assert "strange" not in emulators.neutral_environment().values()
+    assert list(emulators.neutral_environment().values()).count("kept") == 2
     assert emulators.neutral_environment()["PATH"] == os.environ["PATH"]
 
 
@@ -122,8 +112,17 @@ def test_a_port_in_use_is_named_with_a_way_out(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(SandboxError, match=rf"port {port} is in use .* make up PORT="):
+        with pytest.raises(SandboxError, match=rf"port {port} is in use .* name another port: PORT=\d+$"):
             emulators.start(tmp_path, port)
+
+
+def test_an_emulator_that_is_not_installed_is_named_with_the_make_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    with pytest.raises(SandboxError, match=r"the emulator is not installed: run `make \.venvs/emulator/\.ready` first"):
+        emulators.start(tmp_path / "home", emulators.free_port())
+    assert not (tmp_path / "home").exists()
 
 
 def test_its_environment_points_every_client_at_it_and_holds_no_real_credentials(own: Emulator) -> None:

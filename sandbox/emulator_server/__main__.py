@@ -1,0 +1,34 @@
+"""Serve MiniStack on loopback until terminated: python -m sandbox.emulator_server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
+
+from sandbox.emulator_server import bridge, faults
+
+
+async def main(port: int) -> None:
+    """Serve until SIGTERM, as MiniStack's own program does but for the addresses it listens on."""
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = os.environ.get("LOG_LEVEL", "INFO")
+    async with asyncio.TaskGroup() as tasks:
+        forwarding = tasks.create_task(bridge.follow(port))
+        served: Any = faults.handled(app)
+        await serve(served, config, mode="asgi")
+        forwarding.cancel()
+
+
+if __name__ == "__main__":
+    # A flood of new connections needs more open files than most systems give by default.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    asyncio.run(main(int(os.environ["GATEWAY_PORT"])))
