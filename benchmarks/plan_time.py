@@ -20,12 +20,13 @@ from typing import Any
 from harness import Plan, Root
 from harness.plan import INDEX
 from harness.root import copy_project
-from sandbox import emulator, providers, removal
-from sandbox.emulator import AWS_PROVIDER, ROOT, free_port
+from sandbox import emulator, overrides, providers, removal
+from sandbox.emulator import free_port
+from sandbox.overrides import AWS_PROVIDER
+from sandbox.paths import EXAMPLE_SOURCES, ROOT
 
 ROUNDS = 9
 EXAMPLES = ("minimal", "complete")
-PARTS = ("examples", "modules", "service", "Dockerfile", "versions.tf")
 # What only an apply knows, as a constant that the provider takes; an attribute that is not here is left out.
 ARN = "arn:aws:iam::111122223333:role/somebody"
 UNKNOWN = {
@@ -79,7 +80,7 @@ def _written(expressions: Mapping[str, Any], values: Mapping[str, Any], unknown:
 def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
     """Return all roots that are compared, initialised: each example, its flat form, and the AWS provider alone."""
     environment = aws.environment() | providers.configure(aws.home).environment()
-    copy_project(ROOT, folder, PARTS)
+    copy_project(ROOT, folder, EXAMPLE_SOURCES)
     versions, made = (ROOT / "versions.tf").read_text(), {}
 
     def make(name: str, path: Path, files: Mapping[str, str]) -> Root:
@@ -91,7 +92,8 @@ def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
         return made[name]
 
     for name in EXAMPLES:
-        example = make(name, folder / "examples" / name, {"provider_override.tf": AWS_PROVIDER})
+        source = folder / "examples" / name
+        example = make(name, source, {overrides.NAME: overrides.planned(source)})
         blocks = {"versions.tf": versions, "provider.tf": AWS_PROVIDER + 'provider "docker" {}\n'}
         make(f"{name}, flat", folder / f"{name}-flat", blocks | {"main.tf.json": json.dumps(flat(example.plan()))})
     alone = AWS_PROVIDER + 'data "aws_caller_identity" "this" {}\n'

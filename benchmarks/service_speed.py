@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runtime import FOUND, ITEM, Runtime
-from sandbox.emulator import ROOT
+from sandbox.paths import ROOT
 from service.precompiled import FILE
 from service.trim_botocore import trim
 

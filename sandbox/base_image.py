@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox import engine, packages
-from sandbox.emulator import ROOT
 from sandbox.engine import PACKAGES, docker
 from sandbox.errors import SandboxError
 from sandbox.lock import alone
+from sandbox.paths import ROOT, SANDBOXES
 from sandbox.progress import Step
 
 REAL = "public.ecr.aws/lambda/python:3.13"
@@ -39,7 +39,7 @@ RECIPE_LABEL = "lambda-container-sandbox.recipe"
 REQUIREMENTS = ROOT / "requirements"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # Exists when the sandbox pulled AWS's image, and so is the one to remove it.
-PULLED = ROOT / ".sandbox" / "pulled"
+PULLED = SANDBOXES / "pulled"
 ANSWER_SECONDS = 5
 
 # As in AWS's image: without a Runtime API to talk to, the emulator provides one.

@@ -6,30 +6,38 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from sandbox import base_image, deployment, emulator, engine, issuer, providers, removal
-from sandbox.emulator import ROOT
+from sandbox import base_image, deployment, emulator, engine, issuer, providers, removal, terraform
 from sandbox.engine import PACKAGES
 from sandbox.errors import SandboxError
+from sandbox.paths import ROOT, SANDBOXES
 from sandbox.progress import step
 
 TABLE = "people-api-dev"
+# As examples/complete/main.tf declares it.
+TABLE_SCHEMA: dict[str, Any] = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+}
 DEFAULT_PORT = 4566
+DEFAULT_SERVICE_PORT = 8000
 LAST_PORT = 65535
 
 
 def home(port: int) -> Path:
     """Return the folder that holds all of the sandbox on a port."""
-    return ROOT / ".sandbox" / str(port)
+    return SANDBOXES / str(port)
 
 
 def up(port: int) -> None:
     """Bring the sandbox to the state of the sources, from whatever state it is in, and print its URL."""
     begin = time.monotonic()
     with step("Terraform") as s:
-        s.result = deployment.require_terraform()
+        s.result = str(terraform.find())
     with step("Emulator of AWS") as s:
         aws = emulator.start(home(port), port)
         s.result = f"MiniStack on {aws.url}"
@@ -53,7 +61,7 @@ def up(port: int) -> None:
         deployment.smoke(example)
     url = example.output("endpoint")
     print(f"\n{url} is up, {time.monotonic() - begin:.0f} s in all. Try:\n")
-    print(f"  token=$(make --silent token{'' if port == DEFAULT_PORT else f' PORT={port}'})")
+    print(f"  token=$({_make_command('token', port)})")
     print(
         f"  curl -s {url}/users -H \"authorization: Bearer $token\" -H 'content-type: application/json'"
         ' -d \'{"email":"ada@example.com","name":"Ada"}\''
@@ -70,7 +78,7 @@ def url(port: int) -> None:
     print(deployment.Deployment(root, emulator.Emulator(port, home(port)), {}).output("endpoint"))
 
 
-def token(port: int, scopes: Sequence[str]) -> None:
+def token(port: int, scopes: Sequence[str] | None) -> None:
     """Print a token that the sandbox on a port, or `dev` on its emulator, takes for an hour."""
     if emulator.running(home(port)) is None:
         raise SandboxError(f"no sandbox runs on port {port}: run `make up`, or `make dev`")
@@ -94,47 +102,30 @@ def down(port: int) -> None:
         )
 
 
-def dev(port: int) -> None:
+def dev(port: int, service_port: int) -> None:
     """Run the service alone under uvicorn, reloading on save, on the emulator's DynamoDB; until interrupted."""
-    import boto3
-
+    other = f"SERVICE_PORT={emulator.free_port()} (PORT is the emulator's)"
+    if service_port == port:
+        raise SandboxError(f"the emulator has port {port}, so the service needs another: {other}")
+    emulator.refuse_a_port_in_use(service_port, "service", other)
     started = emulator.running(home(port)) is None
     aws = emulator.start(home(port), port)
     try:
-        client = boto3.client(
-            "dynamodb",
-            endpoint_url=aws.url,
-            region_name=emulator.REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        client = aws.client("dynamodb")
         if TABLE not in client.list_tables()["TableNames"]:
-            client.create_table(
-                TableName=TABLE,
-                BillingMode="PAY_PER_REQUEST",
-                KeySchema=[
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            )
+            client.create_table(TableName=TABLE, **TABLE_SCHEMA)
         tokens = issuer.ensure(aws)
         authorizer = {
             "SANDBOX_ISSUER": tokens.url,
             "SANDBOX_AUDIENCE": tokens.audience,
             "SANDBOX_KEYS": tokens.keys_url,
         }
+        print(f"The service is at http://localhost:{service_port}/docs, the emulator of AWS at {aws.url}.")
+        print(f"A token: {_make_command('token', port)}", flush=True)
+        listen = ["--host", "127.0.0.1", "--port", str(service_port)]
+        reload = ["--reload", "--reload-dir", "service"]
         subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "uvicorn",
-                "sandbox.gateway:create",
-                "--factory",
-                "--reload",
-                "--reload-dir",
-                "service",
-            ],
+            [sys.executable, "-m", "uvicorn", "sandbox.gateway:create", "--factory", *listen, *reload],
             cwd=ROOT,
             env=emulator.neutral_environment() | aws.environment() | {"TABLE_NAME": TABLE} | authorizer,
             check=False,
@@ -144,6 +135,10 @@ def dev(port: int) -> None:
     finally:
         if started:
             removal.remove(home(port), port)
+
+
+def _make_command(name: str, port: int) -> str:
+    return f"make --silent {name}" + ("" if port == DEFAULT_PORT else f" PORT={port}")
 
 
 def _port(text: str) -> int:
@@ -159,13 +154,21 @@ def main() -> int:
     parser.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help="port of the emulator; each has a sandbox of its own"
     )
-    parser.add_argument("--scopes", nargs="+", default=issuer.SCOPES, help="what a token allows (everything)")
+    parser.add_argument(
+        "--service-port", type=_port, default=DEFAULT_SERVICE_PORT, help="port of the service, which `dev` runs"
+    )
+    parser.add_argument("--scopes", nargs="+", help="what a token allows (everything)")
     arguments = parser.parse_args()
+    port = arguments.port
+    commands: dict[str, Callable[[], None]] = {
+        "up": lambda: up(port),
+        "url": lambda: url(port),
+        "token": lambda: token(port, arguments.scopes),
+        "down": lambda: down(port),
+        "dev": lambda: dev(port, arguments.service_port),
+    }
     try:
-        if arguments.command == "token":
-            token(arguments.port, arguments.scopes)
-        else:
-            {"up": up, "url": url, "down": down, "dev": dev}[arguments.command](arguments.port)
+        commands[arguments.command]()
     except SandboxError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

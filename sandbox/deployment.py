@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,42 +12,20 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+from sandbox import overrides, paths, terraform
 from sandbox.base_image import BaseImage
-from sandbox.emulator import ROOT, Emulator, neutral_environment
+from sandbox.emulator import Emulator, neutral_environment
 from sandbox.errors import SandboxError
 from sandbox.issuer import Issuer
 from sandbox.progress import Step
 from sandbox.providers import Providers
 
 EXAMPLE = "complete"
-SOURCES = ("Dockerfile", "examples", "modules", "service", "versions.tf")
-LEAST_TERRAFORM = (1, 9)
 # What Terraform and the build keep in a root; everything else in the copy follows its source.
-KEPT = re.compile(r"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|build\.log|sandbox_override\.tf)$")
+KEPT = re.compile(rf"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|build\.log|{re.escape(overrides.NAME)})$")
 NOT_COPIED = re.compile(r"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|__pycache__|build\.log)$")
 
-OVERRIDE = """# What the sandbox adds to the example: an emulator instead of AWS, its registry instead of ECR's, and no login.
-{providers}
-module "api" {{
-  # The emulator describes alarms without most of their attributes, so that every plan would change them.
-  alarms     = null
-  auth       = {{ jwt = {{ issuer = "{issuer.url}", audience = ["{issuer.audience}"] }} }}
-  repository = {{ force_delete = true, registry_host = "{registry}" }}
-}}
-
-resource "aws_dynamodb_table" "this" {{
-  deletion_protection_enabled = false
-}}
-"""
-# Beside the module's own files, in a copy of it.
-MODULE = "modules/lambda_container_api"
-MODULE_OVERRIDE = """# The emulator describes a JWT authorizer with a payload format, which only Lambda authorizers have.
-resource "aws_apigatewayv2_authorizer" "jwt" {
-  lifecycle {
-    ignore_changes = [authorizer_payload_format_version]
-  }
-}
-"""
+AUTH = '  auth = {{ jwt = {{ issuer = "{issuer.url}", audience = ["{issuer.audience}"] }} }}\n'
 
 
 @dataclass(frozen=True)
@@ -62,7 +39,7 @@ class Deployment:
     def terraform(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Terraform in the example and return its result, whatever it is."""
         return subprocess.run(
-            ["terraform", *arguments],
+            [terraform.program(), *arguments],
             cwd=self.root,
             env=neutral_environment() | self.variables,
             capture_output=True,
@@ -77,31 +54,6 @@ class Deployment:
             return str(json.loads(result.stdout)[name]["value"])
         except (ValueError, KeyError) as error:
             raise SandboxError("nothing is deployed here yet: run `make up`") from error
-
-
-def require_terraform() -> str:
-    """Return Terraform's version; SandboxError when it is missing or older than the module needs."""
-    least = ".".join(map(str, LEAST_TERRAFORM))
-    if shutil.which("terraform") is None:
-        raise SandboxError(
-            f"terraform is not on PATH: install version {least} or newer, https://developer.hashicorp.com/terraform/install"
-        )
-    answer = subprocess.run(
-        ["terraform", "version"],
-        env=os.environ | {"CHECKPOINT_DISABLE": "1"},  # it would ask the internet for a newer one
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    found = re.search(r"Terraform v((\d+)\.(\d+)\S*)", answer)
-    if found is None:
-        raise SandboxError(f"`terraform version` does not tell the version of a Terraform, but {answer.strip()!r}")
-    version, major, minor = found.groups()
-    if (int(major), int(minor)) < LEAST_TERRAFORM:
-        raise SandboxError(
-            f"Terraform {version} is too old: {least} is the least, since the module's validations look at several variables at once."
-        )
-    return version
 
 
 def synchronise(source: Path, copy: Path) -> None:
@@ -131,18 +83,17 @@ def _remove(path: Path) -> None:
 
 
 def prepare(
-    home: Path, emulator: Emulator, issuer: Issuer, providers: Providers, base: BaseImage, project: Path = ROOT
+    home: Path, emulator: Emulator, issuer: Issuer, providers: Providers, base: BaseImage, project: Path = paths.ROOT
 ) -> Deployment:
     """Bring the working copy up to date with the project, and add what the example needs here."""
     work = home / "work"
     work.mkdir(parents=True, exist_ok=True)
-    for name in SOURCES:
+    for name in paths.EXAMPLE_SOURCES:
         synchronise(project / name, work / name)
     root = work / "examples" / EXAMPLE
-    (root / "sandbox_override.tf").write_text(
-        OVERRIDE.format(providers=emulator.provider_blocks(), registry=emulator.registry, issuer=issuer)
-    )
-    (work / MODULE / "sandbox_override.tf").write_text(MODULE_OVERRIDE)
+    module = overrides.NO_ALARMS + AUTH.format(issuer=issuer)
+    (root / overrides.NAME).write_text(overrides.applied(emulator.registry, module, overrides.UNPROTECTED))
+    (work / paths.MODULE / overrides.NAME).write_text(overrides.MODULE)
     if providers.stand_in:
         # Its checksum is this machine's own: a lock file would hold on to an earlier one.
         (root / ".terraform.lock.hcl").unlink(missing_ok=True)
@@ -153,10 +104,8 @@ def prepare(
 
 def apply(deployment: Deployment, step: Step) -> None:
     """Run `terraform init` and `apply`, showing a line for each resource; SandboxError with Terraform's own words when refused."""
-    result = deployment.terraform("init", "-input=false", "-no-color")
-    if result.returncode:
-        raise SandboxError(f"terraform init failed:\n{result.stderr.strip()}")
-    command = ["terraform", "apply", "-auto-approve", "-input=false", "-json"]
+    _init(deployment, step)
+    command = [terraform.program(), "apply", "-auto-approve", "-input=false", "-json"]
     problems: list[str] = []
     log = deployment.root / "build.log"
     earlier = _modified(log)
@@ -184,6 +133,19 @@ def apply(deployment: Deployment, step: Step) -> None:
                 ]
             )
         )
+
+
+def _init(deployment: Deployment, step: Step) -> None:
+    command = ("init", "-input=false", "-no-color")
+    result = deployment.terraform(*command)
+    lock = deployment.root / ".terraform.lock.hcl"
+    if result.returncode and lock.exists():
+        # The copy's own, of an earlier `up`: what it holds on to may no longer be had.
+        step.say("terraform init failed with the provider versions of an earlier run: choosing them anew")
+        lock.unlink()
+        result = deployment.terraform(*command)
+    if result.returncode:
+        raise SandboxError(f"terraform init failed:\n{result.stderr.strip()}")
 
 
 def _show(line: str, step: Step) -> list[str]:

@@ -16,11 +16,11 @@ from pathlib import Path
 from sandbox import emulator, packages
 from sandbox.errors import SandboxError
 from sandbox.lock import alone
+from sandbox.paths import SANDBOXES
 from sandbox.progress import Step
 
-ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".sandbox" / "engine"
-PACKAGES = ROOT / ".sandbox" / "packages"
+HOME = SANDBOXES / "engine"
+PACKAGES = SANDBOXES / "packages"
 # Any clone on this machine learns from this label which folder the running engine belongs to.
 LABEL = "lambda-container-sandbox"
 START_SECONDS = 60

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import base_image, emulator, engine
-from sandbox.emulator import ROOT, Emulator
-
-FOLDER = ROOT / ".sandbox"
+from sandbox.emulator import Emulator
+from sandbox.paths import SANDBOXES
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,14 @@ def remove(home: Path, port: int | None) -> Removed:
     # In an engine of a sandbox's own, which still runs for another one, they are that one's, too.
     if left is not None and left.home is None and not running():
         images += base_image.remove()
-    if not any(f.is_dir() for f in FOLDER.glob("*")):
-        shutil.rmtree(FOLDER, ignore_errors=True)
+    if not any(f.is_dir() for f in SANDBOXES.glob("*")):
+        shutil.rmtree(SANDBOXES, ignore_errors=True)
     return Removed(stopped, containers, images, released)
 
 
 def running() -> list[Path]:
     """Return the folders of this clone's sandboxes, those of test runs included, whose emulators run."""
-    return [folder for folder in FOLDER.glob("*") if emulator.running(folder) is not None]
+    return [folder for folder in SANDBOXES.glob("*") if emulator.running(folder) is not None]
 
 
 def port_of(home: Path) -> int | None:

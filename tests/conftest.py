@@ -24,6 +24,7 @@ from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
+from sandbox.paths import SANDBOXES
 from sandbox.progress import Step
 from sandbox.providers import Providers
 
@@ -51,10 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # No test can reach a person's account, whatever goes wrong.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    for left in removal.FOLDER.glob("tests-*"):
+    for left in SANDBOXES.glob("tests-*"):
         if not Path(f"/proc/{left.name.removeprefix('tests-')}").exists():
             removal.remove(left, removal.port_of(left))
-    home = removal.FOLDER / f"tests-{os.getpid()}"
+    home = SANDBOXES / f"tests-{os.getpid()}"
     home.mkdir(parents=True)
     os.environ[HOME] = str(home)
 
@@ -67,7 +68,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which parts were real, which stood in for something, and what tests have noted."""
+    """Say which parts were real, which stood in for something, what tests have noted, and which faults were handled."""
+    if HOME in os.environ and (port := emulators.running(_home())):
+        for fault, count in Emulator(port, _home()).handled_faults().items():
+            _note(f"emulator {fault}: {count} times")
     notes = _home() / "notes" if HOME in os.environ else None
     if notes and notes.exists():
         terminalreporter.section("what the tests ran on, and what they counted")

@@ -12,7 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 # What the README, docs and pipelines call: `make help` shows these and no other.
-TARGETS = "bench check dev docs down e2e policy release-check test token up url".split()
+TARGETS = ["bench", "check", "dev", "docs", "down", "e2e", "policy", "release-check", "test", "token", "up", "url"]
 
 
 def make(*words: str, folder: Path = PROJECT, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -16,17 +16,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness import InitCache, Root, TerraformError, copy_project
-from sandbox import emulator, providers
+from sandbox import emulator, overrides, providers
 from sandbox.errors import SandboxError
+from sandbox.paths import EXAMPLE_SOURCES, ROOT, environment, examples
 
-PROJECT = Path(__file__).resolve().parents[1]
-PYTHON = PROJECT / ".venvs" / "policy" / "bin" / "python"
+PROJECT = ROOT
+PYTHON = environment("policy") / "python"
 CHECKOV = PYTHON.with_name("checkov")
 GATE = PROJECT / "policies" / "gate"
 REGISTER = PROJECT / "policy-skips.yaml"
 REPORTS = PROJECT / ".reports" / "policy"
 # What is shipped; tests hold bad examples on purpose.
-SHIPPED = [".github", "Dockerfile", "Makefile", "examples", "modules", "sandbox", "service", "versions.tf"]
+SHIPPED = [*EXAMPLE_SOURCES, ".github", "Makefile", "sandbox"]
 
 
 def plans(folder: Path) -> dict[str, Path]:
@@ -34,19 +35,19 @@ def plans(folder: Path) -> dict[str, Path]:
     home = folder / "emulator"
     aws = emulator.start(home, emulator.free_port())
     try:
-        environment = aws.environment() | providers.configure(home).environment()
-        copy = copy_project(PROJECT, folder / "planned", ["examples", "modules", "service", "Dockerfile"])
+        variables = aws.environment() | providers.configure(home).environment()
+        copy = copy_project(PROJECT, folder / "planned", EXAMPLE_SOURCES)
         cache = InitCache(folder / "init")
 
         def plan(root: str) -> Path:
-            under_test = Root(copy / root, environment=environment)
-            under_test.write("emulator_override.tf", emulator.AWS_PROVIDER)
+            under_test = Root(copy / root, environment=variables)
+            under_test.write(overrides.NAME, overrides.planned(under_test.path))
             under_test.init(cache)
             file = folder / f"{Path(root).name}.json"
             file.write_text(json.dumps(under_test.plan().raw), encoding="utf-8")
             return file
 
-        roots = sorted(str(path.parent.relative_to(copy)) for path in copy.glob("examples/*/main.tf"))
+        roots = [f"examples/{name}" for name in examples()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return dict(zip(roots, pool.map(plan, roots), strict=True))
     finally:

@@ -10,29 +10,18 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-import boto3
 import httpx2
 import pytest
 
 from harness import Probe, Root, probe
 from sandbox import issuer as issuers
+from sandbox import overrides
 from sandbox.base_image import BaseImage
-from sandbox.emulator import REGION, Emulator
+from sandbox.emulator import Emulator
 from sandbox.engine import Engine
 from sandbox.issuer import Issuer
 
 HERE = Path(__file__).parent
-
-# What an emulator needs and no example may hold: written into the copy under test as an override file.
-OVERRIDE = """
-{providers}
-module "api" {{
-  repository = {{ force_delete = true, registry_host = "{registry}" }}
-{module}
-}}
-
-{root}
-"""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -44,13 +33,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def aws(emulator: Emulator) -> Callable[[str], Any]:
     """Make boto3 clients of the emulator."""
-    return lambda service: boto3.client(
-        service,  # type: ignore[call-overload]  # any service
-        endpoint_url=emulator.url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    return emulator.client
 
 
 class Deployable(Protocol):
@@ -70,12 +53,9 @@ def example(
     destroyed = ExitStack()
 
     def make(example: str, module: str = "", root: str = "") -> Root:
-        # The emulator describes alarms without most of their attributes, so that every plan would change them.
-        module = f"  alarms = null\n{module}" if "alarms" not in module else module
-        text = OVERRIDE.format(
-            providers=emulator.provider_blocks(), registry=emulator.registry, module=module, root=root
-        )
-        made = terraform_roots(f"examples/{example}", {"sandbox_override.tf": text})
+        module = overrides.NO_ALARMS + module if "alarms" not in module else module
+        override = overrides.applied(emulator.registry, module, root)
+        made = terraform_roots(f"examples/{example}", {overrides.NAME: override})
         destroyed.callback(made.destroy)
         return made
 

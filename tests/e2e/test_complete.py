@@ -14,14 +14,13 @@ import pytest
 from harness.errors import TerraformError
 from harness.root import Root
 from sandbox import engine as engines
+from sandbox import overrides, paths
 from sandbox.base_image import BaseImage
-from sandbox.deployment import MODULE, MODULE_OVERRIDE
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
 from tests.e2e.conftest import Deployable, gateway
 
 NAME = "people-e2e"
-UNPROTECTED = 'resource "aws_dynamodb_table" "this" {\n  deletion_protection_enabled = false\n}\n'
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +40,8 @@ def before(aws: Callable[[str], Any]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, before: set[str], variables: dict[str, Any]) -> Root:
-    made = example("complete", root=UNPROTECTED)
-    made.write(f"../../{MODULE}/sandbox_override.tf", MODULE_OVERRIDE)
+    made = example("complete", root=overrides.UNPROTECTED)
+    made.write(f"../../{paths.MODULE}/{overrides.NAME}", overrides.MODULE)
     made.apply(variables)
     return made
 
@@ -193,7 +192,7 @@ def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
 
 
 def test_a_second_apply_changes_nothing(root: Root, api: httpx2.Client, variables: dict[str, Any]) -> None:
-    root.assert_idempotent(variables)
+    root.assert_idempotent()
 
 
 def test_a_pruned_engine_changes_nothing(
@@ -204,14 +203,14 @@ def test_a_pruned_engine_changes_nothing(
     for container in [identity for identity, image in rows if f":{emulator.port}/{NAME}" in image]:
         engines.docker("rm", "--force", container)
     assert engines.remove_images(f"localhost:{emulator.port}/{NAME}") > 0
-    root.assert_idempotent(variables)
+    root.assert_idempotent()
 
 
 def test_no_engine_at_all_changes_nothing(
     root: Root, api: httpx2.Client, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-    root.assert_idempotent(variables)
+    root.assert_idempotent()
 
 
 def test_an_edit_goes_live_and_so_does_its_reversal(
@@ -244,7 +243,7 @@ def test_an_edit_goes_live_and_so_does_its_reversal(
     reverted = version(api)
     assert reverted["source_hash"] == first["source_hash"]
     assert int(reverted["release"]) > int(edited["release"]) > int(first["release"])
-    root.assert_idempotent(variables)
+    root.assert_idempotent()
 
 
 def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
@@ -261,7 +260,7 @@ def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
     dockerfile.write_text(original)
     root.apply(variables)
     assert version(api)["source_hash"] == serving["source_hash"]
-    root.assert_idempotent(variables)
+    root.assert_idempotent()
 
 
 def test_destroying_leaves_nothing(

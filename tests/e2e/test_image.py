@@ -7,7 +7,8 @@ import re
 import subprocess
 
 from sandbox.base_image import BaseImage
-from sandbox.emulator import ROOT, free_port
+from sandbox.emulator import free_port
+from sandbox.paths import ROOT
 
 NAME = "people-by-itself"
 

@@ -89,4 +89,4 @@ def test_moving_a_route_over_and_back_loses_no_request(
 
 
 def test_a_second_apply_changes_nothing(root: Root, old_function: str) -> None:
-    root.assert_idempotent(legacy_routes={ROUTE: old_function})
+    root.assert_idempotent()

@@ -12,8 +12,9 @@ import pytest
 
 from sandbox import emulator as emulators
 from sandbox.base_image import BaseImage
-from sandbox.emulator import ROOT, Emulator
+from sandbox.emulator import Emulator
 from sandbox.engine import docker
+from sandbox.paths import ROOT, SANDBOXES
 from sandbox.providers import Providers
 from tests.e2e.conftest import gateway
 
@@ -96,7 +97,7 @@ def test_down_leaves_nothing_of_it(first: subprocess.CompletedProcess[str], port
     # No engine that the tests share is stopped: they hold it.
     done = command("down", port)
     assert done.returncode == 0, done.stderr
-    assert not (ROOT / ".sandbox" / str(port)).exists()
+    assert not (SANDBOXES / str(port)).exists()
     assert docker("images", "--quiet", f"localhost:{port}/people-api") == ""
     assert (
         docker(

@@ -1,43 +1,53 @@
 """Provisioned concurrency that Application Auto Scaling moves: examples/provisioned-concurrency, applied.
 
 The emulator has no Application Auto Scaling, so that one service is moto's server; everything else is the emulator's.
-Moto knows no tags of scalable targets, which the provider reads after each change: it is told to answer that there are none.
+Moto knows no tags of scalable targets, which the provider reads after each change, so that is answered in front of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from harness.root import Root
-from sandbox.emulator import REGION
+from sandbox.emulator import REGION, client
 from tests.e2e.conftest import Deployable
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 NAME = "scaling-e2e"
 RESOURCE = f"function:{NAME}:live"
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:alarms"
 
 
+def without_tags(app: WSGIApplication) -> WSGIApplication:
+    """Answer for Moto that a scalable target has no tags."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").endswith(".ListTagsForResource"):
+            return app(environ, start_response)
+        start_response("200 OK", [("content-type", "application/x-amz-json-1.1")])
+        return [b'{"Tags": {}}']
+
+    return answer
+
+
 @pytest.fixture(scope="module")
 def auto_scaling() -> Iterator[Any]:
     """Start moto's Application Auto Scaling and return a client of it."""
-    ApplicationAutoScalingResponse.list_tags_for_resource = lambda _: '{"Tags": {}}'  # type: ignore[attr-defined]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield boto3.client(
-        "application-autoscaling",
-        endpoint_url=f"http://{host}:{port}",
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    server.stop()
+    moto = without_tags(DomainDispatcherApplication(create_backend_app))
+    with make_server("127.0.0.1", 0, moto, threaded=True) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield client("application-autoscaling", f"http://127.0.0.1:{server.port}")
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,7 @@ def test_a_number_that_the_scaler_has_moved_stays_as_it_moved_it(root: Root, aws
     aws("lambda").put_provisioned_concurrency_config(
         FunctionName=NAME, Qualifier="live", ProvisionedConcurrentExecutions=7
     )
-    root.assert_idempotent(alarm_topic_arn=TOPIC)
+    root.assert_idempotent()
     root.apply(alarm_topic_arn=TOPIC)
     assert provisioned(aws) == 7
 

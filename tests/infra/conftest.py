@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from harness import Plan, Root
-from sandbox.emulator import AWS_PROVIDER
-
-MODULE = "modules/lambda_container_api"
+from sandbox.overrides import AWS_PROVIDER
+from sandbox.paths import MODULE
 
 # The module has no provider block: a root brings them. With this file beside it the module is a root itself, so that its
 # variables, validations, addresses and outputs are what is tested, with nothing in between that would have to be kept alike.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import boto3
 import pytest
 
 from harness import Root
 from harness.pytest_plugin import Apply
-from sandbox.emulator import AWS_PROVIDER, REGION, Emulator
+from sandbox.emulator import Emulator
+from sandbox.overrides import AWS_PROVIDER
 
 LEFT_ALONE = "ignore_changes = [retention_in_days]"
 GROUP = """
@@ -26,13 +26,7 @@ resource "aws_cloudwatch_log_group" "this" {
 def drifted(apply: Apply, emulator: Emulator) -> Root:
     """A log group whose retention is another than Terraform set."""
     root = apply(".", files={"main.tf": AWS_PROVIDER + GROUP})
-    logs = boto3.client(
-        "logs",
-        endpoint_url=emulator.url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    logs = emulator.client("logs")
     logs.put_retention_policy(logGroupName="drift", retentionInDays=14)
     return root
 

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import PlanError, assert_every_condition_is_tested, conditions, states
+from harness import PlanError, Root, assert_every_condition_is_tested, conditions, states
 from harness.pytest_plugin import RootFactory
-from sandbox.emulator import AWS_PROVIDER
+from sandbox import overrides, paths
 
 # Example → how its refusal begins → inputs that it refuses.
 REFUSED: dict[str, dict[str, dict[str, Any]]] = {
     "private-vpc": {"availability_zones must name two zones": {"availability_zones": ["eu-central-1a"]}},
 }
-EXAMPLES = sorted(folder.parent.name for folder in Path(__file__).parents[2].glob("examples/*/main.tf"))
+EXAMPLES = paths.examples()
+
+
+@pytest.fixture
+def example_root(terraform_root: RootFactory) -> Callable[[str], Root]:
+    """Copies an example, ready to plan."""
+
+    def make(example: str) -> Root:
+        override = overrides.planned(paths.ROOT / "examples" / example)
+        return terraform_root(f"examples/{example}", files={overrides.NAME: override})
+
+    return make
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_example_plans_an_api_and_nothing_to_complain_about(example: str, terraform_root: RootFactory) -> None:
-    root = terraform_root(f"examples/{example}", files={"emulator_override.tf": AWS_PROVIDER})
+def test_example_plans_an_api_and_nothing_to_complain_about(example: str, example_root: Callable[[str], Root]) -> None:
+    root = example_root(example)
 
     plan = root.plan()
 
@@ -31,8 +43,8 @@ def test_example_plans_an_api_and_nothing_to_complain_about(example: str, terraf
 
 
 @pytest.mark.parametrize("example", REFUSED)
-def test_example_refuses(example: str, terraform_root: RootFactory) -> None:
-    root = terraform_root(f"examples/{example}", files={"emulator_override.tf": AWS_PROVIDER})
+def test_example_refuses(example: str, example_root: Callable[[str], Root]) -> None:
+    root = example_root(example)
 
     for message, inputs in REFUSED[example].items():
         with pytest.raises(PlanError) as refusal:

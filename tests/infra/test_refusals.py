@@ -11,7 +11,8 @@ import pytest
 
 from harness import PlanError, Root, assert_every_condition_is_tested, conditions, states
 from harness.pytest_plugin import RootFactory
-from tests.infra.conftest import LEAST, MODULE, MODULE_FILES, URI
+from sandbox.paths import MODULE
+from tests.infra.conftest import LEAST, MODULE_FILES, URI
 from tests.infra.test_release_gate import REFUSED as GATE
 
 JSON = dict[str, Any]

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from harness import Root
-from sandbox.emulator import AWS_PROVIDER
 from sandbox.engine import Engine
+from sandbox.overrides import AWS_PROVIDER
 
 Hashes = Mapping[str, str]
 

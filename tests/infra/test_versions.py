@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from sandbox.deployment import LEAST_TERRAFORM
+from sandbox.terraform import TERRAFORM
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = sorted([*PROJECT.glob("modules/**/*.tf"), *PROJECT.glob("examples/**/*.tf")])
@@ -37,11 +38,21 @@ def test_the_module_has_no_provider_block_so_that_its_callers_can_use_count_and_
 
 
 def test_the_sandbox_asks_for_the_same_terraform() -> None:
-    least = ".".join(map(str, LEAST_TERRAFORM))
+    least = ".".join(map(str, TERRAFORM.least))
     assert f'required_version = ">= {least}"' in (PROJECT / "versions.tf").read_text()
 
 
-def test_ci_runs_a_terraform_that_the_project_supports() -> None:
-    named = re.findall(r'terraform_version: "(\d+)\.(\d+)', (PROJECT / ".github/workflows/ci.yml").read_text())
-    assert named
-    assert all((int(major), int(minor)) >= LEAST_TERRAFORM for major, minor in named)
+@pytest.mark.parametrize("job", ["check", "test"])
+def test_ci_runs_the_oldest_and_the_newest_of_everything_that_the_project_supports(job: str) -> None:
+    workflow = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text())
+    runs = workflow["jobs"][job]["strategy"]["matrix"]["include"]
+    least = ".".join(map(str, TERRAFORM.least))
+    stated = (PROJECT / "versions.tf").read_text()
+
+    oldest = [run for run in runs if run["version"] != "latest"]
+    assert [run["tool"] for run in oldest] == ["terraform"]
+    assert oldest[0]["version"].startswith(f"{least}.")
+    assert f">= {oldest[0]['aws'].removesuffix('.0')}," in stated
+    newest = {(run["tool"], run["aws"]) for run in runs if run["version"] == "latest"}
+    assert newest == {("terraform", "newest"), ("tofu", "newest")}
+    assert any(run["runner"].endswith("-arm") for run in runs) == (job == "test")

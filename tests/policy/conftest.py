@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from harness import Root
-from sandbox.emulator import AWS_PROVIDER, Emulator
+from sandbox.emulator import Emulator
+from sandbox.overrides import AWS_PROVIDER
 from sandbox.providers import Providers
 from tools.policy_scan import CHECKOV, GATE, PROJECT, PYTHON
 

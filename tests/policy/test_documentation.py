@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from harness.root import copy_project
-from sandbox.emulator import AWS_PROVIDER
+from sandbox import overrides
 from tools.policy_scan import PROJECT, PYTHON
 
 PAGE = (PROJECT / "docs/policy.md").read_text()
@@ -48,7 +48,7 @@ def consumer(tmp_path: Path) -> Path:
     copy_project(PROJECT / "examples/minimal", infra, ["versions.tf"])
     source = source.replace("../../modules", "../.policy/modules").replace('context = "app"', 'context = "../app"')
     (infra / "main.tf").write_text(source)
-    (infra / "emulator_override.tf").write_text(AWS_PROVIDER)
+    (infra / overrides.NAME).write_text(overrides.planned(infra))
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,10 +15,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sandbox import base_image, engine, removal
+from sandbox import base_image, cli, engine, removal
 from sandbox import emulator as emulators
-from sandbox.emulator import ROOT, Emulator
+from sandbox.emulator import Emulator
 from sandbox.engine import Engine
+from sandbox.paths import ROOT, SANDBOXES
 
 
 def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,17 +40,19 @@ def test_a_port_that_is_none_is_refused_with_the_limits(port: str) -> None:
     assert "a number from 1 to 65535" in refused.stderr
 
 
-def test_a_port_in_use_stops_up_before_anything_is_made() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])  # noqa: S104 - as another program may
+def test_a_port_in_use_stops_up_before_anything_is_made(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    if family == socket.AF_INET6 and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    with socket.create_server((address, 0), family=family) as other:
         port = other.getsockname()[1]
         refused = command("up", f"--port={port}")
     assert refused.returncode == 1
     assert f"port {port} is in use" in refused.stderr
-    assert "make up PORT=" in refused.stderr
+    assert "name another port: PORT=" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert not (removal.FOLDER / str(port)).exists()
+    assert not (SANDBOXES / str(port)).exists()
 
 
 def test_a_terraform_below_the_minimum_stops_up_before_anything_is_made(tmp_path: Path) -> None:
@@ -58,7 +62,7 @@ def test_a_terraform_below_the_minimum_stops_up_before_anything_is_made(tmp_path
     refused = command("up", f"--port={port}", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert refused.returncode == 1
     assert "Terraform 1.5.7 is too old: 1.9 is the least" in refused.stderr
-    assert not (removal.FOLDER / str(port)).exists()
+    assert not (SANDBOXES / str(port)).exists()
 
 
 def test_the_url_of_nothing_says_how_to_make_one() -> None:
@@ -83,7 +87,7 @@ def test_down_is_content_with_nothing(emulator: Emulator) -> None:
 def half_made() -> Iterator[Emulator]:
     """A sandbox of which `up` has made the emulator, and no more."""
     port = emulators.free_port()
-    home = removal.FOLDER / str(port)
+    home = SANDBOXES / str(port)
     yield emulators.start(home, port)
     removal.remove(home, port)
 
@@ -125,13 +129,22 @@ def test_the_base_image_goes_with_the_last_sandbox_that_used_it(
     assert removal.remove(tmp_path / "sandbox", None).images == removed
 
 
+def test_devs_table_has_the_keys_of_the_examples() -> None:
+    source = (ROOT / "examples/complete/main.tf").read_text()
+    table = source[source.index('resource "aws_dynamodb_table" "this"') :]
+    keys = {kind.upper(): name for kind, name in re.findall(r'^  (hash|range)_key +\= "(\w+)"', table, re.MULTILINE)}
+    assert {key["KeyType"]: key["AttributeName"] for key in cli.TABLE_SCHEMA["KeySchema"]} == keys
+    types = re.findall(r'attribute \{\n    name = "(\w+)"\n    type = "(\w)"', table)
+    declared = [(a["AttributeName"], a["AttributeType"]) for a in cli.TABLE_SCHEMA["AttributeDefinitions"]]
+    assert declared == types
+
+
 def test_dev_serves_the_service_alone_and_takes_its_emulator_along() -> None:
     port, own = emulators.free_port(), emulators.free_port()
-    home = removal.FOLDER / str(port)
+    home = SANDBOXES / str(port)
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "dev", f"--port={port}"],
+        [sys.executable, "-m", "sandbox", "dev", f"--port={port}", f"--service-port={own}"],
         cwd=ROOT,
-        env=os.environ | {"UVICORN_PORT": str(own)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -158,9 +171,31 @@ def test_dev_serves_the_service_alone_and_takes_its_emulator_along() -> None:
     finally:
         # As Control-C does: to all that the terminal runs.
         os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    said = process.communicate(timeout=60)[0]
+    assert f"http://localhost:{own}/docs" in said
+    assert f"http://localhost:{port}." in said
+    assert f"make --silent token PORT={port}" in said
     assert emulators.running(home) is None
     assert not home.exists()
+
+
+def test_a_service_port_in_use_stops_dev_before_the_emulator_is_started() -> None:
+    port = emulators.free_port()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        refused = command("dev", f"--port={port}", f"--service-port={taken}")
+    assert refused.returncode == 1
+    for part in (f"port {taken} is in use", "the service needs it", " SERVICE_PORT=", "(PORT is the emulator's)"):
+        assert part in refused.stderr
+    assert not (SANDBOXES / str(port)).exists()
+
+
+def test_the_emulators_port_is_not_the_services_too() -> None:
+    port = emulators.free_port()
+    refused = command("dev", f"--port={port}", f"--service-port={port}")
+    assert refused.returncode == 1
+    assert f"the emulator has port {port}, so the service needs another: SERVICE_PORT=" in refused.stderr
+    assert not (SANDBOXES / str(port)).exists()
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -12,10 +12,11 @@ import pytest
 from sandbox import engine as engines
 from sandbox import packages
 from sandbox.base_image import BaseImage
-from sandbox.emulator import INSTANCE_LABEL, ROOT, Emulator
+from sandbox.emulator import INSTANCE_LABEL, Emulator
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
 from sandbox.lock import alone
+from sandbox.paths import ROOT
 from sandbox.progress import Step
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.emulator import ROOT
 from sandbox.engine import Engine
+from sandbox.paths import ROOT
 
 APART = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc"]
 # The engine's socket and its bookkeeping lie in /run. The shell stays, as the first process, to collect orphans.

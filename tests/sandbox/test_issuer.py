@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from starlette.types import Message, Scope
 
+from sandbox import emulator as emulators
 from sandbox import issuer as issuers
+from sandbox import scopes
 from sandbox.emulator import Emulator
 from sandbox.errors import SandboxError
 from sandbox.gateway import Authorizer
 from sandbox.issuer import Issuer
+from tests.service.test_third_resource import with_orders
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +67,41 @@ def test_a_token_allows_what_it_was_asked_for_and_no_more(issuer: Issuer) -> Non
 
 
 def test_an_unknown_scope_is_refused_with_those_that_there_are(issuer: Issuer) -> None:
-    with pytest.raises(SandboxError, match="There are users:read, users:write"):
+    with pytest.raises(SandboxError, match="There are customers:read, customers:write, users:read, users:write"):
         issuer.token(["users:rule"])
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project whose service has a resource more, as docs/service.md says."""
+    return with_orders(tmp_path)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Emulator]:
+    home = tmp_path / "emulator"
+    yield emulators.start(home, emulators.free_port())
+    emulators.stop(home)
+
+
+def test_a_new_resources_scopes_are_there_without_another_edit_and_go_with_it(own: Emulator, project: Path) -> None:
+    before, after = issuers.ensure(own), issuers.ensure(own, project)
+    # Tokens and deployments of before stay good: it is the same issuer and the same client.
+    assert (after.url, after.audience, after.secret) == (before.url, before.audience, before.secret)
+    assert set(after.scopes) - set(before.scopes) == {"orders:read", "orders:write"}
+    claims = jwt.decode(after.token(["orders:write"]), options={"verify_signature": False})
+    assert claims["scope"] == "people/orders:write"
+    issuers.ensure(own)
+    with pytest.raises(urllib.error.HTTPError):
+        after.token(["orders:write"])
+
+
+def test_a_service_that_cannot_be_imported_is_quoted(project: Path) -> None:
+    (project / "service/app.py").write_text("import no_such_module\n")
+    with pytest.raises(
+        SandboxError, match=r"cannot be imported, and nothing was deployed: .*No module named 'no_such_module'"
+    ):
+        scopes.declared(project)
 
 
 def test_the_claims_of_a_good_token_reach_the_service_as_api_gateway_hands_them_on(

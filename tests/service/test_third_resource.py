@@ -32,8 +32,12 @@ def replaced(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
+    return with_orders(tmp_path)
+
+
+def with_orders(tmp_path: Path) -> Path:
     """Return a copy of the project with what the documentation adds to it."""
-    for name in ("sandbox", "service", "tests", "tools", "docs"):
+    for name in ("docs", "harness", "sandbox", "service", "tests", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / ".venvs").symlink_to(ROOT / ".venvs")

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from harness import InitCache, Retry, Root, copy_project
+from harness import InitCache, Root, copy_project
+from sandbox import overrides
 from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
-from tests.e2e.conftest import OVERRIDE, aws, hello
+from sandbox.paths import EXAMPLE_SOURCES, ROOT
+from tests.e2e.conftest import aws, hello
 from tools.release.changelog import claim
 from tools.release.changes import Level
 from tools.release.errors import ReleaseError
@@ -23,11 +25,8 @@ from tools.release.records import last, sources
 __all__ = ["aws", "hello"]
 
 HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
+PROJECT = ROOT
 RELEASE = last(PROJECT)
-# On a busy machine the AWS provider now and then (one request in a thousand) closes a connection on which it was answered, asks
-# again, and learns that what it made is there. Nothing of the module's is in that: what was made is destroyed, and made once more.
-ASKED_TWICE = Retry({"ResourceConflictException": "the provider has asked twice for what it has made"}, attempts=2)
 CLAIMED = claim((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")).level
 
 
@@ -62,7 +61,7 @@ class Deployment:
         folder = self.root.path.parents[1]
         synchronise(project / "modules", folder / "modules")
         if CLAIMED is Level.BREAKING:
-            for name in ("Dockerfile", "examples", "service"):
+            for name in EXAMPLE_SOURCES:
                 synchronise(project / name, folder / name)
         self.root.init(self.cache)
 
@@ -93,10 +92,7 @@ def planned(
     def made(example: str, setting: Setting) -> Deployment:
         folder = copy_project(release, tmp_path_factory.mktemp(example))
         root = Root(folder / "examples" / example, environment=terraform_environment)
-        override = OVERRIDE.format(
-            providers=emulator.provider_blocks(), registry=emulator.registry, module=setting.module, root=setting.root
-        )
-        root.write("sandbox_override.tf", override)
+        root.write(overrides.NAME, overrides.applied(emulator.registry, setting.module, setting.root))
         root.init(terraform_init_cache)
         return Deployment(root, setting.variables, terraform_init_cache)
 
@@ -107,15 +103,11 @@ def planned(
 def released(planned: Planned, engine: Engine) -> Released:
     """Applies an example of the last release, and destroys it at the end of the block."""
 
-    def make(deployment: Deployment) -> None:
-        deployment.root.destroy()  # what an attempt before has left
-        deployment.root.apply(deployment.variables)
-
     @contextmanager
     def applied(example: str, setting: Setting) -> Iterator[Deployment]:
         deployment = planned(example, setting)
         try:
-            ASKED_TWICE.run(lambda: make(deployment), told=deployment.root.terraform.progress)
+            deployment.root.apply(deployment.variables)
             yield deployment
         finally:
             deployment.root.destroy()

@@ -14,6 +14,7 @@ import pytest
 
 from harness import Plan
 from sandbox import engine as engines
+from sandbox import overrides
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import load
@@ -25,7 +26,6 @@ from tools.release.records import MODULE
 HOLDS_NOTHING = {"aws_lambda_invocation", "docker_registry_image", "terraform_data"}
 # Where callers need a token or a signature: a route without, to be asked without a pause.
 OPEN = '  routes = { "GET /healthz" = { auth = { public = { reason = "Asked while the module is upgraded" } } } }\n'
-UNPROTECTED = 'resource "aws_dynamodb_table" "this" {\n  deletion_protection_enabled = false\n}\n'
 # Application Auto Scaling answers 400 on the emulator, so nothing scales when it is applied; what would is planned below.
 UNSCALED = "  provisioned_concurrency = { min = 2 }\n"
 # The emulator describes an egress rule to a prefix list without its list, at which the provider's next plan stops.
@@ -51,7 +51,7 @@ def setting(request: pytest.FixtureRequest, hello: str, base_image: BaseImage) -
     def of(example: str) -> Setting:
         match example:
             case "complete":
-                return Setting(OPEN, {"base_image": base_image.reference}, UNPROTECTED)
+                return Setting(OPEN, {"base_image": base_image.reference}, overrides.UNPROTECTED)
             case "custom-domain":
                 return Setting(hello, {"zone_id": request.getfixturevalue("zone")})
             case "migrate-from-lambdas":

@@ -1,0 +1,64 @@
+"""Terraform override files: what a root needs to run here and no example may hold, added to a copy of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+NAME = "sandbox_override.tf"
+
+# The provider's checks of its login would ask AWS itself, wherever the endpoint points.
+AWS_PROVIDER = """
+provider "aws" {
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+"""
+# The emulator's registry stands for ECR's, and asks for no login. ECR's address with the token that the emulator gives for it
+# would end the Docker provider's process, in a plan as well.
+DOCKER_PROVIDER = """
+provider "docker" {{
+  registry_auth {{
+    address       = "http://{registry}"
+    auth_disabled = true
+  }}
+}}
+"""
+DECLARES_DOCKER = re.compile(r'^provider "docker"', re.MULTILINE)
+
+# The emulator describes alarms without most of their attributes, so that every plan would change them.
+NO_ALARMS = "  alarms = null\n"
+# Of examples/complete, which is to be destroyed here.
+UNPROTECTED = """resource "aws_dynamodb_table" "this" {
+  deletion_protection_enabled = false
+}
+"""
+# Beside the module's own files, in a copy of it.
+MODULE = """# The emulator describes a JWT authorizer with a payload format, which only Lambda authorizers have.
+resource "aws_apigatewayv2_authorizer" "jwt" {
+  lifecycle {
+    ignore_changes = [authorizer_payload_format_version]
+  }
+}
+"""
+EXAMPLE = """# What the sandbox adds to an example: an emulator instead of AWS, its registry instead of ECR's, and no login.
+{providers}
+module "api" {{
+  repository = {{ force_delete = true, registry_host = "{registry}" }}
+{module}}}
+
+{root}"""
+
+
+def applied(registry: str, module: str = "", root: str = "") -> str:
+    """Return the override of an example that is applied; `module` is added to its module call, `root` beside it."""
+    providers = AWS_PROVIDER + DOCKER_PROVIDER.format(registry=registry)
+    return EXAMPLE.format(providers=providers, registry=registry, module=module, root=root)
+
+
+def planned(root: Path) -> str:
+    """Return the override of a root that is only planned. What the root does not declare cannot be overridden."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in sorted(root.glob("*.tf")))
+    docker = DOCKER_PROVIDER.format(registry="localhost") if DECLARES_DOCKER.search(sources) else ""
+    return AWS_PROVIDER + docker
