@@ -11,6 +11,7 @@ WORKERS ?= 2
 export TERRAFORM
 dev := .venvs/dev/bin
 sandbox := $(dev)/python -m sandbox
+pytest = $(dev)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
 help:
@@ -61,14 +62,17 @@ release-check: .venvs/dev/.ready ## Say what has changed since the last release,
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
 	$(dev)/python -m tools.policy_scan
 
-check: static policy ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
-	$(dev)/pytest -n $(WORKERS) --dist loadfile -m "not engine and not browser"
+# The policy scan is one of the tests: it reads plans that others read, too.
+environments := .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready
 
-test: static policy ## Everything: `make check`, and the applied tests with real containers
-	$(dev)/pytest -n $(WORKERS) --dist loadfile
+check: static $(environments) ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
+	$(pytest) -m "not engine and not browser"
+
+test: static $(environments) ## Everything: `make check`, and the applied tests with real containers
+	$(pytest)
 
 e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
-	$(dev)/pytest tests/e2e -n $(WORKERS) --dist loadfile
+	$(pytest) tests/e2e
 
 bench: .venvs/dev/.ready .venvs/emulator/.ready ## Measure speed as ratios: plans with the module, the service against its peers
 	$(dev)/python -m benchmarks.plan_time

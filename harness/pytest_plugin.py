@@ -244,7 +244,7 @@ def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
             if runs("apply") and runs("destroy") and not hasattr(request.config, "cache"):
                 kept = None
             else:
-                kept = Kept.of(request.config, f"{request.node.nodeid}-{number}", path)
+                kept = Kept.of(request.config, f"{_name(request.node)}-{number}", path)
             if kept and not runs("apply"):
                 root = kept.take_up(made_at)
             elif kept and (kept.exists or not runs("destroy")):
@@ -258,6 +258,11 @@ def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
             return root
 
         yield make
+
+
+def _name(node: pytest.Item) -> str:
+    """Return a test's or a file's name for good: pytest-xdist adds its groups to the node id."""
+    return "::".join(part.name for part in node.listchain()[1:])
 
 
 def _leave(root: Root, kept: Kept | None, runs: Callable[[str], bool], show: Callable[[str], None]) -> None:

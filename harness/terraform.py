@@ -40,12 +40,16 @@ UNDECLARED = ("Value for undeclared variable", "Values for undeclared variables"
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """An error or a warning of Terraform's; `where` is `file:line`, empty when it concerns no place."""
+    """An error or a warning of Terraform's.
+
+    `where` is `file:line`, empty when it concerns no place; `test` is the file of tests whose run it is from, if any.
+    """
 
     severity: str
     summary: str
     detail: str
     where: str = ""
+    test: str = ""
 
     def __str__(self) -> str:
         text = " ".join(f"{self.summary}: {self.detail}".split())
@@ -73,7 +77,8 @@ class Result:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """Errors and warnings of a `-json` run, in its order."""
-        return [_diagnostic(event["diagnostic"]) for event in self.events if event.get("type") == "diagnostic"]
+        found = (event for event in self.events if event.get("type") == "diagnostic")
+        return [_diagnostic(event["diagnostic"], event.get("@testfile", "")) for event in found]
 
     @property
     def imports(self) -> list[str]:
@@ -82,10 +87,10 @@ class Result:
         return [change["resource"]["addr"] for change in planned if change.get("importing")]
 
 
-def _diagnostic(stated: Mapping[str, Any]) -> Diagnostic:
+def _diagnostic(stated: Mapping[str, Any], test: str) -> Diagnostic:
     place = stated.get("range")
     where = f"{place['filename']}:{place['start']['line']}" if place else ""
-    return Diagnostic(stated["severity"], stated["summary"], stated.get("detail", ""), where)
+    return Diagnostic(stated["severity"], stated["summary"], stated.get("detail", ""), where, test)
 
 
 class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-terraform has no types

@@ -10,16 +10,19 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness import Diagnostic, Plan, Root
 from sandbox import base_image as base_images
 from sandbox import browser as browsers
 from sandbox import emulator as emulators
 from sandbox import engine as engines
+from sandbox import overrides, paths, removal
 from sandbox import providers as provider_sources
-from sandbox import removal
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
@@ -31,6 +34,8 @@ from sandbox.providers import Providers
 pytest_plugins = ["harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
+HERE = Path(__file__).parent
+LONGEST_FIRST = ("upgrade", "e2e", "infra", "policy", "release", "docker_provider", "harness", "sandbox", "service")
 
 
 def _home() -> Path:
@@ -58,6 +63,19 @@ def pytest_configure(config: pytest.Config) -> None:
     home = SANDBOXES / f"tests-{os.getpid()}"
     home.mkdir(parents=True)
     os.environ[HOME] = str(home)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest first, and keep together what shares what it applies: a file, unless a test is marked `apart`.
+
+    With `--dist loadgroup --no-loadscope-reorder`, no worker of pytest-xdist is left alone with an apply at the end.
+    """
+    rank = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(HERE).parts[0], len(rank)))
+    for number, item in enumerate(items):
+        apart = item.get_closest_marker("apart") is not None
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{number}" if apart else item.path.stem))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -138,8 +156,30 @@ def providers(emulator: Emulator) -> Providers:
 
 @pytest.fixture(scope="session")
 def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[str, str]:
-    """What every Terraform command of the harness gets."""
-    return emulator.environment() | providers.environment()
+    """What every Terraform command of the harness gets.
+
+    Terraform and its providers live for seconds, of which collecting garbage is a fifth.
+    """
+    return emulator.environment() | providers.environment() | {"GOGC": "400"}
+
+
+@pytest.fixture(scope="session")
+def example_plan(
+    once_per_run: Callable[[str, Callable[[], Any]], Any],
+    terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
+) -> Callable[[str], Plan]:
+    """`example_plan(name)`: the plan of an example as it is, made once for all tests of the run that read it."""
+
+    def make(example: str) -> dict[str, Any]:
+        override = overrides.planned(paths.ROOT / "examples" / example)
+        plan = terraform_roots(f"examples/{example}", {overrides.NAME: override}).plan()
+        return {"raw": plan.raw, "changed": plan.changed, "warnings": [asdict(warning) for warning in plan.warnings]}
+
+    def read(example: str) -> Plan:
+        kept = once_per_run(f"plan-of-{example}", lambda: make(example))
+        return Plan.read(kept["raw"], changed=kept["changed"], warnings=[Diagnostic(**w) for w in kept["warnings"]])
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +28,7 @@ GATE = PROJECT / "policies" / "gate"
 REGISTER = PROJECT / "policy-skips.yaml"
 REPORTS = PROJECT / ".reports" / "policy"
 # What is shipped; tests hold bad examples on purpose.
-SHIPPED = [*EXAMPLE_SOURCES, ".github", "Makefile", "sandbox"]
+SHIPPED = [*EXAMPLE_SOURCES, ".github", "Makefile", "harness", "sandbox"]
 
 
 def plans(folder: Path) -> dict[str, Path]:
@@ -54,6 +55,14 @@ def plans(folder: Path) -> dict[str, Path]:
         emulator.stop(home)
 
 
+def scan(planned: Mapping[str, Path]) -> subprocess.CompletedProcess[str]:
+    """Scan the sources and these plans, by root; reports are in REPORTS then, and the gate's words in the result."""
+    command = [str(PYTHON), str(GATE), str(PROJECT), "--only", *SHIPPED, "--register", str(REGISTER)]
+    command += ["--reports", str(REPORTS)]
+    command += [part for root, file in planned.items() for part in ("--plan", f"{root}={file}")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def main() -> int:
     """Plan, scan, and return the gate's exit code."""
     with tempfile.TemporaryDirectory(prefix="policy-scan-") as folder:
@@ -62,10 +71,10 @@ def main() -> int:
         except (SandboxError, TerraformError) as error:
             sys.stderr.write(f"could not scan: an example cannot be planned: {error}\n")
             return 2
-        command = [str(PYTHON), str(GATE), str(PROJECT), "--only", *SHIPPED, "--register", str(REGISTER)]
-        command += ["--reports", str(REPORTS)]
-        command += [part for root, file in planned.items() for part in ("--plan", f"{root}={file}")]
-        return subprocess.run(command, check=False).returncode
+        result = scan(planned)
+    sys.stdout.write(result.stdout)
+    sys.stderr.write(result.stderr)
+    return result.returncode
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Examples applied for real: real Terraform, real builds, real containers behind the emulator's API Gateway.
 
-A file's tests share what they apply: under pytest-xdist one worker must run a whole file (`--dist loadfile`).
+A file's tests share what they apply: under pytest-xdist one worker runs a whole file (tests/conftest.py sees to it).
 """
 
 from __future__ import annotations

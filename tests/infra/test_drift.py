@@ -22,10 +22,10 @@ resource "aws_cloudwatch_log_group" "this" {
 """
 
 
-@pytest.fixture
-def drifted(apply: Apply, emulator: Emulator) -> Root:
+@pytest.fixture(scope="module")
+def drifted(module_apply: Apply, emulator: Emulator) -> Root:
     """A log group whose retention is another than Terraform set."""
-    root = apply(".", files={"main.tf": AWS_PROVIDER + GROUP})
+    root = module_apply(".", files={"main.tf": AWS_PROVIDER + GROUP})
     logs = emulator.client("logs")
     logs.put_retention_policy(logGroupName="drift", retentionInDays=14)
     return root
@@ -46,3 +46,4 @@ def test_drift_that_the_next_apply_undoes_is_a_change(drifted: Root) -> None:
 
     with pytest.raises(AssertionError, match=r"aws_cloudwatch_log_group\.this: update: retention_in_days"):
         drifted.assert_idempotent()
+    drifted.write("main.tf", AWS_PROVIDER + GROUP)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import PlanError, Root, assert_every_condition_is_tested, conditions, states
+from harness import Plan, PlanError, assert_every_condition_is_tested, conditions, states
 from harness.pytest_plugin import RootFactory
 from sandbox import overrides, paths
 
@@ -19,22 +19,9 @@ REFUSED: dict[str, dict[str, dict[str, Any]]] = {
 EXAMPLES = paths.examples()
 
 
-@pytest.fixture
-def example_root(terraform_root: RootFactory) -> Callable[[str], Root]:
-    """Copies an example, ready to plan."""
-
-    def make(example: str) -> Root:
-        override = overrides.planned(paths.ROOT / "examples" / example)
-        return terraform_root(f"examples/{example}", files={overrides.NAME: override})
-
-    return make
-
-
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_example_plans_an_api_and_nothing_to_complain_about(example: str, example_root: Callable[[str], Root]) -> None:
-    root = example_root(example)
-
-    plan = root.plan()
+def test_example_plans_an_api_and_nothing_to_complain_about(example: str, example_plan: Callable[[str], Plan]) -> None:
+    plan = example_plan(example)
 
     assert plan.within("module.api").counts["aws_apigatewayv2_api"] == 1
     assert "endpoint" in plan.outputs.keys() | plan.unknown_outputs
@@ -43,8 +30,9 @@ def test_example_plans_an_api_and_nothing_to_complain_about(example: str, exampl
 
 
 @pytest.mark.parametrize("example", REFUSED)
-def test_example_refuses(example: str, example_root: Callable[[str], Root]) -> None:
-    root = example_root(example)
+def test_example_refuses(example: str, terraform_root: RootFactory) -> None:
+    override = overrides.planned(paths.ROOT / "examples" / example)
+    root = terraform_root(f"examples/{example}", files={overrides.NAME: override})
 
     for message, inputs in REFUSED[example].items():
         with pytest.raises(PlanError) as refusal:

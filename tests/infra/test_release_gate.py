@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import IsFlagged, Result, Root, states
-from harness.pytest_plugin import RootFactory
+from harness import Diagnostic, IsFlagged, Result, Root, states
 from sandbox.paths import MODULE
 from tests.infra.conftest import LEAST, MODULE_FILES, URI
 
@@ -75,13 +75,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }
 
 
-def decide(root: Root, release: dict[str, Any], answer: str, check: str) -> Result:
-    """Apply with every version answering the same."""
+CASES = [*LIVE, *REFUSED]
+
+
+def _test(release: dict[str, Any], answer: str, check: str) -> str:
+    """Return a file of tests in which every version answers the same."""
     inputs = {**LEAST, "image": {"uri": URI}, "release": release}
     stated = "\n".join(f"{name} = {json.dumps(value)}" for name, value in inputs.items())
-    root.write(
-        "gate.tftest.hcl",
-        f"""
+    return f"""
         mock_provider "aws" {{
           {MOCKS}
           mock_resource "aws_lambda_invocation" {{
@@ -98,24 +99,32 @@ def decide(root: Root, release: dict[str, Any], answer: str, check: str) -> Resu
             error_message = "the gate decided otherwise"
           }}
         }}
-        """,
-    )
+    """
+
+
+@pytest.fixture(scope="module")
+def decisions(terraform_roots: Callable[[str, Mapping[str, str] | None], Root]) -> Mapping[str, list[Diagnostic]]:
+    """What Terraform says of each case. One command runs them all, each in a file, and so with a state, of its own."""
+    tests = {case: _test(*LIVE[case]) for case in LIVE}
+    for case, (release, answer, _, _) in REFUSED.items():
+        tests[case] = _test(release, answer, 'aws_lambda_alias.live.name == "live"')
+    files = {case: f"gate-{number}.tftest.hcl" for number, case in enumerate(CASES)}
+    root = terraform_roots(MODULE, MODULE_FILES | {file: tests[case] for case, file in files.items()})
     # Not the module's own test files, which the copy has, too.
-    result: Result = root.terraform.test(json=IsFlagged, filter="gate.tftest.hcl")
-    return result
+    result: Result = root.terraform.test(json=IsFlagged, filter=list(files.values()))
+    ran = {event["@testfile"] for event in result.events if event.get("type") == "test_run"}
+    assert ran == set(files.values()), result.err
+    return {case: [d for d in result.diagnostics if d.test == file] for case, file in files.items()}
 
 
 @pytest.mark.parametrize("case", LIVE)
-def test_goes_live(case: str, terraform_root: RootFactory) -> None:
-    result = decide(terraform_root(MODULE, files=MODULE_FILES), *LIVE[case])
-    assert (result.code, result.diagnostics) == (0, [])
+def test_goes_live(case: str, decisions: Mapping[str, list[Diagnostic]]) -> None:
+    assert decisions[case] == []
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_is_refused(case: str, terraform_root: RootFactory) -> None:
-    release, answer, rule, reason = REFUSED[case]
-    result = decide(terraform_root(MODULE, files=MODULE_FILES), release, answer, 'aws_lambda_alias.live.name == "live"')
-    assert result.code == 1
-    (refusal,) = [d for d in result.diagnostics if d.summary == "Resource precondition failed"]
+def test_is_refused(case: str, decisions: Mapping[str, list[Diagnostic]]) -> None:
+    _, _, rule, reason = REFUSED[case]
+    (refusal,) = [d for d in decisions[case] if d.summary == "Resource precondition failed"]
     assert states(rule, refusal.detail)
     assert reason in str(refusal)

@@ -1,6 +1,10 @@
-"""Scenarios as data: each tfvars file plans what its yaml twin states."""
+"""Scenarios as data: each tfvars file plans what its yaml twin states. All are planned at once, each as a call of the module."""
 
+from __future__ import annotations
+
+import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +12,59 @@ import hcl2
 import pytest
 
 from harness import Plan, Root, Scenario, dropped_attributes, scenarios
+from sandbox.paths import MODULE
+from tests.infra.conftest import CONTEXT, PROVIDERS
 
 SCENARIOS = scenarios(Path(__file__).parent / "scenarios")
 
 
+@pytest.fixture(scope="module")
+def given(interface: Root) -> Mapping[str, Plan]:
+    """The plan of the module's variables alone, by scenario: what Terraform reads from its tfvars file."""
+    return {scenario.name: interface.plan(var_file=scenario.tfvars) for scenario in SCENARIOS}
+
+
+@pytest.fixture(scope="module")
+def plans(
+    given: Mapping[str, Plan], terraform_roots: Callable[[str, Mapping[str, str] | None], Root]
+) -> Mapping[str, Plan]:
+    """Each scenario's part of one plan."""
+    calls = {name: {"source": f"./{MODULE}", **_literal(_inputs(plan))} for name, plan in given.items()}
+    outputs = {name: {"value": f"${{module.{name}}}"} for name in given}
+    root = {"main.tf.json": json.dumps({"module": calls, "output": outputs}), "providers.tf": PROVIDERS}
+    plan = terraform_roots(".", root | CONTEXT).plan()
+    return {name: _part(plan, name) for name in given}
+
+
+def _inputs(plan: Plan) -> dict[str, Any]:
+    return {name: stated["value"] for name, stated in plan.raw["variables"].items()}
+
+
+def _literal(value: Any) -> Any:
+    """Return a value as JSON configuration states it, in which a string is a template."""
+    if isinstance(value, str):
+        return value.replace("${", "$${").replace("%{", "%%{")
+    if isinstance(value, dict):
+        return {key: _literal(inner) for key, inner in value.items()}
+    return [_literal(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _part(plan: Plan, name: str) -> Plan:
+    """Return what a plan holds of one call, as if the module had been planned by itself, outputs included."""
+    outputs = plan.raw["output_changes"][name]
+    unknown = frozenset(output for output, hidden in outputs["after_unknown"].items() if hidden)
+    module = plan.raw["configuration"]["root_module"]["module_calls"][name]["module"]
+    return replace(
+        plan.within(f"module.{name}"),
+        outputs={output: value for output, value in outputs["after"].items() if output not in unknown},
+        unknown_outputs=unknown,
+        raw={"configuration": {"root_module": module}},
+    )
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_scenario_plans_its_inventory(scenario: Scenario, plan: Callable[..., Plan]) -> None:
-    planned = plan(var_file=scenario.tfvars)
+def test_scenario_plans_its_inventory(scenario: Scenario, plans: Mapping[str, Plan]) -> None:
+    planned = plans[scenario.name]
 
     scenario.check(planned)
     assert [str(warning) for warning in planned.warnings] == []
@@ -22,23 +72,22 @@ def test_scenario_plans_its_inventory(scenario: Scenario, plan: Callable[..., Pl
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_scenario_gives_nothing_that_the_module_does_not_know(scenario: Scenario, interface: Root) -> None:
-    plan = interface.plan(var_file=scenario.tfvars)
+def test_scenario_gives_nothing_that_the_module_does_not_know(scenario: Scenario, given: Mapping[str, Plan]) -> None:
+    plan = given[scenario.name]
 
-    given = {name: stated["value"] for name, stated in plan.raw["variables"].items()}
-    assert dropped_attributes(given, plan.outputs["taken"]) == []
+    assert dropped_attributes(_inputs(plan), plan.outputs["taken"]) == []
 
 
-def test_every_input_is_given_in_a_scenario(interface: Root) -> None:
-    known, given = set(), set()
+def test_every_input_is_given_in_a_scenario(given: Mapping[str, Plan]) -> None:
+    known, stated = set(), set()
     for scenario in SCENARIOS:
-        plan = interface.plan(var_file=scenario.tfvars)
+        plan = given[scenario.name]
         known |= set(inputs(plan.outputs["taken"]))
         # A plan states the variables that are not given, too: with their defaults.
         named = hcl2.loads(scenario.tfvars.read_text()).keys()
-        given |= set(inputs({k: stated["value"] for k, stated in plan.raw["variables"].items() if k in named}))
+        stated |= set(inputs({name: value for name, value in _inputs(plan).items() if name in named}))
 
-    assert sorted(known - given) == []
+    assert sorted(known - stated) == []
 
 
 def inputs(values: Mapping[str, Any]) -> Iterator[str]:

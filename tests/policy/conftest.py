@@ -12,18 +12,11 @@ from typing import Any
 import pytest
 
 from harness import Root
-from sandbox.emulator import Emulator
 from sandbox.overrides import AWS_PROVIDER
-from sandbox.providers import Providers
 from tools.policy_scan import CHECKOV, GATE, PROJECT, PYTHON
 
 PACK = PROJECT / "policies"
 FIXTURES = Path(__file__).with_name("fixtures")
-
-
-@pytest.fixture(scope="session")
-def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[str, str]:
-    return emulator.environment() | providers.environment()
 
 
 Checkov = Callable[..., dict[str, list[dict[str, Any]]]]
