@@ -11,7 +11,7 @@ WORKERS ?= 2
 export TERRAFORM
 dev := .venvs/dev/bin
 sandbox := $(dev)/python -m sandbox
-pytest = $(dev)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+pytest = $(dev)/pytest -n $(WORKERS) --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
 
 help:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from harness import Diagnostic, Plan, Root
 from sandbox import base_image as base_images
@@ -34,7 +36,7 @@ from sandbox.providers import Providers
 pytest_plugins = ["harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
-HERE = Path(__file__).parent
+APART = ("tests/upgrade/test_upgrades.py::test_an_upgrade_loses_nothing_and_no_request",)
 LONGEST_FIRST = ("upgrade", "e2e", "infra", "policy", "release", "docker_provider", "harness", "sandbox", "service")
 
 
@@ -65,17 +67,22 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[HOME] = str(home)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first, and keep together what shares what it applies: a file, unless a test is marked `apart`.
-
-    With `--dist loadgroup --no-loadscope-reorder`, no worker of pytest-xdist is left alone with an apply at the end.
-    """
+    """Put what takes longest first, so that no worker is left alone with an apply at the end (`--no-loadscope-reorder`)."""
     rank = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: rank.get(item.path.relative_to(HERE).parts[0], len(rank)))
-    for number, item in enumerate(items):
-        apart = item.get_closest_marker("apart") is not None
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{number}" if apart else item.path.stem))
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """A file's tests go to one worker, since they share what they apply; tests that share nothing are units of their own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Distribute in that way, whatever `--dist` says."""
+    return Scheduling(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

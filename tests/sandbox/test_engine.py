@@ -130,7 +130,9 @@ def test_files_of_an_engine_that_still_runs_elsewhere_are_not_removed(
     (home / "data").mkdir(parents=True)
     monkeypatch.setattr(engines, "HOME", home)
     monkeypatch.setattr(engines, "find", lambda: Engine("28.0", None))
-    with subprocess.Popen(["sh", "-c", "sleep 60; true", engines._label(home)]) as running:
+    # A shell that waits by itself: a child of its would carry the label, too, until it is another program.
+    waits = ["sh", "-c", "read line", engines._label(home)]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE) as running:
         while not engines._processes(engines._label(home)):
             pass  # the kernel shows a new program's arguments a moment later
         assert engines.release(tmp_path) is False

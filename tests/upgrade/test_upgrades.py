@@ -111,7 +111,6 @@ def proved_image(release: Path, emulator: Emulator, base_image: BaseImage, aws: 
     aws("ecr").delete_repository(repositoryName="proved", force=True)
 
 
-@pytest.mark.apart
 @pytest.mark.parametrize("example", sorted(RELEASE.examples, key=lambda example: example not in SLOWEST))
 def test_an_upgrade_loses_nothing_and_no_request(
     example: str,
