@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sandbox import overrides, paths, terraform
 from sandbox.base_image import BaseImage
-from sandbox.emulator import Emulator, neutral_environment
+from sandbox.emulator import Emulator, engine_of_the_client, neutral_environment
 from sandbox.errors import SandboxError
 from sandbox.issuer import Issuer
 from sandbox.progress import Step
@@ -93,11 +93,12 @@ def prepare(
     root = work / "examples" / EXAMPLE
     module = overrides.NO_ALARMS + AUTH.format(issuer=issuer)
     (root / overrides.NAME).write_text(overrides.applied(emulator.registry, module, overrides.UNPROTECTED))
-    (work / paths.MODULE / overrides.NAME).write_text(overrides.MODULE)
+    for name, text in ({overrides.NAME: overrides.MODULE} | overrides.native()).items():
+        (work / paths.MODULE / name).write_text(text)
     if providers.stand_in:
         # Its checksum is this machine's own: a lock file would hold on to an earlier one.
         (root / ".terraform.lock.hcl").unlink(missing_ok=True)
-    variables = emulator.environment() | providers.environment()
+    variables = emulator.environment() | providers.environment() | engine_of_the_client()
     variables |= {"TF_VAR_base_image": base.reference, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
     return Deployment(root, emulator, variables)
 

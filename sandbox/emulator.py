@@ -114,6 +114,18 @@ def neutral_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(strange)}
 
 
+def engine_of_the_client() -> dict[str, str]:
+    """Return the engine that the Docker client is set to by a context, for programs that read DOCKER_HOST alone.
+
+    The emulator does, and Terraform's Docker provider. Empty where they find the engine by themselves.
+    """
+    if "DOCKER_HOST" in os.environ or shutil.which("docker") is None:
+        return {}
+    command = ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    host = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return {"DOCKER_HOST": host} if host not in {"", "unix:///var/run/docker.sock"} else {}
+
+
 def free_port() -> int:
     """Return a port that nothing listens on now."""
     with socket.socket() as probe:
@@ -158,7 +170,7 @@ def start(home: Path, port: int) -> Emulator:
         raise SandboxError("the emulator is not installed: run `make .venvs/emulator/.ready` first.")
     temporary = _temporary(home)
     temporary.mkdir(parents=True, exist_ok=True)
-    environment = _engine_of_the_client() | {k: v for k, v in os.environ.items() if k.upper() in INHERITED}
+    environment = engine_of_the_client() | {k: v for k, v in os.environ.items() if k.upper() in INHERITED}
     environment |= {
         "GATEWAY_PORT": str(port),
         # It would listen on all addresses for these, which nothing here uses.
@@ -235,12 +247,3 @@ def _answers(emulator: Emulator) -> bool:
 
 def _temporary(home: Path) -> Path:
     return home.resolve() / "tmp"
-
-
-def _engine_of_the_client() -> dict[str, str]:
-    """Return the engine that the Docker client is set to by a context, which only that client knows how to read."""
-    if "DOCKER_HOST" in os.environ or shutil.which("docker") is None:
-        return {}
-    command = ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
-    host = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return {"DOCKER_HOST": host} if host else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from pathlib import Path
 
@@ -42,6 +43,16 @@ resource "aws_apigatewayv2_authorizer" "jwt" {
   }
 }
 """
+# Beside them, too, on such a machine.
+ARM64 = """# The engine of this machine runs arm64 images; others only where somebody has set up an emulation.
+locals {
+  platform = "linux/arm64"
+}
+
+resource "aws_lambda_function" "this" {
+  architectures = ["arm64"]
+}
+"""
 EXAMPLE = """# What the sandbox adds to an example: an emulator instead of AWS, its registry instead of ECR's, and no login.
 {providers}
 module "api" {{
@@ -62,3 +73,11 @@ def planned(root: Path) -> str:
     sources = "\n".join(path.read_text(encoding="utf-8") for path in sorted(root.glob("*.tf")))
     docker = DOCKER_PROVIDER.format(registry="localhost") if DECLARES_DOCKER.search(sources) else ""
     return AWS_PROVIDER + docker
+
+
+def native(machine: str = "") -> dict[str, str]:
+    """Return the files of a copy of the module, text by name, that make it build and run what this machine can run.
+
+    None on x86_64, the module's own default. `machine` is what `uname -m` says.
+    """
+    return {"native_override.tf": ARM64} if (machine or platform.machine()) in {"aarch64", "arm64"} else {}

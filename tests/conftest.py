@@ -167,7 +167,8 @@ def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[s
 
     Terraform and its providers live for seconds, of which collecting garbage is a fifth.
     """
-    return emulator.environment() | providers.environment() | {"GOGC": "400"}
+    own = emulator.environment() | providers.environment() | emulators.engine_of_the_client()
+    return own | {"GOGC": "400"}
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
 from sandbox.issuer import Issuer
+from sandbox.paths import MODULE
 
 HERE = Path(__file__).parent
 
@@ -55,7 +56,8 @@ def example(
     def make(example: str, module: str = "", root: str = "") -> Root:
         module = overrides.NO_ALARMS + module if "alarms" not in module else module
         override = overrides.applied(emulator.registry, module, root)
-        made = terraform_roots(f"examples/{example}", {overrides.NAME: override})
+        native = {f"../../{MODULE}/{name}": text for name, text in overrides.native().items()}
+        made = terraform_roots(f"examples/{example}", {overrides.NAME: override} | native)
         destroyed.callback(made.destroy)
         return made
 

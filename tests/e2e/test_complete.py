@@ -209,7 +209,7 @@ def test_a_pruned_engine_changes_nothing(
 def test_no_engine_at_all_changes_nothing(
     root: Root, api: httpx2.Client, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    monkeypatch.setitem(root.terraform.environment, "DOCKER_HOST", "unix:///nonexistent/docker.sock")
     root.assert_idempotent()
 
 

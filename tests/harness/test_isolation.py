@@ -15,6 +15,7 @@ from harness import IsolationError, PlanError, Root, Terraform, TerraformError, 
 from harness.isolation import LOCAL_STATE, OVERRIDE
 from harness.kept import Kept
 from harness.root import copied_root
+from harness.terraform import default_binary
 from sandbox.emulator import Emulator
 
 RESOURCE = """
@@ -36,7 +37,7 @@ BACKENDS = {
 def terraform(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Terraform as the team does, past the harness."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
-    command = ["terraform", *arguments, "-no-color"]
+    command = [default_binary(), *arguments, "-no-color"]
     return subprocess.run(
         command, cwd=folder, env=clean | environment, capture_output=True, text=True, check=False, timeout=120
     )

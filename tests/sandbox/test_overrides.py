@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from sandbox import overrides
+from harness import Root
+from sandbox import overrides, paths
 
 
 def blocks(text: str) -> list[str]:
@@ -38,3 +40,16 @@ def test_an_applied_example_gets_what_it_is_told_to_beside_the_emulators_own() -
     ]
     assert 'address       = "http://localhost:4700"' in text
     assert re.search(r'^module "api" \{\n(  .*\n)*  alarms = null\n\}', text, re.MULTILINE)
+
+
+def test_on_an_arm64_machine_the_module_builds_and_runs_arm64(
+    terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
+) -> None:
+    files = {f"../../{paths.MODULE}/{name}": text for name, text in overrides.native("aarch64").items()}
+    override = {overrides.NAME: overrides.planned(paths.ROOT / "examples/minimal")}
+
+    planned = terraform_roots("examples/minimal", override | files).plan().within("module.api")
+
+    assert planned.values["aws_lambda_function.this"]["architectures"] == ["arm64"]
+    assert planned.values["docker_registry_image.this[0]"]["build"][0]["platform"] == "linux/arm64"
+    assert overrides.native("x86_64") == {}

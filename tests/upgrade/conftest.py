@@ -20,7 +20,7 @@ from tests.e2e.conftest import aws, hello
 from tools.release.changelog import claim
 from tools.release.changes import Level
 from tools.release.errors import ReleaseError
-from tools.release.records import last, sources
+from tools.release.records import MODULE, last, sources
 
 __all__ = ["aws", "hello"]
 
@@ -63,7 +63,14 @@ class Deployment:
         if CLAIMED is Level.BREAKING:
             for name in EXAMPLE_SOURCES:
                 synchronise(project / name, folder / name)
+        add_native(self.root)
         self.root.init(self.cache)
+
+
+def add_native(root: Root) -> None:
+    """Have the root's copy of the module build and run what this machine can run."""
+    for name, text in overrides.native().items():
+        root.write(f"../../{MODULE}/{name}", text)
 
 
 Planned = Callable[[str, Setting], Deployment]
@@ -93,6 +100,7 @@ def planned(
         folder = copy_project(release, tmp_path_factory.mktemp(example))
         root = Root(folder / "examples" / example, environment=terraform_environment)
         root.write(overrides.NAME, overrides.applied(emulator.registry, setting.module, setting.root))
+        add_native(root)
         root.init(terraform_init_cache)
         return Deployment(root, setting.variables, terraform_init_cache)
 
