@@ -1,44 +1,44 @@
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
-import boto3
 import pytest
 
 from sandbox import docker_provider
 from sandbox.emulator import Emulator
-from tests.docker_provider.workspace import GuardedRegistry, Repository, TokenRegistry, Workspace, remove_images
+from tests.docker_provider.workspace import SOURCE, GuardedRegistry, Repository, Workspace, remove_images
 
 
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mirror")
-    docker_provider.install(folder)
+    docker_provider.install(folder, SOURCE)
     return folder
 
 
+@pytest.fixture(scope="session")
+def make_workspace(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workspace]:
+    def make() -> Workspace:
+        made = Workspace(tmp_path_factory.mktemp("workspace") / "root", mirror)
+        made.file("context/Dockerfile", "FROM scratch\nCOPY message.txt /\n")
+        # Unlike in every other test, so that no two images have the same digest.
+        made.file("context/message.txt", uuid.uuid4().hex)
+        return made
+
+    return make
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, mirror: Path) -> Workspace:
-    made = Workspace(tmp_path / "workspace", mirror)
-    made.file("context/Dockerfile", "FROM scratch\nCOPY message.txt /\n")
-    # Unlike in every other test, so that no two images have the same digest.
-    made.file("context/message.txt", uuid.uuid4().hex)
-    return made
+def workspace(make_workspace: Callable[[], Workspace]) -> Workspace:
+    return make_workspace()
 
 
 def _create_repository(emulator: Emulator, mutability: Literal["MUTABLE", "IMMUTABLE"]) -> Repository:
-    environment = emulator.environment()
-    client = boto3.client(
-        "ecr",
-        endpoint_url=emulator.url,
-        region_name=environment["AWS_REGION"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-    )
+    client = emulator.client("ecr")
     name = f"stand-in-{uuid.uuid4().hex[:12]}"
     client.create_repository(repositoryName=name, imageTagMutability=mutability)
     return Repository(f"localhost:{emulator.port}", name)
@@ -68,13 +68,16 @@ def _serving(registry: type[GuardedRegistry]) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def guarded_registry() -> Iterator[str]:
-    with _serving(GuardedRegistry) as address:
-        yield address
+Serve = Callable[[type[GuardedRegistry]], str]
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Serve]:
+    """`serve(kind)`: the address of another registry of that kind."""
+    with ExitStack() as running:
+        yield lambda kind: running.enter_context(_serving(kind))
 
 
 @pytest.fixture
-def token_registry() -> Iterator[str]:
-    with _serving(TokenRegistry) as address:
-        yield address
+def guarded_registry(serve: Serve) -> str:
+    return serve(GuardedRegistry)

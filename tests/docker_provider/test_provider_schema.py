@@ -1,13 +1,14 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.docker_provider.workspace import JSON, Workspace
+from sandbox import docker_provider, terraform
+from tests.docker_provider.workspace import JSON, SOURCE, Workspace
 
-SOURCE = "registry.terraform.io/kreuzwerker/docker"
 KINDS = ("resource_schemas", "data_source_schemas")
 
 
@@ -19,14 +20,15 @@ def real_schema() -> JSON:
             "DOCKER_PROVIDER_SCHEMA is unset: it names a file with the real provider's "
             "`terraform providers schema -json`"
         )
-    return dict(json.loads(Path(path).read_text())["provider_schemas"][SOURCE])
+    return dict(json.loads(Path(path).read_text())["provider_schemas"][docker_provider.SOURCE])
 
 
-@pytest.fixture
-def own_schema(workspace: Workspace) -> JSON:
+@pytest.fixture(scope="module")
+def own_schema(make_workspace: Callable[[], Workspace]) -> JSON:
+    workspace = make_workspace()
     workspace.configure(None)
     output = subprocess.run(
-        ["terraform", "providers", "schema", "-json"],
+        [terraform.program(), "providers", "schema", "-json"],
         cwd=workspace.root,
         env=workspace.environment(),
         capture_output=True,

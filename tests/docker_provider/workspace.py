@@ -13,9 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
+from sandbox import terraform
+
 JSON = dict[str, Any]
 MINUTES = 60
 DIGEST = "sha256:" + "0" * 64
+# In the registry of the Terraform, or the OpenTofu, that these tests run.
+SOURCE = f"{terraform.find().product.registry}/kreuzwerker/docker"
 
 
 @dataclass
@@ -24,6 +28,18 @@ class Finished:
 
     code: int
     text: str
+
+
+@dataclass
+class Told:
+    """How a run with `-json` ended: its exit code, and by address what was planned for it and the errors about it.
+
+    What Terraform says of a provider that misbehaves is under no address: "".
+    """
+
+    code: int
+    actions: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,13 +63,19 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
-    def configure(self, registry_auth: JSON | None, *, provider: JSON | None = None, **blocks: JSON) -> None:
+    def configure(
+        self, registry_auth: JSON | list[JSON] | None, *, provider: JSON | None = None, **blocks: JSON
+    ) -> None:
         """Write the configuration, as Terraform's JSON, and install the provider."""
         arguments = {"registry_auth": registry_auth, **(provider or {})}
+        self.configure_providers([{key: value for key, value in arguments.items() if value is not None}], **blocks)
+
+    def configure_providers(self, providers: list[JSON], **blocks: JSON) -> None:
+        """Do the same with several configurations of the provider, each of which Terraform starts by itself."""
         needed = {"docker": {"source": "kreuzwerker/docker", "version": ">= 4.3.0, < 5.0.0"}}
         configuration = {
             "terraform": {"required_providers": needed},
-            "provider": {"docker": {key: value for key, value in arguments.items() if value is not None}},
+            "provider": {"docker": providers},
             **blocks,
         }
         self.file("main.tf.json", json.dumps(configuration))
@@ -81,7 +103,7 @@ class Workspace:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start Terraform in a process group of its own."""
         return subprocess.Popen(
-            ["terraform", *arguments, "-no-color"],
+            [terraform.program(), *arguments, "-no-color"],
             cwd=self.root,
             env=self.environment(),
             stdout=subprocess.PIPE,
@@ -95,6 +117,20 @@ class Workspace:
         process = self.start(*arguments)
         text, _ = process.communicate(timeout=5 * MINUTES)
         return Finished(process.returncode, " ".join(text.replace("│", " ").split()))
+
+    def told(self, *arguments: str) -> Told:
+        """Run Terraform to its end, and tell what it planned and refused apart by address."""
+        process = self.start(*arguments, "-input=false", "-json")
+        output, _ = process.communicate(timeout=5 * MINUTES)
+        told = Told(process.returncode)
+        for event in map(json.loads, output.splitlines()):
+            if event["type"] == "planned_change":
+                told.actions[event["change"]["resource"]["addr"]] = event["change"]["action"]
+            elif event["type"] == "diagnostic":
+                error = event["diagnostic"]
+                text = " ".join(f"{error['summary']} {error['detail']}".split())
+                told.errors.setdefault(error.get("address", ""), []).append(text)
+        return told
 
     def apply(self) -> Finished:
         """Apply without asking."""
@@ -117,8 +153,12 @@ class Workspace:
 
     def state(self, address: str = "docker_registry_image.this") -> JSON:
         """Return the values of one object in the state."""
+        return self.states()[address]
+
+    def states(self) -> dict[str, JSON]:
+        """Return the values of every object in the state by its address."""
         module = self._json("show", "-json")["values"]["root_module"]
-        return dict(next(item["values"] for item in module["resources"] if item["address"] == address))
+        return {item["address"]: item["values"] for item in module["resources"]}
 
     def _json(self, *arguments: str) -> JSON:
         output = subprocess.run(

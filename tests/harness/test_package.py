@@ -42,10 +42,10 @@ def test_the_harness_imports_nothing_of_the_project() -> None:
     assert importers(("harness",), set(OWN)) == []
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository with the harness in it."""
-    folder = tmp_path / "repository"
+    folder = tmp_path_factory.mktemp("published") / "repository"
     copy_harness(folder)
     identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
     for command in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "--message", "harness"]):
@@ -53,8 +53,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def project_with(repository: Path, folder: Path) -> Project:
-    """Install the package into a project's own folder, which its tests have on their path, and nothing else."""
+@pytest.fixture(scope="module")
+def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The package in a project's own folder, which its tests have on their path, and nothing else."""
+    folder = tmp_path_factory.mktemp("elsewhere")
     address = f"git+file://{repository}#subdirectory=harness"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run([*pip, "--target", str(folder), address], check=True)
@@ -69,15 +71,13 @@ def project_with(repository: Path, folder: Path) -> Project:
     return made
 
 
-@pytest.mark.parametrize("registers", [False, True])
-def test_installed_from_a_git_address_it_brings_its_fixtures_and_its_types(
-    registers: bool, tmp_path: Path, project: Path
-) -> None:
-    made = project_with(project, tmp_path / "elsewhere")
-    if registers:
-        made.write("conftest.py", 'pytest_plugins = ["harness.pytest_plugin"]\n')
+@pytest.mark.parametrize(
+    "conftest", ["", 'pytest_plugins = ["harness.pytest_plugin"]\n'], ids=["unnamed", "named in conftest.py, too"]
+)
+def test_installed_from_a_git_address_it_brings_its_fixtures_and_its_types(conftest: str, installed: Project) -> None:
+    installed.write("conftest.py", conftest)
 
-    said = made.pytest()
+    said = installed.pytest()
 
     assert "1 passed" in said, said
-    assert (made.path / "harness/py.typed").exists()
+    assert (installed.path / "harness/py.typed").exists()

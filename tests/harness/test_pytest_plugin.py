@@ -6,11 +6,15 @@ import json
 import re
 import signal
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.harness.conftest import HANGING, Project, processes_that_mention
+from harness import BinaryError
+from harness.terraform import usable
+from tests.harness.conftest import HANGING, Project, copy_harness, processes_that_mention
 
 MODULE = 'variable "name" {}\nresource "terraform_data" "this" {\n  input = var.name\n}\n'
 TESTS = """
@@ -45,6 +49,23 @@ def test_made_once(number, once_per_run, pytestconfig):
     assert once_per_run("answer", make) == {"answer": 42}
 """
 
+SLOW = 'resource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 1.5"\n  }\n}\n'
+NAMED_AND_SLOW = """
+import pytest
+from harness import terraform
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_name(number, unique_name, pytestconfig):
+    with (pytestconfig.rootpath / "names").open("a") as file:
+        file.write(unique_name("orders") + " ")
+
+
+def test_slow(apply, monkeypatch):
+    monkeypatch.setattr(terraform, "PROGRESS_SECONDS", 0.5)
+    apply("modules/slow")
+"""
+
 
 APPLIES = """
 import os
@@ -56,7 +77,6 @@ def test_applies(apply, pytestconfig, stage):
     (pytestconfig.rootpath / "applied").write_text(str(root.path))
     if stage("look"):
         assert root.terraform.cmd("state list").out == "terraform_data.this\\n"
-    assert not os.environ.get("BREAK")
 
 
 @pytest.fixture(scope="module")
@@ -70,42 +90,7 @@ def test_shares(shared, number, pytestconfig):
         file.write(f"{shared.path}\\n")
     assert "terraform_data.this" in shared.terraform.cmd("state list").out
 """
-EMPTY = '"resources": []'
-
-
-@pytest.fixture
-def project(elsewhere: Project) -> Project:
-    elsewhere.write("modules/greeting/main.tf", MODULE)
-    elsewhere.write("conftest.py", 'pytest_plugins = ["harness.pytest_plugin"]\n')
-    elsewhere.write("pytest.ini", "[pytest]\n")
-    return elsewhere
-
-
-def test_the_fixtures_work_in_another_project_and_in_parallel(project: Project) -> None:
-    project.write("test_greeting.py", TESTS)
-
-    said = project.pytest("-n", "2")
-
-    assert "7 passed" in said, said
-    assert (project.path / "made").read_text() == "x"
-    assert EMPTY in project.state()
-
-
-def test_what_a_test_applied_is_destroyed_though_it_fails(project: Project) -> None:
-    project.write("test_greeting.py", APPLIES)
-
-    said = project.pytest("-n", "2", "--dist", "loadfile", BREAK="yes")
-
-    assert "1 failed, 2 passed" in said, said
-    assert EMPTY in project.state()
-    (shared,) = set((project.path / "shared").read_text().split())
-    assert EMPTY in (Path(shared) / "terraform.tfstate").read_text()
-
-
-def test_one_destroy_that_fails_does_not_keep_the_others_from_theirs(project: Project) -> None:
-    project.write(
-        "test_two.py",
-        """
+STUBBORN = """
 import pytest
 from harness import Retry
 
@@ -117,18 +102,119 @@ def terraform_retry():
 
 def test_two(apply, pytestconfig):
     good = apply("modules/greeting", name="good")
-    (pytestconfig.rootpath / "applied").write_text(str(good.path))
+    (pytestconfig.rootpath / "good").write_text(str(good.path))
     provisioner = 'provisioner "local-exec" {\\n  when = destroy\\n  command = "exit 4"\\n}\\n'
     apply("modules/greeting", files={"stays.tf": f'resource "terraform_data" "stays" {{\\n{provisioner}}}\\n'}, name="bad")
-""",
-    )
+"""
+EMPTY = '"resources": []'
 
-    said = project.pytest()
 
-    assert "1 passed, 1 error" in said, said
-    assert "exit status 4" in said
-    assert "What is left is in the state in" in said
-    assert EMPTY in project.state()
+def greeting(folder: Path) -> Project:
+    """A project with one module, and a copy of the harness."""
+    copy_harness(folder)
+    made = Project(folder)
+    made.write("modules/greeting/main.tf", MODULE)
+    made.write("conftest.py", 'pytest_plugins = ["harness.pytest_plugin"]\n')
+    made.write("pytest.ini", "[pytest]\n")
+    return made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return greeting(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_other_plugins() -> Iterator[None]:
+    """Whatever else is installed beside pytest would only make its start in these projects slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        yield
+
+
+PARALLEL = ("-p", "xdist", "-n", "2")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A project and what pytest said of it."""
+
+    project: Project
+    said: str
+
+
+@pytest.fixture(scope="module")
+def parallel(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    project = greeting(tmp_path_factory.mktemp("parallel"))
+    project.write("test_greeting.py", TESTS)
+    project.write("modules/slow/main.tf", SLOW)
+    project.write("test_named_and_slow.py", NAMED_AND_SLOW)
+    return Run(project, project.pytest(*PARALLEL))
+
+
+@pytest.fixture(scope="module")
+def serial(parallel: Run) -> Run:
+    """Another run of some of the same tests, in one process."""
+    return Run(parallel.project, parallel.project.pytest("test_named_and_slow.py"))
+
+
+def test_the_fixtures_work_in_another_project_and_in_parallel(parallel: Run) -> None:
+    assert "10 passed" in parallel.said, parallel.said
+    assert (parallel.project.path / "made").read_text() == "x"
+    assert EMPTY in parallel.project.state()
+
+
+def test_a_name_is_one_for_a_checkout_whatever_run_and_worker_asks(parallel: Run, serial: Run) -> None:
+    assert "3 passed" in serial.said, serial.said
+    names = (parallel.project.path / "names").read_text().split()
+    assert len(names) == 4
+    assert len(set(names)) == 1
+    assert re.fullmatch("orders-[0-9a-f]{6}", names[0])
+
+
+@pytest.mark.parametrize("workers", ["serial", "parallel"])
+def test_progress_is_shown_while_pytest_captures(workers: str, request: pytest.FixtureRequest) -> None:
+    run: Run = request.getfixturevalue(workers)
+    assert "waits for terraform_data.slow" in run.said, run.said
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One test that fails in its stage `look`, one of whose applies cannot be destroyed, and a binary that writes down its use."""
+    project = greeting(tmp_path_factory.mktemp("failing"))
+    project.write("test_greeting.py", APPLIES.replace("terraform_data.this\\n", "something else"))
+    project.write("test_stubborn.py", STUBBORN)
+    wrapper = project.path / "tofu"
+    wrapper.write_text(f'#!/bin/sh\necho "$1" >> {project.path}/verbs\nexec terraform "$@"\n')
+    wrapper.chmod(0o755)
+    return Run(project, project.pytest(*PARALLEL, "--dist", "loadfile", TERRAFORM=str(wrapper)))
+
+
+def test_what_a_test_applied_is_destroyed_though_it_fails(failing: Run) -> None:
+    assert "1 failed, 3 passed, 1 error" in failing.said, failing.said
+    assert EMPTY in failing.project.state()
+    (shared,) = set((failing.project.path / "shared").read_text().split())
+    assert EMPTY in (Path(shared) / "terraform.tfstate").read_text()
+
+
+def test_one_destroy_that_fails_does_not_keep_the_others_from_theirs(failing: Run) -> None:
+    assert "ERROR test_stubborn.py::test_two" in failing.said, failing.said
+    assert "exit status 4" in failing.said
+    assert "What is left is in the state in" in failing.said
+    good = Path((failing.project.path / "good").read_text())
+    assert EMPTY in (good / "terraform.tfstate").read_text()
+
+
+def test_the_binary_that_the_environment_names_is_the_one_that_runs(failing: Run) -> None:
+    verbs = (failing.project.path / "verbs").read_text().split()
+    assert {"version", "init", "plan", "apply", "destroy"} <= set(verbs)
+
+
+def test_stages_are_skipped_by_name(failing: Run) -> None:
+    assert "FAILED test_greeting.py::test_applies" in failing.said, failing.said
+    said = failing.project.pytest("-k", "applies", SKIP_LOOK="1", SKIP_DESTROY="1")
+    assert "1 passed" in said, said
+    assert "terraform_data" in failing.project.state()
 
 
 def test_an_interrupted_run_saves_its_state_and_destroys_what_it_made(project: Project) -> None:
@@ -159,26 +245,6 @@ def test_an_interrupted_run_saves_its_state_and_destroys_what_it_made(project: P
     assert {resource["name"] for resource in destroyed} == {"this", "quick", "hangs"}
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_name_is_one_for_a_checkout(project: Project, workers: str) -> None:
-    project.write(
-        "test_names.py",
-        "import pytest\n\n\n"
-        '@pytest.mark.parametrize("number", range(2))\n'
-        "def test_name(number, unique_name, pytestconfig):\n"
-        '    with (pytestconfig.rootpath / "names").open("a") as file:\n'
-        '        file.write(unique_name("orders") + " ")\n',
-    )
-
-    for _ in range(2):
-        project.pytest("-n", workers)
-
-    names = (project.path / "names").read_text().split()
-    assert len(names) == 4
-    assert len(set(names)) == 1
-    assert re.fullmatch("orders-[0-9a-f]{6}", names[0])
-
-
 def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one_without_keep(project: Project) -> None:
     project.write("test_greeting.py", APPLIES)
 
@@ -205,14 +271,6 @@ def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one
     assert list((project.path / ".pytest_cache/d/terraform-kept").iterdir()) == []
 
 
-def test_stages_are_skipped_by_name(project: Project) -> None:
-    project.write("test_greeting.py", APPLIES.replace("terraform_data.this\\n", "something else"))
-
-    assert "1 failed" in project.pytest("-k", "applies")
-    assert "1 passed" in project.pytest("-k", "applies", SKIP_LOOK="1", SKIP_DESTROY="1")
-    assert "terraform_data" in project.state()
-
-
 def test_an_apply_that_is_skipped_with_nothing_kept_is_an_error(project: Project) -> None:
     project.write("test_greeting.py", APPLIES)
 
@@ -221,28 +279,10 @@ def test_an_apply_that_is_skipped_with_nothing_kept_is_an_error(project: Project
     assert "SKIP_APPLY is set, but nothing of modules/greeting is kept: run the test once with --keep" in said
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_progress_is_shown_while_pytest_captures(project: Project, workers: str) -> None:
-    project.write(
-        "modules/greeting/slow.tf",
-        'resource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 1.5"\n  }\n}\n',
-    )
-    project.write(
-        "test_slow.py",
-        "from harness import terraform\n\n\ndef test_slow(apply, monkeypatch):\n"
-        '    monkeypatch.setattr(terraform, "PROGRESS_SECONDS", 0.5)\n    apply("modules/greeting", name="ada")\n',
-    )
-
-    said = project.pytest("-n", workers)
-
-    assert "1 passed" in said, said
-    assert "waits for terraform_data.slow" in said
-
-
 def test_without_the_cache_of_pytest_everything_works_but_keeping(project: Project) -> None:
     project.write("test_greeting.py", APPLIES + "\n\ndef test_name(unique_name):\n    assert unique_name('a') != 'a'\n")
 
-    said = project.pytest("-p", "no:cacheprovider", "-n", "2")
+    said = project.pytest("-p", "no:cacheprovider", *PARALLEL)
     assert "4 passed" in said, said
     assert EMPTY in project.state()
 
@@ -268,24 +308,19 @@ def fake(folder: Path, version: str) -> str:
         ),
         ("no version", "tells no version, so it is no Terraform: 'no version'"),
     ],
+    ids=["missing", "too old", "another program"],
 )
-def test_a_binary_that_cannot_be_used_is_one_sentence(project: Project, version: str | None, sentence: str) -> None:
+def test_a_binary_that_cannot_be_used_is_one_sentence(tmp_path: Path, version: str | None, sentence: str) -> None:
+    with pytest.raises(BinaryError) as told:
+        usable(fake(tmp_path, version) if version else "terrafrom")
+    assert sentence in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_binary_that_cannot_be_used_fails_a_test_with_its_sentence_alone(project: Project) -> None:
     project.write("test_greeting.py", APPLIES)
-    binary = fake(project.path, version) if version else "terrafrom"
 
-    said = project.pytest("-k", "applies", TERRAFORM=binary)
+    said = project.pytest("-k", "applies", TERRAFORM=fake(project.path, '{"terraform_version": "1.8.5"}'))
 
-    assert sentence in said, said
+    assert "other 1.8.5 is too old: the harness needs 1.9 or newer" in said, said
     assert "Traceback" not in said
-
-
-def test_the_binary_that_the_environment_names_is_the_one_that_runs(project: Project) -> None:
-    wrapper = project.path / "tofu"
-    wrapper.write_text(f'#!/bin/sh\necho "$1" >> {project.path}/verbs\nexec terraform "$@"\n')
-    wrapper.chmod(0o755)
-    project.write("test_greeting.py", APPLIES)
-
-    said = project.pytest("-k", "applies", TERRAFORM=str(wrapper))
-
-    assert "1 passed" in said, said
-    assert {"version", "init", "plan", "apply", "destroy"} <= set((project.path / "verbs").read_text().split())

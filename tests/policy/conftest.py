@@ -63,11 +63,15 @@ def gate() -> Gate:
 
 @pytest.fixture(scope="session")
 def plan_file(
-    terraform_roots: Callable[[str, Mapping[str, str] | None], Root], tmp_path_factory: pytest.TempPathFactory
+    terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
+    once_per_run: Callable[[str, Callable[[], Any]], Any],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
-    root = terraform_roots("tests/policy/fixtures", {"provider.tf": AWS_PROVIDER})
+    def plan() -> Any:
+        return terraform_roots("tests/policy/fixtures", {"provider.tf": AWS_PROVIDER}).plan().raw
+
     file = tmp_path_factory.mktemp("plan") / "plan.json"
-    file.write_text(json.dumps(root.plan().raw))
+    file.write_text(json.dumps(once_per_run("policy-fixtures-plan", plan)))
     return str(file)
 
 

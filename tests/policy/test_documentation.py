@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,8 +54,13 @@ def consumer(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(terraform_environment: Mapping[str, str]) -> dict[str, str]:
-    return os.environ | terraform_environment | {"PATH": f"{PYTHON.parent}:{os.environ['PATH']}"}
+def environment(
+    terraform_environment: Mapping[str, str], terraform_binary: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    # The page says `terraform`, whichever these tests run.
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "terraform").symlink_to(str(shutil.which(terraform_binary)))
+    return os.environ | terraform_environment | {"PATH": f"{programs}:{PYTHON.parent}:{os.environ['PATH']}"}
 
 
 def run(script: str, published: str, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -76,46 +82,39 @@ def test_the_pack_by_itself(number: int, published: str, consumer: Path, environ
 
 def test_the_pre_commit_hook(published: str, consumer: Path, environment: dict[str, str]) -> None:
     hook = yaml.safe_load(YAML[0])["repos"][0]["hooks"][0]
-    clone = CONSOLE[0].splitlines()[0]
-    assert run(f"{clone}\n{hook['entry']}", published, consumer, environment).returncode == 0
-    (consumer / "infra/more.tf").write_text(BAD)
+    clone, scan = CONSOLE[0].splitlines()
+    assert hook["entry"] == scan  # of which the test above shows that it finds something
     assert re.search(hook["files"], "infra/more.tf")
-    assert run(hook["entry"], published, consumer, environment).returncode == 1
+    assert run(f"{clone}\n{hook['entry']}", published, consumer, environment).returncode == 0
 
 
-def test_the_gate(published: str, consumer: Path, environment: dict[str, str]) -> None:
+def test_the_gate_passes_finds_and_accepts(published: str, consumer: Path, environment: dict[str, str]) -> None:
     result = run(CONSOLE[2], published, consumer, environment)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
     assert (consumer / "reports/junit.xml").exists()
-    (consumer / "infra/more.tf").write_text(BAD)
-    again = CONSOLE[2].partition("\n")[2]
-    result = run(again, published, consumer, environment)
-    assert result.returncode == 1
-    assert "infra/more.tf:2: CKV_LCA_6" in result.stdout
-
-
-def test_the_github_actions_job(published: str, consumer: Path, environment: dict[str, str]) -> None:
-    steps = yaml.safe_load(YAML[1])["jobs"]["policy"]["steps"]
-    scripts = [step["run"] for step in steps if "run" in step]
-    # The runner's own steps (checkout, Python, Terraform, upload) are GitHub's; checkov is installed here already.
-    assert scripts[0] == f"pip install checkov=={installed()}"
-    for script in scripts[1:]:
-        result = run(script, published, consumer, environment)
-        assert result.returncode == 0, result.stdout[-2000:] + result.stderr
     assert (consumer / "reports/plans.sarif").exists()
 
-
-def test_a_finding_is_accepted_as_the_page_says(published: str, consumer: Path, environment: dict[str, str]) -> None:
+    (consumer / "infra/more.tf").write_text(BAD)
     skip = next(text for language, text in BLOCKS if language == "hcl")
     body = '  function_name = "more"\n  role          = "arn:aws:iam::111122223333:role/more"\n}\n'
-    (consumer / "infra/main.tf").write_text(skip + body)
+    with (consumer / "infra/main.tf").open("a") as main:
+        main.write(skip + body)
     (consumer / "policy-skips.yaml").write_text(YAML[2])
-    clone = CONSOLE[0].splitlines()[0]
-    gate = "python .policy/policies/gate . --only infra --register policy-skips.yaml"
-    result = run(f"{clone}\n{gate}", published, consumer, environment)
+    gate = CONSOLE[2].splitlines()[-1]
+    result = run(f"{gate} --register policy-skips.yaml", published, consumer, environment)
+    assert result.returncode == 1
+    assert "infra/more.tf:2: CKV_LCA_6" in result.stdout
     assert "CKV_AWS_116" in result.stdout  # of the bare function other findings remain
     assert "CKV_AWS_50" not in result.stdout
     assert "register:" not in result.stdout
+
+
+def test_the_github_actions_job_runs_what_the_page_runs() -> None:
+    steps = yaml.safe_load(YAML[1])["jobs"]["policy"]["steps"]
+    install, *scripts = [step["run"].strip() for step in steps if "run" in step]
+    # The runner's own steps (checkout, Python, Terraform, upload) are GitHub's; checkov is installed here already.
+    assert install == f"pip install checkov=={installed()}"
+    assert "\n".join(scripts) == CONSOLE[2].strip()
 
 
 def installed() -> str:

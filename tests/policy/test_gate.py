@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -51,29 +52,76 @@ def registered(project: Path) -> tuple[str, str]:
     return "--register", str(project / "skips.yaml")
 
 
-def test_a_clean_project_passes(gate: Gate, project: Path) -> None:
-    code, said, _ = gate(project)
-    assert code == 0
+def test_a_project_with_nothing_but_accepted_findings_passes(gate: Gate, project: Path) -> None:
+    (project / "registry/main.tf").write_text(SKIPPED)
+    (project / "clean").mkdir()
+    (project / "clean/main.tf").write_text(GOOD)
+    code, said, _ = gate(project, *registered(project))
+    assert code == 0, said
     heading, row, secrets = said.splitlines()
     assert heading.split() == ["scan", "things", "passed", "accepted", "failed"]
     name, things, passed, accepted, failed = row.split()
-    assert (name, things, accepted, failed) == ("terraform", "1", "0", "0")
+    assert (name, things, accepted, failed) == ("terraform", "2", "1", "0")
     assert int(passed) > 0
     assert secrets.startswith("secrets")
 
 
-def test_a_finding_fails_with_its_place_and_its_check(gate: Gate, project: Path) -> None:
-    (project / "registry/main.tf").write_text(BAD)
-    code, said, _ = gate(project)
-    assert code == 1
-    assert "registry/main.tf:2: CKV_AWS_163 " in said
+@dataclass(frozen=True)
+class Scanned:
+    """What the gate said, and the folder of its reports."""
+
+    code: int
+    said: str
+    reports: Path
 
 
-def test_a_finding_that_is_skipped_and_registered_is_accepted(gate: Gate, project: Path) -> None:
-    (project / "registry/main.tf").write_text(SKIPPED)
-    code, said, _ = gate(project, *registered(project))
-    assert code == 0, said
-    assert said.splitlines()[1].split()[-2:] == ["1", "0"]
+@pytest.fixture(scope="module")
+def scanned(gate: Gate, fixtures: Path, plan_file: str, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+    """A scan of a root with its plan, and of a folder with two findings, of which the register accepts the first."""
+    project = tmp_path_factory.mktemp("scanned")
+    shutil.copytree(fixtures, project / "planned")
+    (project / "registry").mkdir()
+    more = BAD.replace('"this"', '"more"').replace('"orders"', '"more"')
+    (project / "registry/main.tf").write_text(SKIPPED + more)
+    reports = project / "reports"
+    options = [*registered(project), "--plan", f"planned={plan_file}", "--reports", str(reports)]
+    code, said, complaint = gate(project, *options, "--only", "registry", "planned")
+    assert said, complaint
+    return Scanned(code, said, reports)
+
+
+def test_a_finding_fails_with_its_place_and_its_check(scanned: Scanned) -> None:
+    assert scanned.code == 1
+    assert "registry/main.tf:14: CKV_AWS_163 " in scanned.said
+    assert "register:" not in scanned.said
+
+
+def test_a_plan_is_scanned_with_its_sources(scanned: Scanned) -> None:
+    row = next(line for line in scanned.said.splitlines() if line.startswith("plan of planned"))
+    assert int(row.split()[-3]) > 50
+    assert "planned/ckv_lca_1.tf:" in scanned.said
+    assert (scanned.reports / "plans.sarif").exists()
+
+
+def test_reports_say_what_failed_and_what_is_accepted(scanned: Scanned) -> None:
+    cases = ET.parse(scanned.reports / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own
+    marks = {
+        case.attrib["classname"]: [child.tag for child in case]
+        for case in cases
+        if "CKV_AWS_163" in case.attrib["name"] and case.attrib["classname"].startswith("registry/")
+    }
+    assert marks == {
+        "registry/main.tf:2 aws_ecr_repository.this": ["skipped"],
+        "registry/main.tf:14 aws_ecr_repository.more": ["failure"],
+    }
+    (run,) = json.loads((scanned.reports / "sources.sarif").read_text())["runs"]
+    suppressed = {
+        place["region"]["startLine"]: result.get("suppressions", [])
+        for result in run["results"]
+        for place in [result["locations"][0]["physicalLocation"]]
+        if result["ruleId"] == "CKV_AWS_163" and place["artifactLocation"]["uri"].endswith("registry/main.tf")
+    }
+    assert suppressed == {2: [{"kind": "inSource", "justification": WHY}], 14: []}
 
 
 MENDED = SKIPPED.replace("scan_on_push = false", "scan_on_push = true")
@@ -112,14 +160,6 @@ def test_the_register_is_held_to_the_truth(name: str, complaints: str) -> None:
     number = list(WRONG).index(name) + 1
     about = [line for line in complaints.splitlines() if f"entry {number}: " in line or f"register: {name}/" in line]
     assert any(WRONG[name][2] in line for line in about), about
-
-
-def test_a_plan_is_scanned_with_its_sources(gate: Gate, fixtures: Path, plan_file: str, tmp_path: Path) -> None:
-    code, said, complaint = gate(fixtures, "--plan", f".={plan_file}", "--reports", str(tmp_path / "reports"))
-    assert code == 1, complaint
-    row = next(line for line in said.splitlines() if line.startswith("plan of ."))
-    assert int(row.split()[-3]) > 50
-    assert "ckv_lca_1.tf:" in said
 
 
 @pytest.mark.parametrize(
@@ -192,28 +232,3 @@ def test_a_check_that_crashes_is_not_clean(old: str, new: str, file: str, gate: 
     assert code == 2
     assert "crash" in complaint
     assert file in complaint
-
-
-def test_reports_say_what_failed_and_what_is_accepted(gate: Gate, project: Path) -> None:
-    more = BAD.replace('"this"', '"more"').replace('"orders"', '"more"')
-    (project / "registry/main.tf").write_text(SKIPPED + more)
-    reports = project / "reports"
-    code, _, _ = gate(project, *registered(project), "--reports", str(reports), "--only", "registry")
-    assert code == 1
-    cases = ET.parse(reports / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own
-    marks = {
-        case.attrib["classname"]: [child.tag for child in case]
-        for case in cases
-        if "CKV_AWS_163" in case.attrib["name"]
-    }
-    assert marks == {
-        "registry/main.tf:2 aws_ecr_repository.this": ["skipped"],
-        "registry/main.tf:14 aws_ecr_repository.more": ["failure"],
-    }
-    (run,) = json.loads((reports / "sources.sarif").read_text())["runs"]
-    suppressed = {
-        result["locations"][0]["physicalLocation"]["region"]["startLine"]: result.get("suppressions", [])
-        for result in run["results"]
-        if result["ruleId"] == "CKV_AWS_163"
-    }
-    assert suppressed == {2: [{"kind": "inSource", "justification": WHY}], 14: []}
