@@ -68,6 +68,8 @@ environments := .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready
 check: static $(environments) ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
 	$(pytest) -m "not engine and not browser"
 
+# Applies wait more than they compute.
+test e2e: WORKERS = 4
 test: static $(environments) ## Everything: `make check`, and the applied tests with real containers
 	$(pytest)
 

@@ -11,11 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from harness.pytest_plugin import Apply
 from sandbox.emulator import Emulator
 from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send
 from sandbox.emulator_server.faults import ANSWERED_AGAIN, REPEATED, AnsweredOnce, handled
-from sandbox.overrides import AWS_PROVIDER
 
 DEAD = b'{"errorMessage": "409 Client Error: Conflict (can not get logs from container which is dead or marked for removal)"}'
 
@@ -95,44 +93,6 @@ def test_deleting_settings_that_are_not_there_is_not_found(api: tuple[Any, str])
         with pytest.raises(client.exceptions.NotFoundException):
             client.delete_route_settings(ApiId=name, StageName=stage, RouteKey=route)
     assert len(client.get_stage(ApiId=name, StageName="$default")["RouteSettings"]) == 2
-
-
-STAGE = """
-resource "aws_apigatewayv2_api" "this" {
-  name          = "route-settings"
-  protocol_type = "HTTP"
-}
-
-resource "aws_apigatewayv2_stage" "this" {
-  api_id = aws_apigatewayv2_api.this.id
-  name   = "$default"
-
-  dynamic "route_settings" {
-    for_each = var.routes
-    content {
-      route_key              = route_settings.value
-      throttling_burst_limit = 5
-      throttling_rate_limit  = 5
-    }
-  }
-}
-
-variable "routes" {
-  type = set(string)
-}
-
-output "api" {
-  value = aws_apigatewayv2_api.this.id
-}
-"""
-
-
-def test_terraform_removes_a_routes_settings_and_the_stage_stays(apply: Apply, emulator: Emulator) -> None:
-    root = apply(".", {"routes": ["GET /orders/{id}", "POST /orders"]}, files={"main.tf": AWS_PROVIDER + STAGE})
-    root.apply(routes=["POST /orders"])
-    stage = emulator.client("apigatewayv2").get_stage(ApiId=root.output("api", str), StageName="$default")
-    assert list(stage["RouteSettings"]) == ["POST /orders"]
-    root.assert_idempotent()
 
 
 # --- The same request again ---

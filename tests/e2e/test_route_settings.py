@@ -1,0 +1,44 @@
+"""DeleteRouteSettings, which the emulator takes for DeleteStage (sandbox/emulator_server/faults.py), as Terraform sends it."""
+
+from __future__ import annotations
+
+from harness.pytest_plugin import Apply
+from sandbox.emulator import Emulator
+from sandbox.overrides import AWS_PROVIDER
+
+STAGE = """
+resource "aws_apigatewayv2_api" "this" {
+  name          = "route-settings"
+  protocol_type = "HTTP"
+}
+
+resource "aws_apigatewayv2_stage" "this" {
+  api_id = aws_apigatewayv2_api.this.id
+  name   = "$default"
+
+  dynamic "route_settings" {
+    for_each = var.routes
+    content {
+      route_key              = route_settings.value
+      throttling_burst_limit = 5
+      throttling_rate_limit  = 5
+    }
+  }
+}
+
+variable "routes" {
+  type = set(string)
+}
+
+output "api" {
+  value = aws_apigatewayv2_api.this.id
+}
+"""
+
+
+def test_terraform_removes_a_routes_settings_and_the_stage_stays(apply: Apply, emulator: Emulator) -> None:
+    root = apply(".", {"routes": ["GET /orders/{id}", "POST /orders"]}, files={"main.tf": AWS_PROVIDER + STAGE})
+    root.apply(routes=["POST /orders"])
+    stage = emulator.client("apigatewayv2").get_stage(ApiId=root.output("api", str), StageName="$default")
+    assert list(stage["RouteSettings"]) == ["POST /orders"]
+    root.assert_idempotent()
