@@ -69,7 +69,7 @@ check: static $(environments) ## Format, lint, types, policy, unit and plan test
 	$(pytest) -m "not engine and not browser"
 
 # Applies wait more than they compute.
-test e2e: WORKERS = 4
+test e2e: WORKERS = 3
 test: static $(environments) ## Everything: `make check`, and the applied tests with real containers
 	$(pytest)
 

@@ -75,27 +75,30 @@ class InitCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def prepare(self, root: Path, terraform: Terraform) -> None:
-        """Initialise `root`, or let it use the init of an equal one. TerraformError when init fails, for the next one too."""
+    def prepare(self, root: Path, terraform: Terraform, *, pinned: bool = False) -> None:
+        """Initialise `root`, or let it use the init of an equal one. TerraformError when init fails, for the next one too.
+
+        `pinned` as for `init`.
+        """
         data = self.folder / _init_key(root, terraform)
         terraform.environment["TF_DATA_DIR"] = str(data)
         lock_file, kept = root / LOCK, data / "lock.hcl"
         with locked(self.folder):
             if not kept.exists():
                 data.mkdir(parents=True, exist_ok=True)
-                init(root, terraform)
+                init(terraform, pinned=pinned)
                 # A root without providers has no lock file.
                 kept.write_bytes(lock_file.read_bytes() if lock_file.exists() else b"")
         if content := kept.read_bytes():
             lock_file.write_bytes(content)
 
 
-def init(root: Path, terraform: Terraform) -> None:
-    """Run `terraform init` with the providers that the root's lock file pins, if it has one, and change no lock.
+def init(terraform: Terraform, *, pinned: bool) -> None:
+    """Run `terraform init`; for a root that is `pinned` by a lock file of its own with those providers, and no change of it.
 
     TerraformError when it fails, and when a pinned version is not to be had.
     """
-    if not (root / LOCK).exists():
+    if not pinned:
         terraform.init()
         return
     try:
@@ -170,6 +173,7 @@ class Root:
         self.terraform = Terraform(path, environment=environment, binary=binary, timeout=timeout, progress=progress)
         self.retry = retry or Retry()
         self.initialised = False
+        self.pinned = False
         self.imports_allowed = False
         self.applied: tuple[dict[str, Any], Path | None] | None = None
 
@@ -195,10 +199,13 @@ class Root:
         TerraformError when init fails, and when a provider that the root's lock file pins is not to be had.
         """
         isolate(self.path, self.terraform.environment)
+        if not self.initialised:
+            # Later there is one in any case: that of this init.
+            self.pinned = (self.path / LOCK).exists()
         if cache is None:
-            self._retried(lambda: init(self.path, self.terraform))
+            self._retried(lambda: init(self.terraform, pinned=self.pinned))
         else:
-            self._retried(lambda: cache.prepare(self.path, self.terraform))
+            self._retried(lambda: cache.prepare(self.path, self.terraform, pinned=self.pinned))
         assert_isolated(self.path, Path(self.terraform.environment.get("TF_DATA_DIR", self.path / ".terraform")))
         self.initialised = True
 

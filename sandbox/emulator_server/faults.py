@@ -60,20 +60,26 @@ class RouteSettings:
 class DyingContainers:
     """A published version's containers outlive a change of $LATEST on AWS. MiniStack removes them, busy ones too.
 
-    The response of a busy one is there by then, but reading its log fails, and with that the request (502). A GET is sent once
-    more, to a new container.
+    A request whose container goes gets 502: its response is there, but reading the log fails, or the container cannot be reached
+    any more. A GET is sent once more then, to a new container.
     """
 
     SYMPTOM = b"can not get logs from container which is dead"
+    # A function that ends by itself says the same: it counts only where a function was changed meanwhile.
+    ALSO_OF_A_CRASH = b"Lambda RIE failed"
+    CHANGE = re.compile(r"^/2015-03-31/functions/[^/]+/(code|configuration)$")
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.changing = 0
+        self.changed = float("-inf")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on; once more if it is a GET and this is what has become of it."""
         if scope["type"] != "http" or scope["method"] != "GET":
-            await self.app(scope, receive, send)
+            await self._watched(scope, receive, send)
             return
+        begin = time.monotonic()
         body = await read(receive)
         failed = Response()
 
@@ -84,11 +90,24 @@ class DyingContainers:
                 await send(message)
 
         await self.app(scope, replayed(body, receive), hold_back)
-        if self.SYMPTOM in failed.body:
+        changed = self.changing > 0 or self.changed >= begin
+        if self.SYMPTOM in failed.body or (changed and self.ALSO_OF_A_CRASH in failed.body):
             logger.warning("%s: %s", REPEATED, scope["path"])
             await self.app(scope, replayed(body, receive), send)
         else:
             await failed.send(send)
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, and remember when a function was changed."""
+        if scope["type"] != "http" or not self.CHANGE.match(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        self.changing += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.changing -= 1
+            self.changed = time.monotonic()
 
 
 @dataclass

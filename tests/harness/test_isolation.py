@@ -298,6 +298,18 @@ def test_a_lock_file_is_honoured_and_stays_as_it_is(tmp_path: Path, terraform_en
         other.init()
 
 
+def test_a_root_without_a_lock_file_may_come_to_need_another_provider(
+    tmp_path: Path, terraform_environment: Mapping[str, str]
+) -> None:
+    root = Root(declare(tmp_path / "root", "", 'data "aws_partition" "this" {}\n'), environment=terraform_environment)
+    root.init()
+
+    shutil.copy(Path(__file__).parents[2] / "versions.tf", root.path)
+    root.init()
+
+    assert "kreuzwerker/docker" in (root.path / ".terraform.lock.hcl").read_text()
+
+
 def test_a_command_of_the_lowest_layer_is_kept_from_the_shell_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

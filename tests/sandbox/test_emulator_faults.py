@@ -216,6 +216,29 @@ def test_no_other_request_is_sent_again(check: Callable[[], None]) -> None:
     check()
 
 
+GONE = b'{"errorMessage": "Lambda RIE failed: START RequestId", "errorType": "Runtime.ExitError"}'
+CODE = "/2015-03-31/functions/orders/code"
+
+
+@pytest.mark.parametrize("changed", [CODE, CODE.replace("code", "configuration"), None])
+def test_a_get_that_lost_its_container_to_a_change_of_a_function_is_sent_once_more(changed: str | None) -> None:
+    app = Answers((502, GONE), (200, b"hello"), (200, b"hello"))
+
+    async def while_a_function_changes(scope: Scope, receive: Receive, send: Send) -> None:
+        if changed and scope["method"] == "GET" and app.calls == 0:
+            await app(scope, receive, send)
+            await front(request("PUT", changed), receive, dropped)
+        else:
+            await app(scope, receive, send)
+
+    async def dropped(_message: Message) -> None:
+        pass
+
+    front = handled(while_a_function_changes)
+    expected = (200, b"hello") if changed else (502, GONE)
+    assert all_of(front, [request("GET")]) == [expected]
+
+
 def test_a_get_is_sent_twice_at_most() -> None:
     app = Answers((502, DEAD))
     assert all_of(handled(app), [request("GET")]) == [(502, DEAD)]
