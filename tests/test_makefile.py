@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from sandbox.paths import ROOT
+
 # What the README, docs and pipelines call: `make help` shows these and no other.
 TARGETS = ["bench", "check", "dev", "docs", "down", "e2e", "policy", "release-check", "test", "token", "up", "url"]
 
 
-def make(*words: str, folder: Path = PROJECT, **environment: str) -> subprocess.CompletedProcess[str]:
+def make(*words: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     # A make that runs these tests hands its own flags on.
     clean = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
     return subprocess.run(
@@ -33,12 +34,12 @@ def test_lock_pins_every_requirements_file() -> None:
     said = make("--dry-run", "lock").stdout
     compiled = re.findall(r"(\S+)\.in --output-file (\S+)\.txt", said)
     assert all(source == pinned for source, pinned in compiled)
-    stated = [*PROJECT.glob("requirements/*.in"), *PROJECT.glob("service/*.in")]
-    assert sorted(f"{pinned}.in" for _, pinned in compiled) == sorted(str(p.relative_to(PROJECT)) for p in stated)
+    stated = [*ROOT.glob("requirements/*.in"), *ROOT.glob("service/*.in")]
+    assert sorted(f"{pinned}.in" for _, pinned in compiled) == sorted(str(p.relative_to(ROOT)) for p in stated)
 
 
 def test_everything_that_is_installed_is_pinned_by_its_hash() -> None:
-    for path in [*PROJECT.glob("requirements/*.txt"), *PROJECT.glob("service/*.txt")]:
+    for path in [*ROOT.glob("requirements/*.txt"), *ROOT.glob("service/*.txt")]:
         unpinned = re.findall(r"^(?!#|\s)(?!\S+==\S+.*\\$).+", path.read_text(), re.MULTILINE)
         assert unpinned == [], path.name
 
@@ -46,7 +47,7 @@ def test_everything_that_is_installed_is_pinned_by_its_hash() -> None:
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """A folder with the Makefile alone, and environments of which make believes that they are there."""
-    shutil.copy(PROJECT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements").mkdir()
     for name in ("dev", "emulator", "policy"):
         (tmp_path / f"requirements/{name}.txt").touch()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import matplotlib as mpl
+
+from sandbox.paths import ROOT
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / ".reports" / "bench" / "service_speed.json"
 PICTURE = ROOT / "docs" / "cold-start.png"
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from sandbox.paths import ROOT
 from tools import generated
 
-PROJECT = Path(__file__).resolve().parent.parent
-PAGE = PROJECT / "docs" / "harness.md"
-PLUGIN = PROJECT / "harness" / "pytest_plugin.py"
+PAGE = ROOT / "docs" / "harness.md"
+PLUGIN = ROOT / "harness" / "pytest_plugin.py"
 
 
 def fixtures(plugin: Path) -> str:

@@ -13,9 +13,11 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import paths
+from sandbox.paths import ROOT
 from tools import generated
 
-MODULE = Path(__file__).resolve().parent.parent / "modules" / "lambda_container_api"
+MODULE = ROOT / paths.MODULE
 BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.MULTILINE | re.DOTALL)
 HEREDOC = re.compile(r"description\s*= <<-EOT\n(.*?)\n\s*EOT\n", re.DOTALL)
 LINE = re.compile(r'description\s*= "(.*)"\n')

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from sandbox.paths import ROOT
+
 PATH = Path("docs") / "openapi.json"
 BOUNDS = {"minLength": 1, "minimum": 1, "maxLength": -1, "maximum": -1}
 """The limits of a value, and whether a greater one (1) or a smaller one (-1) is stricter."""

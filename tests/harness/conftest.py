@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from harness import Root
+from sandbox import paths
 
-HARNESS = Path(__file__).resolve().parents[2] / "harness"
+HARNESS = paths.ROOT / "harness"
 
 # `terraform_data` is built into Terraform.
 ROOT = """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from sandbox.paths import ROOT
 from tests.harness.conftest import Project
 
-PAGE = Path(__file__).parents[2] / "docs/harness.md"
+PAGE = ROOT / "docs/harness.md"
 FILE = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 

@@ -17,6 +17,7 @@ from harness.kept import Kept
 from harness.root import copied_root
 from harness.terraform import default_binary
 from sandbox.emulator import Emulator
+from sandbox.paths import ROOT
 
 RESOURCE = """
 variable "name" {
@@ -282,7 +283,7 @@ def test_what_is_kept_for_the_next_run_is_isolated_as_well(real: Path, tmp_path:
 
 def test_a_lock_file_is_honoured_and_stays_as_it_is(tmp_path: Path, terraform_environment: Mapping[str, str]) -> None:
     real = declare(tmp_path / "real", "", 'data "aws_partition" "this" {}\n')
-    shutil.copy(Path(__file__).parents[2] / "versions.tf", real)
+    shutil.copy(ROOT / "versions.tf", real)
     root = Root(copy_project(real, tmp_path / "copy"), environment=terraform_environment)
     root.init()
     lock = (root.path / ".terraform.lock.hcl").read_text()
@@ -304,7 +305,7 @@ def test_a_root_without_a_lock_file_may_come_to_need_another_provider(
     root = Root(declare(tmp_path / "root", "", 'data "aws_partition" "this" {}\n'), environment=terraform_environment)
     root.init()
 
-    shutil.copy(Path(__file__).parents[2] / "versions.tf", root.path)
+    shutil.copy(ROOT / "versions.tf", root.path)
     root.init()
 
     assert "kreuzwerker/docker" in (root.path / ".terraform.lock.hcl").read_text()

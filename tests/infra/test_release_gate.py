@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import Diagnostic, IsFlagged, Result, Root, states
-from sandbox.paths import MODULE
+from sandbox.paths import MODULE, ROOT
 from tests.infra.conftest import LEAST, MODULE_FILES, URI
 
-TESTS = (Path(__file__).parents[2] / MODULE / "tests/defaults.tftest.hcl").read_text(encoding="utf-8")
+TESTS = (ROOT / MODULE / "tests/defaults.tftest.hcl").read_text(encoding="utf-8")
 # What AWS answers in the module's own tests, but for the answer of a version.
 (MOCKS,) = re.findall(
     r'^mock_provider "aws" \{\n(.*?)  mock_resource "aws_lambda_invocation"', TESTS, re.MULTILINE | re.DOTALL

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
+from sandbox.paths import ROOT
 from sandbox.terraform import TERRAFORM
 
-PROJECT = Path(__file__).parents[2]
-SOURCES = sorted([*PROJECT.glob("modules/**/*.tf"), *PROJECT.glob("examples/**/*.tf")])
+SOURCES = sorted([*ROOT.glob("modules/**/*.tf"), *ROOT.glob("examples/**/*.tf")])
 SOURCES = [path for path in SOURCES if ".terraform" not in path.parts]
-FOLDERS = sorted({path.parent.relative_to(PROJECT).as_posix() for path in SOURCES})
+FOLDERS = sorted({path.parent.relative_to(ROOT).as_posix() for path in SOURCES})
 
 
 def test_there_is_something_to_compare() -> None:
@@ -23,7 +22,7 @@ def test_there_is_something_to_compare() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_versions_are_those_of_the_project(folder: str) -> None:
-    assert (PROJECT / folder / "versions.tf").read_text() == (PROJECT / "versions.tf").read_text()
+    assert (ROOT / folder / "versions.tf").read_text() == (ROOT / "versions.tf").read_text()
 
 
 def test_versions_are_stated_nowhere_else() -> None:
@@ -33,21 +32,21 @@ def test_versions_are_stated_nowhere_else() -> None:
 
 def test_the_module_has_no_provider_block_so_that_its_callers_can_use_count_and_for_each() -> None:
     block = re.compile(r'^\s*provider\s+"', re.MULTILINE)
-    modules = [path for path in SOURCES if "modules" in path.relative_to(PROJECT).parts]
+    modules = [path for path in SOURCES if "modules" in path.relative_to(ROOT).parts]
     assert [str(p) for p in modules if block.search(p.read_text())] == []
 
 
 def test_the_sandbox_asks_for_the_same_terraform() -> None:
     least = ".".join(map(str, TERRAFORM.least))
-    assert f'required_version = ">= {least}"' in (PROJECT / "versions.tf").read_text()
+    assert f'required_version = ">= {least}"' in (ROOT / "versions.tf").read_text()
 
 
 @pytest.mark.parametrize("job", ["check", "test"])
 def test_ci_runs_the_oldest_and_the_newest_of_everything_that_the_project_supports(job: str) -> None:
-    workflow = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text())
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     runs = workflow["jobs"][job]["strategy"]["matrix"]["include"]
     least = ".".join(map(str, TERRAFORM.least))
-    stated = (PROJECT / "versions.tf").read_text()
+    stated = (ROOT / "versions.tf").read_text()
 
     oldest = [run for run in runs if run["version"] != "latest"]
     assert [run["tool"] for run in oldest] == ["terraform"]

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
+from sandbox.paths import ROOT
 from tools.release.interface import snapshot
 from tools.release.records import FOLDER, MODULE, Record
 
-HERE = Path(__file__).parents[2]
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [0.1.0] - 2026-01-01\n\n### Added\n\n- All.\n"
 
 
 @pytest.fixture(scope="session")
 def interface() -> dict[str, Any]:
     """The module's interface as it is."""
-    return snapshot(HERE / MODULE)
+    return snapshot(ROOT / MODULE)
 
 
 @pytest.fixture
 def project(tmp_path: Path, interface: dict[str, Any]) -> Path:
-    shutil.copytree(HERE / MODULE, tmp_path / MODULE, ignore=shutil.ignore_patterns(".terraform*"))
+    shutil.copytree(ROOT / MODULE, tmp_path / MODULE, ignore=shutil.ignore_patterns(".terraform*"))
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "judged.yaml").write_text("[]\n")
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.paths import ROOT
 from tests.release.seeds import BREAKING, FEATURES, FIXES
 from tools.release.__main__ import main
 from tools.release.errors import ReleaseError
 from tools.release.interface import snapshot
 from tools.release.records import MODULE, Record, last, records, sources
-
-HERE = Path(__file__).parents[2]
 
 
 def commit(project: Path) -> str:
@@ -123,18 +122,18 @@ def test_releases_are_ordered_by_version(project: Path) -> None:
     assert [record.version for record in records(project)] == ["0.1.0", "0.9.0", "0.10.0"]
 
 
-@pytest.mark.parametrize("record", records(HERE), ids=lambda record: record.version)
+@pytest.mark.parametrize("record", records(ROOT), ids=lambda record: record.version)
 def test_a_recorded_interface_is_that_of_its_commit(record: Record, tmp_path: Path) -> None:
-    assert snapshot(sources(HERE, record.commit, tmp_path) / MODULE) == record.interface, (
+    assert snapshot(sources(ROOT, record.commit, tmp_path) / MODULE) == record.interface, (
         "run: python -m tools.release refresh"
     )
 
 
-@pytest.mark.parametrize("record", records(HERE), ids=lambda record: record.version)
+@pytest.mark.parametrize("record", records(ROOT), ids=lambda record: record.version)
 def test_a_recorded_release_is_in_the_changelog(record: Record) -> None:
-    assert f"\n## [{record.version}] - {record.date}\n" in (HERE / "CHANGELOG.md").read_text()
+    assert f"\n## [{record.version}] - {record.date}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_this_repository_has_a_release() -> None:
-    assert records(HERE)
-    assert last(HERE).examples
+    assert records(ROOT)
+    assert last(ROOT).examples

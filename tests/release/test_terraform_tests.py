@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from harness import IsFlagged, Root
 from harness.pytest_plugin import RootFactory
+from sandbox.paths import ROOT
 from tools.release.records import MODULE
 
-FOLDER = Path(__file__).parents[2] / MODULE
+FOLDER = ROOT / MODULE
 FILES = sorted(path.name.removesuffix(".tftest.hcl") for path in FOLDER.glob("tests/*.tftest.hcl"))
 # File of tests → file of the module, a promise of it, less than that, and what the tests then say.
 LESS = {

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 import service.table
+from sandbox.cli import TABLE_SCHEMA
 from sandbox.emulator import Emulator
 from service.app import create_app
 from service.logs import JsonFormatter
@@ -45,12 +46,7 @@ def table(
     """Yield a table of the test's own, which is the service's as well."""
     made = dynamodb.create_table(
         TableName=f"service-{uuid.uuid4().hex}",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
+        **TABLE_SCHEMA,
     )
     for name, value in (emulator.environment() | {"TABLE_NAME": made.name}).items():
         monkeypatch.setenv(name, value)

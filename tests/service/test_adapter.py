@@ -27,10 +27,10 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from sandbox.paths import ROOT
 from service.adapter import Adapter, EventLoop
 from tests.service.test_handler import event
 
-ROOT = Path(__file__).parents[2]
 # What Mangum's tests import from then on; it tells how many of their requests went the shorter way.
 SUBSTITUTE = """
 import asyncio

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tools.openapi import PATH, ROOT, Json, breaking, render
+from sandbox.paths import ROOT
+from tools.openapi import PATH, Json, breaking, render
 
 DOCUMENT: Json = json.loads((ROOT / PATH).read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]

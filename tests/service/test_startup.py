@@ -25,12 +25,12 @@ import pytest
 from boto3.compat import TRANSFER_CONFIG_SUPPORTS_CRT
 
 from sandbox.emulator import REGION, Emulator
+from sandbox.paths import ROOT
 from service.precompiled import FILE, WRITERS, forget, recall
 from service.startup import finish
 from service.trim_botocore import trim
 
 finish()  # the import has put off this process's garbage collection
-ROOT = Path(__file__).parents[2]
 USE = """
 import boto3, json
 from boto3.dynamodb.conditions import Key

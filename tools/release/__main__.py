@@ -19,14 +19,16 @@ from tempfile import TemporaryDirectory
 
 from packaging.version import Version
 
+from sandbox.paths import EXAMPLE_SOURCES
+from sandbox.paths import ROOT as PROJECT
+
 from .changelog import close, close_steps
 from .check import JUDGED, check
 from .errors import ReleaseError
 from .interface import snapshot
 from .records import FOLDER, MODULE, Record, git, records, sources
 
-PROJECT = Path(__file__).resolve().parents[2]
-SOURCES = ("Dockerfile", "examples", "modules", "service")
+SOURCES = EXAMPLE_SOURCES
 NOTHING_JUDGED = "# What release-check cannot judge by itself, for the next release: docs/releasing.md says how.\n[]\n"
 
 
