@@ -40,8 +40,10 @@ NOT_COPIED = (
 
 PLAN_FILE = "harness.tfplan"
 CHANGES = 2  # exit code of a plan that would change something
-NODE = re.compile(r'^\s*"([^"]+)" \[label=', re.MULTILINE)
-EDGE = re.compile(r'^\s*"([^"]+)" -> "([^"]+)";', re.MULTILINE)
+# `terraform graph` shows resources alone. OpenTofu's shows everything: a box is a resource, and the rest leads from one to another.
+_IN_QUOTES = r'"(?:\[root\] )?((?:[^"\\]|\\.)+?)(?: \(expand\))?"'
+NODE = re.compile(rf'^\s*{_IN_QUOTES} \[label ?= ?"[^"]+"(?:, shape = "box")?\];?$', re.MULTILINE)
+EDGE = re.compile(rf"^\s*{_IN_QUOTES} -> {_IN_QUOTES};?$", re.MULTILINE)
 T = TypeVar("T")
 
 
@@ -342,23 +344,24 @@ class Root:
     def dependencies(self) -> Mapping[str, frozenset[str]]:
         """Return for each resource all that must be there before it: addresses without index, through locals and modules.
 
-        From `terraform graph`, so it is Terraform's own order.
+        From `terraform graph`, or OpenTofu's, so it is their own order.
         """
         self._initialise()
         result = self.terraform.graph()
         if result.code:
             raise TerraformError("graph", (), result.err)
-        direct: dict[str, set[str]] = {name: set() for name in NODE.findall(result.out)}
+        resources = frozenset(NODE.findall(result.out))
+        direct: dict[str, set[str]] = {}
         for name, needed in EDGE.findall(result.out):
-            direct[name].add(needed)
-        return {name: _all_before(name, direct) for name in direct}
+            direct.setdefault(name, set()).add(needed)
+        return {name: _all_before(name, direct) & resources for name in sorted(resources)}
 
 
 def _all_before(name: str, direct: Mapping[str, set[str]]) -> frozenset[str]:
     found: set[str] = set()
     todo = [name]
     while todo:
-        new = direct[todo.pop()] - found
+        new = direct.get(todo.pop(), set()) - found
         found |= new
         todo += new
     return frozenset(found)

@@ -75,14 +75,16 @@ def root(tmp_path: Path) -> Root:
 
 
 @pytest.fixture
-def root_of(tmp_path: Path) -> Callable[[str], Root]:
-    return lambda hcl: make_root(tmp_path / "other", hcl)
+def root_of(tmp_path: Path) -> Callable[..., Root]:
+    return lambda hcl, sub="": make_root(tmp_path / "other", hcl, sub)
 
 
-def make_root(folder: Path, hcl: str) -> Root:
+def make_root(folder: Path, hcl: str, sub: str = "") -> Root:
+    """Return a root, initialised, with a module in its folder `sub`."""
     folder.mkdir()
     root = Root(folder)
     root.write("main.tf", hcl)
+    root.write("sub/main.tf", sub)
     root.init()
     return root
 

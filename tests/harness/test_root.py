@@ -140,6 +140,28 @@ def test_dependencies_are_followed_through_locals(root: Root) -> None:
     }
 
 
+def test_dependencies_are_the_same_by_a_graph_of_everything(
+    root_of: Callable[..., Root], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = root_of(
+        'resource "terraform_data" "first" {}\n'
+        'module "sub" {\n  source = "./sub"\n  given  = terraform_data.first.id\n}\n'
+        'resource "terraform_data" "last" {\n  count = 2\n  input = module.sub.made\n}\n'
+        'resource "terraform_data" "apart" {}\n'
+        'check "first" {\n  assert {\n    condition = terraform_data.first.id != ""\n    error_message = "none"\n  }\n}\n',
+        'variable "given" {}\nresource "terraform_data" "of" {\n  for_each = toset(["a"])\n  input = var.given\n}\n'
+        'output "made" {\n  value = terraform_data.of["a"].output\n}\n',
+    )
+    of_resources = root.dependencies()
+    graph = root.terraform.graph
+    # OpenTofu's graph, which Terraform's was before 1.7, and still is when asked for.
+    monkeypatch.setattr(root.terraform, "graph", lambda: graph(type="plan"), raising=False)
+
+    assert root.dependencies() == of_resources
+    assert of_resources["terraform_data.last"] == {"terraform_data.first", "module.sub.terraform_data.of"}
+    assert of_resources["terraform_data.apart"] == frozenset()
+
+
 def test_a_copy_leaves_leftovers_behind_and_keeps_relative_paths(tmp_path: Path) -> None:
     project = tmp_path / "project"
     for name in (

@@ -86,7 +86,7 @@ def test_an_unknown_attribute_is_an_error_and_runs_nothing(tmp_path: Path) -> No
 
 def test_further_commands_are_passed_on(root: Root) -> None:
     assert root.terraform.validate(json=IsFlagged).code == 0
-    assert root.terraform.version().out.startswith("Terraform v")
+    assert root.terraform.version().out.startswith(("Terraform v", "OpenTofu v"))
 
 
 def test_outputs_are_values(root: Root) -> None:
