@@ -66,3 +66,13 @@ def test_the_tests_use_nothing_that_opentofu_does_not_know() -> None:
     only_terraform = re.compile(r"^\s*(source|override_during|parallel|state_key)\s*=", re.MULTILINE)
     assert [file for file in FILES if only_terraform.search((FOLDER / f"tests/{file}.tftest.hcl").read_text())] == []
     assert list(FOLDER.rglob("*.tfmock.hcl")) == []
+
+
+def test_the_gates_mocks_are_those_of_the_defaults_but_for_what_a_version_answers() -> None:
+    # OpenTofu reads no files of mocks, so they stand twice.
+    def mocks(file: str) -> list[str]:
+        text = (FOLDER / f"tests/{file}.tftest.hcl").read_text()
+        blocks: list[str] = re.findall(r"^  mock_\w+ (.*?)^  \}", text, re.MULTILINE | re.DOTALL)
+        return [block for block in blocks if "aws_lambda_invocation" not in block]
+
+    assert mocks("gate") == mocks("defaults") != []
