@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import IsolationError, PlanError, Root, Terraform, TerraformError, copy_project
+from harness import IsolationError, PlanError, Retry, Root, Terraform, TerraformError, copy_project
 from harness.isolation import LOCAL_STATE, OVERRIDE
 from harness.kept import Kept
 from harness.root import copied_root
@@ -294,7 +294,7 @@ def test_a_lock_file_is_honoured_and_stays_as_it_is(tmp_path: Path, terraform_en
     assert (again.path / ".terraform.lock.hcl").read_text() == lock
 
     (real / ".terraform.lock.hcl").write_text(lock.replace("5.100.0", "5.100.99"))
-    other = Root(copy_project(real, tmp_path / "other"), environment=terraform_environment)
+    other = Root(copy_project(real, tmp_path / "other"), environment=terraform_environment, retry=Retry(attempts=1))
     with pytest.raises(TerraformError, match=r"the providers are those that \.terraform\.lock\.hcl pins.*5\.100\.99"):
         other.init()
 
