@@ -52,6 +52,15 @@ def interface(terraform_project: Path, tmp_path_factory: pytest.TempPathFactory)
     return root
 
 
+def literal(value: Any) -> Any:
+    """Return a value as JSON configuration states it, in which a string is a template."""
+    if isinstance(value, str):
+        return value.replace("${", "$${").replace("%{", "%%{")
+    if isinstance(value, dict):
+        return {key: literal(inner) for key, inner in value.items()}
+    return [literal(inner) for inner in value] if isinstance(value, list) else value
+
+
 @pytest.fixture(scope="session")
 def plan(module: Root) -> Callable[..., Plan]:
     """Plan the module with the fewest inputs and those given; with a `var_file`, with that alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness import PlanError, Root, assert_every_condition_is_tested, conditions, states
+from harness import PlanError, Root, assert_every_condition_is_tested, conditions, copy_project, states
 from harness.pytest_plugin import RootFactory
 from sandbox.paths import MODULE
-from tests.infra.conftest import LEAST, MODULE_FILES, URI
+from tests.infra.conftest import LEAST, MODULE_FILES, URI, literal
 from tests.infra.test_release_gate import REFUSED as GATE
 
 JSON = dict[str, Any]
@@ -509,8 +510,26 @@ def test_refuses(limit: Limit, interface: Root) -> None:
             interface.check(LEAST, **inputs)
         stated = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
         assert any(states(limit.message, text) for text in stated), f"{inputs}: {refusal.value}"
-    for inputs in limit.accepted:
-        interface.check(LEAST, **inputs)
+
+
+def test_takes_what_is_just_within_each_limit(interface: Root, tmp_path: Path) -> None:
+    accepted = [{**LEAST, **inputs} for limit in LIMITS.values() for inputs in limit.accepted]
+    copy_project(interface.path, tmp_path)
+    interface_of = tmp_path / "interface"
+    interface_of.mkdir()
+    for file in tmp_path.glob("*.tf"):
+        file.rename(interface_of / file.name)
+    calls = {f"case_{n}": {"source": "./interface", **literal(inputs)} for n, inputs in enumerate(accepted)}
+    root = Root(tmp_path)
+    root.write("main.tf.json", json.dumps({"module": calls}))
+
+    # All at once; if one is refused, each by itself, to tell which.
+    try:
+        root.check()
+    except PlanError:
+        for inputs in accepted:
+            interface.check(inputs)
+        raise
 
 
 def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) -> None:

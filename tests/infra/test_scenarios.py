@@ -13,7 +13,7 @@ import pytest
 
 from harness import Plan, Root, Scenario, dropped_attributes, scenarios
 from sandbox.paths import MODULE
-from tests.infra.conftest import CONTEXT, PROVIDERS
+from tests.infra.conftest import CONTEXT, PROVIDERS, literal
 
 SCENARIOS = scenarios(Path(__file__).parent / "scenarios")
 
@@ -29,7 +29,7 @@ def plans(
     given: Mapping[str, Plan], terraform_roots: Callable[[str, Mapping[str, str] | None], Root]
 ) -> Mapping[str, Plan]:
     """Each scenario's part of one plan."""
-    calls = {name: {"source": f"./{MODULE}", **_literal(_inputs(plan))} for name, plan in given.items()}
+    calls = {name: {"source": f"./{MODULE}", **literal(_inputs(plan))} for name, plan in given.items()}
     outputs = {name: {"value": f"${{module.{name}}}"} for name in given}
     root = {"main.tf.json": json.dumps({"module": calls, "output": outputs}), "providers.tf": PROVIDERS}
     plan = terraform_roots(".", root | CONTEXT).plan()
@@ -38,15 +38,6 @@ def plans(
 
 def _inputs(plan: Plan) -> dict[str, Any]:
     return {name: stated["value"] for name, stated in plan.raw["variables"].items()}
-
-
-def _literal(value: Any) -> Any:
-    """Return a value as JSON configuration states it, in which a string is a template."""
-    if isinstance(value, str):
-        return value.replace("${", "$${").replace("%{", "%%{")
-    if isinstance(value, dict):
-        return {key: _literal(inner) for key, inner in value.items()}
-    return [_literal(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _part(plan: Plan, name: str) -> Plan:

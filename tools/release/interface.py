@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def _blocks(module: Path) -> dict[str, list[Any]]:
     return blocks
 
 
+@cache
 def _parsed(text: str) -> dict[str, Any]:
     parsed: dict[str, Any] = hcl2.loads(text, serialization_options=PLAIN)
     return parsed
