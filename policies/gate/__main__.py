@@ -114,8 +114,7 @@ def scan(
         expected = [name for name, pattern in FRAMEWORKS.items() if any(copy.glob(pattern))]
         if "terraform" not in expected:
             raise CannotScanError(f"{folder} has no .tf file in {', '.join(only) or 'it'}: there is nothing to scan")
-        for root, path in plans.items():
-            _must_be_of(path, root, copy)
+        configured = {root: _configured_of(path, root, copy) for root, path in plans.items()}
         sources = ["--directory", ".", "--framework", *expected, "secrets"]
         planned = ["--framework", "terraform_plan", "--repo-root-for-plan-enrichment", "."]
         planned += ["--file", *(str(path.resolve()) for path in plans.values())]
@@ -126,7 +125,9 @@ def scan(
         scans = [_read(name, found[0].get(name), copy) for name in expected]
         # checkov says nothing of secrets where there are none.
         scans += [_read("secrets", found[0]["secrets"], copy)] if "secrets" in found[0] else [Scan("secrets", 0, 0, [])]
-        scans += [_read_plan(root, path, found[1].get("terraform_plan")) for root, path in plans.items()]
+        scans += [
+            _read_plan(root, path, found[1].get("terraform_plan"), configured[root]) for root, path in plans.items()
+        ]
     return scans, declared
 
 
@@ -193,19 +194,20 @@ def _read(name: str, report: dict[str, Any] | None, copy: Path) -> Scan:
     return _summed(name, report["results"]["passed_checks"], report["results"]["failed_checks"])
 
 
-def _must_be_of(plan: Path, root: str, copy: Path) -> None:
-    """Refuse, before anything is scanned, a plan that is none or that is not of these sources."""
-    if strange := _configured(plan) - _written(copy / root):
+def _configured_of(plan: Path, root: str, copy: Path) -> set[str]:
+    """Return what was planned; refuse, before anything is scanned, a plan that is none or that is not of these sources."""
+    configured = _configured(plan)
+    if strange := configured - _written(copy / root):
         raise CannotScanError(f"{plan} is no plan of {root}, which has no {', '.join(sorted(strange))}: plan again")
+    return configured
 
 
-def _read_plan(root: str, plan: Path, report: dict[str, Any] | None) -> Scan:
+def _read_plan(root: str, plan: Path, report: dict[str, Any] | None, configured: set[str]) -> Scan:
     """Return the part of the report that is about one plan."""
     if report is None:
         raise CannotScanError(f"{plan}: checkov found no plan in it")
     if unreadable := report["results"]["parsing_errors"]:
         raise CannotScanError(f"checkov cannot parse {', '.join(sorted(unreadable))}")
-    configured = _configured(plan)
     passed, failed = (
         [c for c in report["results"][f"{verdict}_checks"] if Path(c["file_abs_path"]) == plan.resolve()]
         for verdict in ("passed", "failed")
