@@ -97,7 +97,7 @@ def test_no_docker_command_is_an_error() -> None:
 
 def test_buildx_gets_every_argument_that_the_real_provider_gives_it() -> None:
     more = {
-        "additional_contexts": ["shared=../shared"],
+        "additional_contexts": ["common=../common"],
         "builder": "default",
         "cache_to": ["type=local,dest=cache"],
         "provenance": "mode=max",
@@ -106,7 +106,7 @@ def test_buildx_gets_every_argument_that_the_real_provider_gives_it() -> None:
     assert Builder("docker", BUILDX).arguments({**BUILD, **more}, "app:1") == [
         *("docker", "buildx", "build", "--load", "--progress=plain", "--tag", "app:1"),
         *RESOURCES,
-        *("--label", "team=ours", "--build-context", "shared=../shared", "--builder", "default"),
+        *("--label", "team=ours", "--build-context", "common=../common", "--builder", "default"),
         *("--cache-to", "type=local,dest=cache", "--provenance", "mode=max", "--sbom", "false"),
         *COMMON,
         *SECRETS,
