@@ -93,8 +93,9 @@ def prepare(
     root = work / "examples" / EXAMPLE
     module = overrides.NO_ALARMS + AUTH.format(issuer=issuer)
     (root / overrides.NAME).write_text(overrides.applied(emulator.registry, module, overrides.UNPROTECTED))
-    for name, text in ({overrides.NAME: overrides.MODULE} | overrides.native()).items():
-        (work / paths.MODULE / name).write_text(text)
+    (work / paths.MODULE / overrides.NAME).write_text(overrides.MODULE)
+    for name, text in overrides.native().items():
+        (root / name).write_text(text)
     if providers.stand_in:
         # Its checksum is this machine's own: a lock file would hold on to an earlier one.
         (root / ".terraform.lock.hcl").unlink(missing_ok=True)

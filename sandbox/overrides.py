@@ -6,6 +6,8 @@ import platform
 import re
 from pathlib import Path
 
+from sandbox import paths
+
 NAME = "sandbox_override.tf"
 
 # The provider's checks of its login would ask AWS itself, wherever the endpoint points.
@@ -76,8 +78,12 @@ def planned(root: Path) -> str:
 
 
 def native(machine: str = "") -> dict[str, str]:
-    """Return the files of a copy of the module, text by name, that make it build and run what this machine can run.
+    """Return the files, text by name relative to an example, that make its module build and run what this machine can run.
 
     None on x86_64, the module's own default. `machine` is what `uname -m` says.
     """
-    return {"native_override.tf": ARM64} if (machine or platform.machine()) in {"aarch64", "arm64"} else {}
+    return (
+        {f"../../{paths.MODULE}/native_override.tf": ARM64}
+        if (machine or platform.machine()) in {"aarch64", "arm64"}
+        else {}
+    )

@@ -20,7 +20,6 @@ from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
 from sandbox.issuer import Issuer
-from sandbox.paths import MODULE
 
 HERE = Path(__file__).parent
 
@@ -56,8 +55,7 @@ def example(
     def make(example: str, module: str = "", root: str = "") -> Root:
         module = overrides.NO_ALARMS + module if "alarms" not in module else module
         override = overrides.applied(emulator.registry, module, root)
-        native = {f"../../{MODULE}/{name}": text for name, text in overrides.native().items()}
-        made = terraform_roots(f"examples/{example}", {overrides.NAME: override} | native)
+        made = terraform_roots(f"examples/{example}", {overrides.NAME: override} | overrides.native())
         destroyed.callback(made.destroy)
         return made
 

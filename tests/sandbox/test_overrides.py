@@ -45,10 +45,9 @@ def test_an_applied_example_gets_what_it_is_told_to_beside_the_emulators_own() -
 def test_on_an_arm64_machine_the_module_builds_and_runs_arm64(
     terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
 ) -> None:
-    files = {f"../../{paths.MODULE}/{name}": text for name, text in overrides.native("aarch64").items()}
     override = {overrides.NAME: overrides.planned(paths.ROOT / "examples/minimal")}
 
-    planned = terraform_roots("examples/minimal", override | files).plan().within("module.api")
+    planned = terraform_roots("examples/minimal", override | overrides.native("aarch64")).plan().within("module.api")
 
     assert planned.values["aws_lambda_function.this"]["architectures"] == ["arm64"]
     assert planned.values["docker_registry_image.this[0]"]["build"][0]["platform"] == "linux/arm64"

@@ -20,7 +20,7 @@ from tests.e2e.conftest import aws, hello
 from tools.release.changelog import claim
 from tools.release.changes import Level
 from tools.release.errors import ReleaseError
-from tools.release.records import MODULE, last, sources
+from tools.release.records import last, sources
 
 __all__ = ["aws", "hello"]
 
@@ -70,7 +70,7 @@ class Deployment:
 def add_native(root: Root) -> None:
     """Have the root's copy of the module build and run what this machine can run."""
     for name, text in overrides.native().items():
-        root.write(f"../../{MODULE}/{name}", text)
+        root.write(name, text)
 
 
 Planned = Callable[[str, Setting], Deployment]
