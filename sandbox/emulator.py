@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -11,9 +12,11 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,68 @@ class Emulator:
         """Return how often each of its faults was handled since it started, those that never occurred left out."""
         log = (self.home / "emulator.log").read_text(errors="replace")
         return Counter({fault: log.count(fault) for fault in faults.LOGGED if fault in log})
+
+    @contextmanager
+    def refusing(
+        self,
+        operation: str,
+        *,
+        containing: str = "",
+        times: int | None = 1,
+        after: int = 0,
+        status: int = 403,
+        code: str = "AccessDeniedException",
+        message: str = "refused by the test",
+    ) -> Iterator[None]:
+        """Answer requests of an operation (`lambda.PublishVersion`, `lambda.*`) with an error of AWS's, within the context.
+
+        Those are meant that have a text in their path or body, a function's name for one: other tests use the same emulator.
+        `after` such requests pass first, then `times` are refused, all of them where it is None. SDKs repeat what was answered
+        with 429, 500 or 503, the provider up to 25 times. Raises AssertionError when the context ends and none was refused.
+        """
+        asked = {"operation": operation, "containing": containing, "times": times, "after": after}
+        asked |= {"status": status, "code": code, "message": message}
+        number = self._gate("POST", "refusals", asked)["id"]
+        try:
+            yield
+        finally:
+            told = self._gate("DELETE", f"refusals/{number}")
+        if not told["refused"]:
+            raise AssertionError(f"no {operation} was refused: {told['seen']} were seen")
+
+    def operations(self, client: str = "", since: float = 0) -> dict[str, int]:
+        """Return how often each operation of AWS was asked for since a time, by clients whose user agent has a text in it.
+
+        The provider's has `terraform-provider-aws/`, and what TF_APPEND_USER_AGENT says.
+        """
+        asked = urllib.parse.urlencode({"client": client, "since": since})
+        found: dict[str, int] = self._gate("GET", f"operations?{asked}")
+        return found
+
+    def passed(self) -> str:
+        """Say how much its strict gate held to AWS since it started."""
+        found = self.operations()
+        services = {operation.partition(".")[0] for operation in found}
+        return (
+            f"{sum(found.values())} requests, {len(found)} operations of {len(services)} services held to their models"
+        )
+
+    def violations(self) -> list[dict[str, Any]]:
+        """Return the requests that AWS's models do not allow: `operation`, `problem`, `client`, `at`."""
+        found: list[dict[str, Any]] = self._gate("GET", "violations")
+        return found
+
+    def take_violations(self, containing: str) -> list[dict[str, Any]]:
+        """Return the violations with a text in them and forget them: a test that expects them takes them."""
+        asked = urllib.parse.urlencode({"containing": containing})
+        taken: list[dict[str, Any]] = self._gate("DELETE", f"violations?{asked}")
+        return taken
+
+    def _gate(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_gate/{path}", data, method=method)  # noqa: S310 - our own
+        with direct.open(request, timeout=10) as answer:
+            return json.load(answer)
 
     def get(self, path: str, host: str | None = None, seconds: float = 2) -> tuple[int, str]:
         """GET a path of it, under another host name if one is given, and return status and body.

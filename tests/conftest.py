@@ -44,6 +44,12 @@ def _home() -> Path:
     return Path(os.environ[HOME])
 
 
+def _running() -> Emulator | None:
+    """The run's emulator, if a test has started it."""
+    port = emulators.running(_home()) if HOME in os.environ else None
+    return Emulator(port, _home()) if port else None
+
+
 def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
@@ -92,11 +98,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         del os.environ[HOME]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in which a request broke AWS's models, even if its client and its test went on."""
+    if not _is_worker(session.config) and (emulator := _running()) and emulator.violations():
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which parts were real, which stood in for something, what tests have noted, and which faults were handled."""
-    if HOME in os.environ and (port := emulators.running(_home())):
-        for fault, count in Emulator(port, _home()).handled_faults().items():
+    if emulator := _running():
+        for fault, count in emulator.handled_faults().items():
             _note(f"emulator {fault}: {count} times")
+        violations = emulator.violations()
+        _note(f"strict gate: {emulator.passed()}, {len(violations)} violations")
+        if violations:
+            terminalreporter.section("requests that AWS's models do not allow", red=True)
+            for violation in violations:
+                terminalreporter.line(f"{violation['problem']} ({violation['client'][:60]})")
     notes = _home() / "notes" if HOME in os.environ else None
     if notes and notes.exists():
         terminalreporter.section("what the tests ran on, and what they counted")

@@ -12,6 +12,7 @@ from hypercorn.config import Config
 from ministack.app import app
 
 from sandbox.emulator_server import bridge, faults
+from sandbox.emulator_server.strict.gate import Gate
 
 
 async def main(port: int) -> None:
@@ -22,7 +23,7 @@ async def main(port: int) -> None:
     config.loglevel = os.environ.get("LOG_LEVEL", "INFO")
     async with asyncio.TaskGroup() as tasks:
         forwarding = tasks.create_task(bridge.follow(port))
-        served: Any = faults.handled(app)
+        served: Any = Gate(faults.handled(app))
         await serve(served, config, mode="asgi")
         forwarding.cancel()
 

@@ -1,0 +1,113 @@
+"""The gate: each request of an AWS client is found, recorded, held to AWS's model and to its refusals, and then handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import parse_qs
+
+from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, header, read, replayed
+from sandbox.emulator_server.strict import answers, models, requests
+from sandbox.emulator_server.strict.injection import Injected
+from sandbox.emulator_server.strict.record import Record, Violation
+from sandbox.emulator_server.strict.requests import Call, UnmatchedError
+
+logger = logging.getLogger("sandbox.gate")
+CONTROL = "/_gate/"
+# What services answer where an input breaks their model; the others answer ValidationException.
+MODEL_ERRORS = {
+    "apigatewayv2": "BadRequestException",
+    "ec2": "InvalidParameterValue",
+    "ecr": "InvalidParameterException",
+    "iam": "ValidationError",
+    "logs": "InvalidParameterException",
+    "route53": "InvalidInput",
+    "s3": "InvalidArgument",
+    "sns": "InvalidParameter",
+    "sts": "ValidationError",
+}
+
+
+class Gate:
+    """An application, held to AWS."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.record = Record()
+        self.injected: dict[int, Injected] = {}
+        self.ids = itertools.count(1)
+        self.loaded: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that AWS would refuse; hand everything else on."""
+        if scope["type"] == "http" and scope["path"].startswith(CONTROL):
+            await self._control(scope, await read(receive)).send(send)
+            return
+        addressed = requests.addressed(scope)
+        if addressed is None:
+            await self.app(scope, receive, send)
+            return
+        body = await read(receive)
+        answer = await self._answer(scope, body, *addressed)
+        if answer is not None:
+            await answer.send(send)
+        else:
+            await self.app(scope, replayed(body, receive), send)
+
+    async def _answer(self, scope: Scope, body: bytes, service: str, region: str) -> Response | None:
+        if service not in self.loaded:
+            await asyncio.to_thread(requests.warm, service)  # a large model would stop all other requests meanwhile
+            self.loaded.add(service)
+        client = header(scope, b"user-agent").decode("latin-1")
+        try:
+            call = requests.read(scope, body, service, region)
+        except UnmatchedError as error:
+            self._violation(service, str(error), client)
+            return answers.error("json", 400, "UnknownOperationException", str(error))
+        self.record.add(call.name, client)
+        problems = [*call.problems, *models.violations(call.operation.input_shape, call.input)]
+        if problems:
+            text = f"{call.name}: {'; '.join(problems)}"
+            self._violation(call.name, text, client)
+            code = MODEL_ERRORS.get(service, "ValidationException")
+            return answers.error(call.protocol, 400, code, text, service)
+        return self._injection(call, scope, body)
+
+    def _violation(self, operation: str, problem: str, client: str) -> None:
+        logger.error("violation: %s", problem)
+        self.record.violations.append(Violation(operation, problem, client))
+
+    def _injection(self, call: Call, scope: Scope, body: bytes) -> Response | None:
+        path = scope["raw_path"].decode("latin-1")
+        for injected in self.injected.values():
+            if injected.refuses(call, path, body):
+                return answers.error(call.protocol, injected.status, injected.code, injected.message, call.service)
+        return None
+
+    # --- What tests ask the gate itself ---
+
+    def _control(self, scope: Scope, body: bytes) -> Response:
+        what, _, name = scope["path"].removeprefix(CONTROL).partition("/")
+        query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
+        answer: Any = None
+        match scope["method"], what:
+            case "POST", "refusals":
+                number = next(self.ids)
+                self.injected[number] = Injected(**json.loads(body))
+                answer = {"id": number}
+            case "GET", "refusals":
+                answer = asdict(self.injected[int(name)])
+            case "DELETE", "refusals":
+                answer = asdict(self.injected.pop(int(name)))
+            case "GET", "operations":
+                answer = self.record.operations(query.get("client", ""), float(query.get("since", 0)))
+            case "GET", "violations":
+                answer = [asdict(violation) for violation in self.record.violations]
+            case "DELETE", "violations":
+                answer = self.record.take(query.get("containing", ""))
+        status = 404 if answer is None else 200
+        return answers.whole(status, {"content-type": "application/json"}, json.dumps(answer).encode())

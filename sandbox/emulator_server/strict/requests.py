@@ -1,0 +1,388 @@
+"""From an HTTP request to an operation of an AWS service and its input, in each of AWS's protocols, by botocore's models."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, unquote
+
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel
+from botocore.parsers import RpcV2CBORParser
+
+from sandbox.emulator_server.asgi import Scope, header
+
+Shape: TypeAlias = Any  # botocore's: which attributes it has depends on its type_name
+CREDENTIAL = re.compile(r"AWS4-\S+ Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]*)/(?P<service>[^/]+)/aws4_request")
+CBOR_PATH = re.compile(r"^/service/(?P<target>[^/]+)/operation/(?P<operation>[^/]+)$")
+# Signing names that are not the model's name. Everything else is signed with it.
+MODELS = {
+    "elasticloadbalancing": "elbv2",
+    "email": "sesv2",
+    "es": "opensearch",
+    "monitoring": "cloudwatch",
+    "states": "stepfunctions",
+    "tagging": "resourcegroupstaggingapi",
+}
+# Operations that clients do not sign, by the prefix of their target.
+UNSIGNED = {"AWSCognitoIdentityProviderService": "cognito-idp"}
+DATA_PLANE = "execute-api"
+FORM = b"application/x-www-form-urlencoded"
+# The Go SDK names the operation in the query of REST requests.
+SDK_QUERY = {"x-id"}
+
+
+class UnmatchedError(Exception):
+    """A request to AWS that is no operation of any service; says what was looked for."""
+
+
+@dataclass
+class Call:
+    """A request as AWS reads it. `input` has the names of the model; `problems` are what cannot be read as the model says."""
+
+    service: str
+    operation: OperationModel
+    protocol: str
+    region: str
+    input: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """`lambda.PublishVersion`."""
+        return f"{self.service}.{self.operation.name}"
+
+
+@functools.cache
+def model(service: str) -> ServiceModel:
+    """Return the model of a service. That of EC2 takes a fifth of a second, all others a fiftieth."""
+    return ServiceModel(_loader().load_service_model(service, "service-2"), service)
+
+
+@functools.cache
+def _loader() -> Loader:
+    return Loader()
+
+
+def warm(service: str) -> None:
+    """Load a service's model, and find its routes."""
+    if service in _loader().list_available_services("service-2"):
+        _routes(service)
+
+
+def addressed(scope: Scope) -> tuple[str, str] | None:
+    """Return the service and the region that a request is for, None for one that is for none: of the data plane, for one."""
+    if scope["type"] != "http":
+        return None
+    if signed := CREDENTIAL.search(header(scope, b"authorization").decode("latin-1")):
+        name = signed["service"]
+        if name == DATA_PLANE or f".{DATA_PLANE}." in header(scope, b"host").decode("latin-1"):
+            return None
+        if name == "apigateway" and scope["path"].startswith("/v2/"):
+            name = "apigatewayv2"
+        return MODELS.get(name, name), signed["region"]
+    prefix = header(scope, b"x-amz-target").decode("latin-1").partition(".")[0]
+    return (UNSIGNED[prefix], "") if prefix in UNSIGNED else None
+
+
+def read(scope: Scope, body: bytes, service: str, region: str = "") -> Call:
+    """Return what a request asks a service for. UnmatchedError when that is no operation of it."""
+    if service not in _loader().list_available_services("service-2"):
+        raise UnmatchedError(f"there is no service {service}")
+    api = model(service)
+    path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
+    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    target = header(scope, b"x-amz-target").decode("latin-1")
+    form = header(scope, b"content-type").startswith(FORM)
+    if cbor := CBOR_PATH.match(path):
+        call = _named(api, cbor["target"], cbor["operation"], "smithy-rpc-v2-cbor", region)
+        _read_typed(call, body, _cbor)
+    elif target:
+        prefix, _, name = target.rpartition(".")
+        call = _named(api, prefix, name, "json", region)
+        _read_typed(call, body, json.loads)
+    elif form and not api.metadata["protocol"].startswith("rest"):
+        pairs = dict([*query, *parse_qsl(body.decode(), keep_blank_values=True)])
+        protocol = "ec2" if api.metadata["protocol"] == "ec2" else "query"
+        call = _named(api, "", pairs.pop("Action", ""), protocol, region)
+        pairs.pop("Version", "")
+        call.input = Reader(call.problems).form(call.operation.input_shape, _tree(pairs), "", protocol == "ec2") or {}
+    else:
+        call = _routed(api, scope, path, query, body, region)
+    return call
+
+
+def _named(api: ServiceModel, target: str, name: str, protocol: str, region: str) -> Call:
+    if target and target != api.metadata.get("targetPrefix"):
+        raise UnmatchedError(f"{target} is not {api.service_name}")
+    if name not in api.operation_names:
+        raise UnmatchedError(f"{api.service_name} has no operation {name or 'without a name'}")
+    return Call(api.service_name, api.operation_model(name), protocol, region)
+
+
+def _read_typed(call: Call, body: bytes, decode: Any) -> None:
+    try:
+        document = decode(body) if body else {}
+    except (ValueError, LookupError, OSError) as error:
+        call.problems.append(f"the body is not {call.protocol}: {error}")
+        return
+    call.input = Reader(call.problems).typed(call.operation.input_shape, document, "") or {}
+
+
+def _cbor(body: bytes) -> Any:
+    parser = RpcV2CBORParser()
+    return parser.parse_data_item(parser.get_peekable_stream_from_bytes(body))
+
+
+# --- REST: the operation is the route ---
+
+
+@dataclass(frozen=True)
+class _Route:
+    name: str
+    method: str
+    path: re.Pattern[str]
+    labels: tuple[str, ...]
+    constants: tuple[tuple[str, str], ...]
+    literals: int
+
+
+@functools.cache
+def _routes(service: str) -> tuple[_Route, ...]:
+    """Return a service's routes, the most specific first."""
+    api = model(service)
+    found = []
+    for name in api.operation_names:
+        http = api.operation_model(name).http
+        path, _, query = http["requestUri"].partition("?")
+        parts = re.split(r"\{([^}]+)\}", path.rstrip("/"))
+        # An escaped slash is part of a label, so routes are matched before they are decoded.
+        pattern = "".join(
+            (r"(.+)" if part.endswith("+") else r"([^/]+)") if number % 2 else re.escape(part)
+            for number, part in enumerate(parts)
+        )
+        labels = tuple(part.rstrip("+") for part in parts[1::2])
+        constants = tuple(parse_qsl(query, keep_blank_values=True))
+        literals = sum(len(part) for part in parts[::2])
+        found.append(_Route(name, http["method"], re.compile(rf"{pattern}/?"), labels, constants, literals))
+    return tuple(
+        sorted(found, key=lambda route: (len(route.constants), route.literals, -len(route.labels)), reverse=True)
+    )
+
+
+def _routed(api: ServiceModel, scope: Scope, path: str, query: list[tuple[str, str]], body: bytes, region: str) -> Call:
+    headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+    for route in _routes(api.service_name):
+        matched = route.method == scope["method"] and route.path.fullmatch(path)
+        if not matched or not set(route.constants) <= set(query):
+            continue
+        call = Call(api.service_name, api.operation_model(route.name), api.metadata["protocol"], region)
+        reader = Reader(call.problems)
+        labels = dict(zip(route.labels, map(unquote, matched.groups()), strict=True))
+        rest = [pair for pair in query if pair not in route.constants]
+        call.input = reader.rest(call.operation, labels, rest, headers, body)
+        if call.operation.input_shape is None or _distinguished(call):
+            return call
+    raise UnmatchedError(f"{api.service_name} has no operation {scope['method']} {path}")
+
+
+def _distinguished(call: Call) -> bool:
+    """Tell whether a route that several operations share is this one's: S3's are told apart by required headers."""
+    shape: Shape = call.operation.input_shape
+    located = (name for name in shape.required_members if shape.members[name].serialization.get("location") == "header")
+    return all(name in call.input for name in located)
+
+
+# --- Reading an input into the model's names ---
+
+
+def _tree(pairs: dict[str, str]) -> dict[str, Any]:
+    """Return `{"A.member.1": "x"}` as `{"A": {"member": {"1": "x"}}}`."""
+    tree: dict[str, Any] = {}
+    for name, value in pairs.items():
+        node = tree
+        *parents, last = name.split(".")
+        for parent in parents:
+            if not isinstance(node.get(parent), dict):  # an empty list is sent as its bare name
+                node[parent] = {}
+            node = node[parent]
+        node.setdefault(last, value)
+    return tree
+
+
+@dataclass
+class Reader:
+    """Reads raw input by shapes. What is not in the model is a problem, and what is left is read nevertheless."""
+
+    problems: list[str]
+
+    def typed(self, shape: Shape, raw: Any, path: str) -> Any:
+        """Read JSON or CBOR, which have types."""
+        if raw is None or shape is None or getattr(shape, "is_document_type", False):
+            return raw
+        if shape.type_name == "structure" and isinstance(raw, dict):
+            names = {member.serialization.get("name", name): name for name, member in shape.members.items()}
+            self._unknown(set(raw) - set(names) - {"__type"}, shape, path)
+            known = ((names[key], value) for key, value in raw.items() if key in names and value is not None)
+            return {name: self.typed(shape.members[name], value, _at(path, name)) for name, value in known}
+        if shape.type_name == "list" and isinstance(raw, list):
+            return [self.typed(shape.member, item, f"{path}[{number}]") for number, item in enumerate(raw)]
+        if shape.type_name == "map" and isinstance(raw, dict):
+            return {key: self.typed(shape.value, value, _at(path, key)) for key, value in raw.items()}
+        return raw
+
+    def form(self, shape: Shape | None, raw: Any, path: str, ec2: bool) -> Any:
+        """Read a form of the protocols `query` and `ec2`, whose names are paths."""
+        if shape is None:
+            return self._unknown(set(raw), shape, path)
+        if shape.type_name == "structure":
+            names = {_form_name(name, member, ec2): name for name, member in shape.members.items()}
+            children = raw if isinstance(raw, dict) else {}
+            self._unknown(set(children) - set(names), shape, path)
+            known = ((names[key], value) for key, value in children.items() if key in names)
+            return {name: self.form(shape.members[name], value, _at(path, name), ec2) for name, value in known}
+        if shape.type_name == "list":
+            if not ec2 and not shape.serialization.get("flattened") and isinstance(raw, dict):
+                raw = raw.get(shape.member.serialization.get("name", "member"), raw)
+            items = _numbered(raw)
+            return [self.form(shape.member, item, f"{path}[{number}]", ec2) for number, item in enumerate(items)]
+        if shape.type_name == "map":
+            flat = shape.serialization.get("flattened") or not isinstance(raw, dict)
+            entries = [entry for entry in _numbered(raw if flat else raw.get("entry", raw)) if isinstance(entry, dict)]
+            key, value = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
+            pairs = ((entry.get(key, ""), entry.get(value, "")) for entry in entries)
+            return {name: self.form(shape.value, item, _at(path, name), ec2) for name, item in pairs}
+        return self.text(shape, raw, path)
+
+    def rest(
+        self,
+        operation: OperationModel,
+        labels: dict[str, str],
+        query: list[tuple[str, str]],
+        headers: dict[str, str],
+        body: bytes,
+    ) -> dict[str, Any]:
+        """Read labels, query, headers and body as the members' locations say."""
+        shape: Shape = operation.input_shape
+        if shape is None:
+            return {}
+        read: dict[str, Any] = {}
+        payload = shape.serialization.get("payload")
+        in_query = set(SDK_QUERY)
+        for name, member in shape.members.items():
+            wire, location = member.serialization.get("name", name), member.serialization.get("location")
+            if location == "uri" and wire in labels:
+                read[name] = self.text(member, labels[wire], name)
+            elif location == "querystring":
+                in_query.add(wire)
+                if member.type_name == "map":
+                    read |= {name: dict(query)} if query else {}
+                    in_query |= {key for key, _ in query}
+                elif values := [value for key, value in query if key == wire]:
+                    many = member.type_name == "list"
+                    texts = [self.text(member.member if many else member, value, name) for value in values]
+                    read[name] = texts if many else texts[0]
+            elif location == "header" and wire.lower() in headers:
+                many = member.type_name == "list"
+                read[name] = (
+                    headers[wire.lower()].split(",") if many else self.text(member, headers[wire.lower()], name)
+                )
+            elif location == "headers":
+                given = {
+                    key.removeprefix(wire.lower()): value for key, value in headers.items() if key.startswith(wire)
+                }
+                read |= {name: given} if given else {}
+        self._unknown({key for key, _ in query} - in_query, shape, "")
+        if payload:
+            member = shape.members[payload]
+            if member.type_name == "structure" and not getattr(member, "eventstream", False):
+                read |= {payload: self._document(operation, member, body, payload)} if body else {}
+            elif body:
+                read[payload] = body
+            return read
+        located = {name for name, member in shape.members.items() if "location" in member.serialization}
+        document = self._document(operation, shape, body, "") if body else {}
+        for name in located & set(document):
+            self.problems.append(f"{name} is in the body, and belongs elsewhere")
+        return read | document
+
+    def _document(self, operation: OperationModel, shape: Shape, body: bytes, path: str) -> dict[str, Any]:
+        try:
+            if operation.service_model.metadata["protocol"] == "rest-json":
+                return self.typed(shape, json.loads(body), path) or {}
+            return self.xml(shape, ElementTree.fromstring(body), path) or {}  # noqa: S314 - our own clients' requests
+        except (ValueError, ElementTree.ParseError) as error:
+            self.problems.append(f"the body cannot be read: {error}")
+            return {}
+
+    def xml(self, shape: Shape, element: ElementTree.Element, path: str) -> Any:
+        """Read XML, without regard to its namespaces."""
+        children: dict[str, list[ElementTree.Element]] = {}
+        for child in element:
+            children.setdefault(child.tag.rpartition("}")[2], []).append(child)
+        if shape.type_name == "structure":
+            names = {_xml_name(name, member): name for name, member in shape.members.items()}
+            self._unknown(set(children) - set(names), shape, path)
+            read = {}
+            for tag, name in names.items():
+                member = shape.members[name]
+                if tag not in children:
+                    continue
+                if member.type_name == "list" and member.serialization.get("flattened"):
+                    items = enumerate(children[tag])
+                    read[name] = [self.xml(member.member, item, f"{_at(path, name)}[{n}]") for n, item in items]
+                else:
+                    read[name] = self.xml(member, children[tag][0], _at(path, name))
+            return read
+        if shape.type_name == "list":
+            tag = shape.member.serialization.get("name", "member")
+            self._unknown(set(children) - {tag}, shape, path)
+            return [self.xml(shape.member, item, f"{path}[{n}]") for n, item in enumerate(children.get(tag, []))]
+        return self.text(shape, element.text or "", path)
+
+    def text(self, shape: Shape, raw: Any, path: str) -> Any:
+        """Read what has no type on the wire."""
+        try:
+            if shape.type_name in ("integer", "long"):
+                return int(raw)
+            if shape.type_name in ("float", "double"):
+                return float(raw)
+            if shape.type_name == "boolean":
+                return {"true": True, "false": False}[raw]
+        except (ValueError, TypeError, KeyError):
+            self.problems.append(f"{path or shape.name} is {raw!r}, and is of type {shape.type_name}")
+            return None
+        return raw
+
+    def _unknown(self, names: set[str], shape: Shape | None, path: str) -> None:
+        of = f"{path or 'the input'} ({shape.name if shape else 'no members'})"
+        self.problems += [f"{name} is not a member of {of}" for name in sorted(names)]
+
+
+def _at(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _form_name(name: str, member: Shape, ec2: bool) -> str:
+    given: str = member.serialization.get("name", name)
+    if ec2:
+        return str(member.serialization.get("queryName") or given[:1].upper() + given[1:])
+    if member.type_name == "list" and member.serialization.get("flattened"):
+        return str(member.member.serialization.get("name", given))
+    return given
+
+
+def _xml_name(name: str, member: Shape) -> str:
+    if member.type_name == "list" and member.serialization.get("flattened"):
+        return str(member.member.serialization.get("name", member.serialization.get("name", name)))
+    return str(member.serialization.get("name", name))
+
+
+def _numbered(raw: Any) -> Iterator[Any]:
+    if isinstance(raw, dict):
+        yield from (raw[key] for key in sorted(raw, key=lambda key: int(key) if key.isdigit() else 0))
