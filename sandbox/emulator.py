@@ -122,12 +122,20 @@ class Emulator:
         """Say how much its strict gate held to AWS since it started."""
         found = self.operations()
         services = {operation.partition(".")[0] for operation in found}
-        return (
+        held = (
             f"{sum(found.values())} requests, {len(found)} operations of {len(services)} services held to their models"
         )
+        rules = self._gate("GET", "rules")
+        refused = "".join(f", {times} times {rule}" for rule, times in sorted(rules["refused"].items()))
+        return f"{held} and to {rules['rules']} rules{refused}"
+
+    def notes(self, containing: str = "") -> list[dict[str, Any]]:
+        """Return what AWS takes and is noted nevertheless, with a text in it: `about` (the rule), `text`, `client`, `at`."""
+        found: list[dict[str, Any]] = self._gate("GET", "notes")
+        return [note for note in found if containing in note["text"]]
 
     def violations(self) -> list[dict[str, Any]]:
-        """Return the requests that AWS's models do not allow: `operation`, `problem`, `client`, `at`."""
+        """Return the requests that AWS's models do not allow: `about` (the operation), `text`, `client`, `at`."""
         found: list[dict[str, Any]] = self._gate("GET", "violations")
         return found
 

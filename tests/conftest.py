@@ -115,7 +115,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if violations:
             terminalreporter.section("requests that AWS's models do not allow", red=True)
             for violation in violations:
-                terminalreporter.line(f"{violation['problem']} ({violation['client'][:60]})")
+                terminalreporter.line(f"{violation['text']} ({violation['client'][:60]})")
     notes = _home() / "notes" if HOME in os.environ else None
     if notes and notes.exists():
         terminalreporter.section("what the tests ran on, and what they counted")

@@ -10,9 +10,13 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
+from ministack.services import apigateway
 
 from sandbox.emulator_server import bridge, faults
+from sandbox.emulator_server.strict import preflight
 from sandbox.emulator_server.strict.gate import Gate
+from sandbox.emulator_server.strict.preflight import Preflights
+from sandbox.emulator_server.strict.provisioning import Provisioning
 
 
 async def main(port: int) -> None:
@@ -21,9 +25,10 @@ async def main(port: int) -> None:
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 75
     config.loglevel = os.environ.get("LOG_LEVEL", "INFO")
+    preflight.written_large(apigateway)
     async with asyncio.TaskGroup() as tasks:
         forwarding = tasks.create_task(bridge.follow(port))
-        served: Any = Gate(faults.handled(app))
+        served: Any = Gate(Preflights(Provisioning(faults.handled(app))))
         await serve(served, config, mode="asgi")
         forwarding.cancel()
 

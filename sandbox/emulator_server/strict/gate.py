@@ -6,14 +6,17 @@ import asyncio
 import itertools
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, header, read, replayed
-from sandbox.emulator_server.strict import answers, models, requests
+from sandbox.emulator_server.strict import answers, models, refusals, requests
+from sandbox.emulator_server.strict.asking import Asking
 from sandbox.emulator_server.strict.injection import Injected
-from sandbox.emulator_server.strict.record import Record, Violation
+from sandbox.emulator_server.strict.record import Record, Remark
+from sandbox.emulator_server.strict.refusals import Refusal
 from sandbox.emulator_server.strict.requests import Call, UnmatchedError
 
 logger = logging.getLogger("sandbox.gate")
@@ -35,8 +38,9 @@ MODEL_ERRORS = {
 class Gate:
     """An application, held to AWS."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, rules: Iterable[Refusal] | None = None) -> None:
         self.app = app
+        self.rules = tuple(refusals.rules() if rules is None else rules)
         self.record = Record()
         self.injected: dict[int, Injected] = {}
         self.ids = itertools.count(1)
@@ -75,13 +79,28 @@ class Gate:
             self._violation(call.name, text, client)
             code = MODEL_ERRORS.get(service, "ValidationException")
             return answers.error(call.protocol, 400, code, text, service)
-        return self._injection(call, scope, body)
+        return self._injected(call, scope, body) or await self._refused(call, scope, client)
+
+    async def _refused(self, call: Call, scope: Scope, client: str) -> Response | None:
+        """Return what AWS answers by the first rule that is met; what is noted only goes on."""
+        asking = Asking(self.app, scope, call.region)
+        for rule in self.rules:
+            if not rule.concerns(call) or (text := await rule.met(call, asking)) is None:
+                continue
+            if not rule.message:
+                self.record.notes.append(Remark(rule.id, text, client))
+                continue
+            self.record.refused[rule.id] += 1
+            logger.warning("refused by %s: %s: %s", rule.id, call.name, text)
+            code = rule.code or MODEL_ERRORS.get(call.service, "ValidationException")
+            return answers.error(call.protocol, rule.status, code, text, call.service)
+        return None
 
     def _violation(self, operation: str, problem: str, client: str) -> None:
         logger.error("violation: %s", problem)
-        self.record.violations.append(Violation(operation, problem, client))
+        self.record.violations.append(Remark(operation, problem, client))
 
-    def _injection(self, call: Call, scope: Scope, body: bytes) -> Response | None:
+    def _injected(self, call: Call, scope: Scope, body: bytes) -> Response | None:
         path = scope["raw_path"].decode("latin-1")
         for injected in self.injected.values():
             if injected.refuses(call, path, body):
@@ -105,6 +124,10 @@ class Gate:
                 answer = asdict(self.injected.pop(int(name)))
             case "GET", "operations":
                 answer = self.record.operations(query.get("client", ""), float(query.get("since", 0)))
+            case "GET", "rules":
+                answer = {"rules": len(self.rules), "refused": dict(self.record.refused)}
+            case "GET", "notes":
+                answer = [asdict(note) for note in self.record.notes]
             case "GET", "violations":
                 answer = [asdict(violation) for violation in self.record.violations]
             case "DELETE", "violations":

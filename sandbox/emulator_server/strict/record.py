@@ -13,11 +13,11 @@ PROVIDER = re.compile(r"terraform-provider-aws/\S+")
 
 
 @dataclass(frozen=True)
-class Violation:
-    """A request that no client may send: AWS's model does not allow it, or it is no operation at all."""
+class Remark:
+    """What is to be said of a request: a violation by its operation, a note by its rule."""
 
-    operation: str
-    problem: str
+    about: str
+    text: str
     client: str
     at: float = field(default_factory=time.time)
 
@@ -27,7 +27,10 @@ class Record:
     """Kept in memory: an emulator's state goes with it, too."""
 
     requests: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=KEPT))
-    violations: list[Violation] = field(default_factory=list)
+    # No client may send these: AWS's model does not allow them, or they are no operation at all.
+    violations: list[Remark] = field(default_factory=list)
+    # AWS takes these, and whoever counts on the opposite should know.
+    notes: list[Remark] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
     def add(self, operation: str, client: str) -> None:
@@ -41,8 +44,6 @@ class Record:
 
     def take(self, containing: str) -> list[dict[str, Any]]:
         """Return the violations with a text in them, and forget them."""
-        taken = [
-            violation for violation in self.violations if containing in f"{violation.operation} {violation.problem}"
-        ]
+        taken = [violation for violation in self.violations if containing in f"{violation.about} {violation.text}"]
         self.violations = [violation for violation in self.violations if violation not in taken]
         return [asdict(violation) for violation in taken]

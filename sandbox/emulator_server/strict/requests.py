@@ -64,6 +64,11 @@ def model(service: str) -> ServiceModel:
     return ServiceModel(_loader().load_service_model(service, "service-2"), service)
 
 
+def protocol(api: ServiceModel) -> str:
+    """Return the protocol that botocore would speak with a service."""
+    return str(api.metadata["protocol"])
+
+
 @functools.cache
 def _loader() -> Loader:
     return Loader()

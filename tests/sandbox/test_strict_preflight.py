@@ -1,0 +1,137 @@
+"""OPTIONS on an HTTP API is answered as AWS does: by the route that it meets, whose authorizer refuses what has no token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.emulator_server.asgi import App, Receive, Scope, Send
+from sandbox.emulator_server.strict import answers
+from sandbox.emulator_server.strict.preflight import Preflights, match, written_large
+from tests.sandbox.strict import Behind, raw
+
+HOST = {
+    "host": "a1.execute-api.localhost:4566",
+    "origin": "https://example.com",
+    "access-control-request-method": "GET",
+}
+CORS = {"AllowOrigins": ["https://example.com"]}
+JWT = {"AuthorizationType": "JWT", "AuthorizerId": "j1"}
+
+
+class Api(Behind):
+    """An API of some routes; requests to it are answered with 299, and what method they had."""
+
+    def __init__(self, *routes: tuple[str, dict[str, Any]], cors: bool = False, stage: str = "$default") -> None:
+        described = [{"RouteKey": key, "Target": "integrations/i1", **more} for key, more in routes]
+        super().__init__(
+            {
+                "apigatewayv2.GetApi": {"Name": "people"} | ({"CorsConfiguration": CORS} if cors else {}),
+                "apigatewayv2.GetApiMappings": {"Items": [{"ApiId": "a1"}]},
+                "apigatewayv2.GetRoutes": {"Items": described},
+                "apigatewayv2.GetStages": {"Items": [{"StageName": stage}]},
+            }
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"].upper() == "OPTIONS":
+            await answers.whole(299, {}, scope["method"].encode()).send(send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def asked(api: Api, path: str = "/users", **headers: str) -> tuple[int, bytes]:
+    """The status and body of a preflight. 299: OPTIONS is the emulator's to answer, `options` the integration's."""
+    served: App = Preflights(api)
+    response = raw(served, "OPTIONS", path, HOST | headers)
+    return response.status, response.body
+
+
+BY_CORS, BY_THE_INTEGRATION = (299, b"OPTIONS"), (299, b"options")
+UNAUTHORIZED, FORBIDDEN = (401, b'{"message":"Unauthorized"}'), (403, b'{"message":"Forbidden"}')
+NOT_FOUND = (404, b'{"message":"Not Found"}')
+CASES = {
+    "no auth, CORS": (Api(("$default", {}), cors=True), BY_CORS),
+    "no auth, the application's own CORS": (Api(("$default", {})), BY_THE_INTEGRATION),
+    "a token for everything": (Api(("$default", JWT), cors=True), UNAUTHORIZED),
+    "a token for everything, the application's own CORS": (Api(("$default", JWT)), UNAUTHORIZED),
+    "a Lambda authorizer": (Api(("ANY /users", {"AuthorizationType": "CUSTOM"}), cors=True), UNAUTHORIZED),
+    "IAM": (Api(("ANY /{proxy+}", {"AuthorizationType": "AWS_IAM"}), cors=True), FORBIDDEN),
+    "a token for a method": (Api(("GET /users", JWT), cors=True), BY_CORS),
+    "a token for a method, no CORS": (Api(("GET /users", JWT)), NOT_FOUND),
+    "OPTIONS without auth": (Api(("$default", JWT), ("OPTIONS /{proxy+}", {}), cors=True), BY_CORS),
+    "OPTIONS without auth, the application's own CORS": (
+        Api(("$default", JWT), ("OPTIONS /{proxy+}", {})),
+        BY_THE_INTEGRATION,
+    ),
+    "OPTIONS without auth, but ANY with": (
+        Api(("ANY /users", JWT), ("OPTIONS /{proxy+}", {}), cors=True),
+        UNAUTHORIZED,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_the_route_decides_who_answers_a_preflight(what: str) -> None:
+    api, expected = CASES[what]
+    assert asked(api) == expected
+
+
+def test_what_has_a_token_is_for_the_authorizer_to_decide() -> None:
+    assert asked(Api(("$default", JWT)), authorization="Bearer token") == BY_THE_INTEGRATION
+
+
+def test_a_domain_is_an_api_too_and_another_host_is_none() -> None:
+    api = Api(("$default", JWT), cors=True)
+    assert asked(api, host="api.example.com") == UNAUTHORIZED
+    assert asked(api, host="localhost:4566") == BY_CORS
+
+
+def test_the_stage_is_no_part_of_the_route() -> None:
+    api = Api(("ANY /users", JWT), cors=True, stage="v1")
+    assert asked(api, "/v1/users") == UNAUTHORIZED
+    assert asked(api, "/v2/users") == BY_CORS
+
+
+@pytest.mark.parametrize(
+    ("path", "selected"),
+    [
+        ("/users", "OPTIONS /users"),
+        ("/users/1", "ANY /users/{id}"),
+        ("/users/1/orders", "ANY /users/{proxy+}"),
+        ("/orders/1", "OPTIONS /{proxy+}"),
+        ("/", "$default"),
+    ],
+)
+def test_the_most_specific_route_is_selected(path: str, selected: str) -> None:
+    keys = [
+        "$default",
+        "OPTIONS /{proxy+}",
+        "ANY /users/{proxy+}",
+        "ANY /users/{id}",
+        "ANY /users",
+        "OPTIONS /users",
+        "GET /orders/{id}",
+    ]
+    found = match([{"RouteKey": key} for key in keys], "OPTIONS", path)
+    assert found == {"RouteKey": selected}
+
+
+def test_the_event_of_what_is_handed_on_says_options() -> None:
+    import asyncio
+
+    class Ministack:
+        @staticmethod
+        def _match_route(_api: str, method: str, _path: str) -> str:
+            return method
+
+        @staticmethod
+        async def _invoke_lambda_proxy(
+            _integration: str, _api: str, _stage: str, _path: str, method: str, *_: Any, **__: Any
+        ) -> str:
+            return method
+
+    written_large(Ministack)
+    assert Ministack._match_route("a1", "options", "/") == "OPTIONS"
+    assert asyncio.run(Ministack._invoke_lambda_proxy("i1", "a1", "$default", "/", "options", {}, b"")) == "OPTIONS"
