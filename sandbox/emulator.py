@@ -26,6 +26,7 @@ from sandbox.emulator_server import bridge, faults
 from sandbox.errors import SandboxError
 
 REGION = "eu-central-1"
+SERVER = ("-m", "sandbox.emulator_server")
 START_SECONDS = 60
 STOP_SECONDS = 20
 # Every container that it starts carries this label: its host's name and its port.
@@ -261,7 +262,7 @@ def start(home: Path, port: int) -> Emulator:
     }
     with (home / "emulator.log").open("ab") as log:
         process = subprocess.Popen(
-            [python, "-B", "-m", "sandbox.emulator_server"],
+            [python, "-B", *SERVER],
             cwd=paths.ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -13,10 +13,16 @@ from ministack.app import app
 from ministack.services import apigateway
 
 from sandbox.emulator_server import bridge, faults
+from sandbox.emulator_server.asgi import App
 from sandbox.emulator_server.strict import preflight
 from sandbox.emulator_server.strict.gate import Gate
 from sandbox.emulator_server.strict.preflight import Preflights
 from sandbox.emulator_server.strict.provisioning import Provisioning
+
+
+def held(app: App) -> App:
+    """Return the application without its faults, and behind the strict gate."""
+    return Gate(Preflights(Provisioning(faults.handled(app))))
 
 
 async def main(port: int) -> None:
@@ -28,7 +34,7 @@ async def main(port: int) -> None:
     preflight.written_large(apigateway)
     async with asyncio.TaskGroup() as tasks:
         forwarding = tasks.create_task(bridge.follow(port))
-        served: Any = Gate(Preflights(Provisioning(faults.handled(app))))
+        served: Any = held(app)
         await serve(served, config, mode="asgi")
         forwarding.cancel()
 
