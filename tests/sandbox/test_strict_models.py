@@ -152,6 +152,11 @@ OTHERS = {
     "an issuer's document": ("GET", "/pool/.well-known/openid-configuration", {"host": "localhost:4566"}),
     "an API": ("GET", "/2015-03-31/functions", {"host": "a1.execute-api.localhost:4566"}),
     "an API's caller who signs": ("GET", "/nonsense", signed("execute-api", host="a1.execute-api.localhost")),
+    "a function's URL and a caller who signs": (
+        "GET",
+        "/nonsense",
+        signed("lambda", host="u1.lambda-url.eu-central-1.localhost"),
+    ),
     "an API's domain and a caller who signs": ("GET", "/nonsense", signed("execute-api", host="api.example.com")),
 }
 
@@ -193,7 +198,8 @@ def test_operations_of_one_route_are_told_apart_by_what_they_require() -> None:
     sent(held, "s3.PutObject", {"Bucket": "b", "Key": "k", "Body": b"x", "Metadata": {"a": "b"}})
     sent(held, "s3.CopyObject", {"Bucket": "b", "Key": "k", "CopySource": "b/other"})
     sent(held, "s3.ListObjectsV2", {"Bucket": "b"})
-    assert list(held.record.operations()) == ["s3.CopyObject", "s3.ListObjectsV2", "s3.PutObject"]
+    raw(held, "GET", "/k", signed("s3", host="b.localhost:4566"))
+    assert list(held.record.operations()) == ["s3.CopyObject", "s3.GetObject", "s3.ListObjectsV2", "s3.PutObject"]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -487,3 +487,14 @@ def test_a_note_is_taken_down_and_the_request_passes(name: str) -> None:
     neighbour = gate(Behind(case.outputs if case.outputs_passing is None else case.outputs_passing), RULES.values())
     assert sent(neighbour, case.operation, case.passes).status == 200
     assert not neighbour.record.notes
+
+
+def test_a_rule_that_cannot_be_applied_fails_the_run_and_not_the_request() -> None:
+    broken = refusals.Refusal(
+        id="broken", operations=["lambda.ListFunctions"], when="length(input)", source="", message="no"
+    )
+    nonsense = replace(broken, when="length(`1`)")
+    held = gate(Behind(), [nonsense])
+    sent(held, "lambda.ListFunctions", {})
+    assert "the rule broken cannot be applied" in held.record.violations[0].text
+    assert not gate(Behind(), [broken]).record.violations

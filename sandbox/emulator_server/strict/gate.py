@@ -11,6 +11,9 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs
 
+from botocore.exceptions import BotoCoreError
+from jmespath.exceptions import JMESPathError
+
 from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, header, read, replayed
 from sandbox.emulator_server.strict import answers, models, refusals, requests
 from sandbox.emulator_server.strict.asking import Asking
@@ -69,7 +72,7 @@ class Gate:
         client = header(scope, b"user-agent").decode("latin-1")
         try:
             call = requests.read(scope, body, service, region)
-        except UnmatchedError as error:
+        except (UnmatchedError, UnicodeDecodeError) as error:
             self._violation(service, str(error), client)
             return answers.error("json", 400, "UnknownOperationException", str(error))
         self.record.add(call.name, client)
@@ -85,7 +88,14 @@ class Gate:
         """Return what AWS answers by the first rule that is met; what is noted only goes on."""
         asking = Asking(self.app, scope, call.region)
         for rule in self.rules:
-            if not rule.concerns(call) or (text := await rule.met(call, asking)) is None:
+            if not rule.concerns(call):
+                continue
+            try:
+                text = await rule.met(call, asking)
+            except (JMESPathError, BotoCoreError, ValueError, TypeError) as error:
+                self._violation(call.name, f"the rule {rule.id} cannot be applied: {error!r}", client)
+                continue
+            if text is None:
                 continue
             if not rule.message:
                 self.record.notes.append(Remark(rule.id, text, client))

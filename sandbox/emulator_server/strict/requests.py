@@ -32,6 +32,9 @@ MODELS = {
 # Operations that clients do not sign, by the prefix of their target.
 UNSIGNED = {"AWSCognitoIdentityProviderService": "cognito-idp"}
 DATA_PLANE = "execute-api"
+DATA_PLANE_HOST = re.compile(r"\.(execute-api|lambda-url)\.")
+# A bucket's own host, of S3 here and of AWS.
+BUCKET_HOST = re.compile(r"^(?P<bucket>.+?)\.(s3\.|s3-|localhost)")
 FORM = b"application/x-www-form-urlencoded"
 # The Go SDK names the operation in the query of REST requests.
 SDK_QUERY = {"x-id"}
@@ -86,7 +89,7 @@ def addressed(scope: Scope) -> tuple[str, str] | None:
         return None
     if signed := CREDENTIAL.search(header(scope, b"authorization").decode("latin-1")):
         name = signed["service"]
-        if name == DATA_PLANE or f".{DATA_PLANE}." in header(scope, b"host").decode("latin-1"):
+        if name == DATA_PLANE or DATA_PLANE_HOST.search(header(scope, b"host").decode("latin-1")):
             return None
         if name == "apigateway" and scope["path"].startswith("/v2/"):
             name = "apigatewayv2"
@@ -101,6 +104,8 @@ def read(scope: Scope, body: bytes, service: str, region: str = "") -> Call:
         raise UnmatchedError(f"there is no service {service}")
     api = model(service)
     path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
+    if service == "s3" and (host := BUCKET_HOST.match(header(scope, b"host").decode("latin-1"))):
+        path = f"/{host['bucket']}{path}"
     query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     target = header(scope, b"x-amz-target").decode("latin-1")
     form = header(scope, b"content-type").startswith(FORM)
