@@ -77,6 +77,7 @@ PERMISSION = {
     "Action": "lambda:InvokeFunction",
     "Principal": "apigateway.amazonaws.com",
 }
+VERSIONS = {"lambda.GetFunctionConfiguration": {"FunctionName": "people"}}
 DOMAIN = {"DomainName": "api.example.com"}
 CERTIFICATE = {"CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/1"}
 ALARM = {
@@ -167,11 +168,48 @@ CASES = {
         "apigatewayv2.CreateRoute",
         API | {"RouteKey": "GET /", "AuthorizationType": "AWS_IAM", "AuthorizationScopes": ["s"]},
         API | {"RouteKey": "GET /", "AuthorizationType": "JWT", "AuthorizerId": "j1", "AuthorizationScopes": ["s"]},
+        {"apigatewayv2.GetAuthorizer": {"AuthorizerType": "JWT"}},
     ),
     "route-without-authorizer": Case(
         "apigatewayv2.CreateRoute",
         API | {"RouteKey": "GET /", "AuthorizationType": "JWT"},
         API | {"RouteKey": "GET /", "AuthorizationType": "AWS_IAM"},
+    ),
+    "route-with-an-authorizer-of-another-type": Case(
+        "apigatewayv2.UpdateRoute",
+        API | {"RouteId": "r1", "AuthorizationType": "JWT", "AuthorizerId": "l1"},
+        API | {"RouteId": "r1", "AuthorizationType": "CUSTOM", "AuthorizerId": "l1"},
+        {"apigatewayv2.GetAuthorizer": {"AuthorizerType": "REQUEST"}},
+    ),
+    "authorizer-name-in-use": Case(
+        "apigatewayv2.CreateAuthorizer",
+        REQUEST,
+        REQUEST | {"Name": "another"},
+        {"apigatewayv2.GetAuthorizers": items(1, Name="lambda")},
+    ),
+    "route-in-use": Case(
+        "apigatewayv2.CreateRoute", API | {"RouteKey": "GET /users"}, API | {"RouteKey": "POST /users"}, routes()
+    ),
+    "route-with-another-name-of-a-variable": Case(
+        "apigatewayv2.CreateRoute",
+        API | {"RouteKey": "GET /users/{user}/orders"},
+        API | {"RouteKey": "PUT /users/{user}/orders"},
+        {"apigatewayv2.GetRoutes": items(1, RouteKey="GET /users/{id}/orders")},
+    ),
+    "route-key-format": Case(
+        "apigatewayv2.CreateRoute", API | {"RouteKey": "GET /{all+}/users"}, API | {"RouteKey": "GET /{some}/{all+}"}
+    ),
+    "route-to-an-unknown-integration": Case(
+        "apigatewayv2.UpdateRoute",
+        API | {"RouteId": "r1", "Target": "integrations/i2"},
+        API | {"RouteId": "r1", "Target": "integrations/i1"},
+        {"apigatewayv2.GetIntegrations": items(1, IntegrationId="i1")},
+    ),
+    "stage-in-use": Case(
+        "apigatewayv2.CreateStage",
+        API | {"StageName": "a"},
+        API | {"StageName": "b"},
+        {"apigatewayv2.GetStages": items(1, StageName="a")},
     ),
     "settings-of-an-unknown-route": Case(
         "apigatewayv2.UpdateStage",
@@ -280,11 +318,19 @@ CASES = {
         "lambda.UpdateAlias",
         {"FunctionName": "people", "Name": "live", "FunctionVersion": "$LATEST", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1}}},
         {"FunctionName": "people", "Name": "live", "FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1}}},
+        VERSIONS,
     ),
     "weights-of-the-same-version": Case(
         "lambda.UpdateAlias",
         {"FunctionName": "people", "Name": "live", "FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1}}},
         {"FunctionName": "people", "Name": "live", "FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1}}},
+        VERSIONS,
+    ),
+    "alias-of-an-unknown-version": Case(
+        "lambda.UpdateAlias",
+        {"FunctionName": "people", "Name": "live", "FunctionVersion": "2"},
+        {"FunctionName": "people", "Name": "live", "FunctionVersion": "1"},
+        {"lambda.GetFunctionConfiguration": lambda given: {"Version": "1"} if given["Qualifier"] == "1" else None},
     ),
     "version-in-use": Case(
         "lambda.DeleteFunction",
@@ -433,8 +479,8 @@ NOTES = {
         "lambda.UpdateAlias",
         {"FunctionName": "people", "Name": "live", "FunctionVersion": "2"},
         {"FunctionName": "people", "Name": "live", "FunctionVersion": "2"},
-        {"lambda.GetAlias": alias()} | provisioned(v1=1),
-        {"lambda.GetAlias": alias()} | provisioned(v1=1, v2=1),
+        VERSIONS | {"lambda.GetAlias": alias()} | provisioned(v1=1),
+        VERSIONS | {"lambda.GetAlias": alias()} | provisioned(v1=1, v2=1),
     ),
     "provisioned-concurrency-taken-from-a-served-version": Case(
         "lambda.DeleteProvisionedConcurrencyConfig",

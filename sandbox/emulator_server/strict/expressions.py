@@ -62,6 +62,17 @@ def matching(values: Values, pattern: str) -> list[str]:
     return [value for value in values or [] if matches(value, pattern)]
 
 
+def like(values: Values, one: Any, variable: str) -> list[str]:
+    """The texts that are as one but for what a pattern matches: route keys, but for the names of variables."""
+    pattern = compiled(variable)
+    return [value for value in values or [] if pattern.sub("{}", value) == pattern.sub("{}", str(one))]
+
+
+def split(text: Any, separator: str) -> list[str]:
+    """The parts of a text."""
+    return str(text or "").split(separator)
+
+
 def size(value: Any) -> int:
     """The bytes of a text, or of the JSON of a value."""
     if value is None or isinstance(value, bytes):
@@ -110,6 +121,6 @@ def _entry(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 ADDED: dict[str, Callable[..., Any]] = {"bytes": size}
-ADDED |= {f.__name__: f for f in (matches, matching, minus, modulo, parsed, squeezed, times, twice, where)}
+ADDED |= {f.__name__: f for f in (like, matches, matching, minus, modulo, parsed, split, squeezed, times, twice, where)}
 Functions.FUNCTION_TABLE = functions.Functions.FUNCTION_TABLE | {name: _entry(f) for name, f in ADDED.items()}
 OPTIONS = jmespath.Options(custom_functions=Functions())
