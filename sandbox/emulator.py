@@ -110,22 +110,22 @@ class Emulator:
         if not told["refused"]:
             raise AssertionError(f"no {operation} was refused: {told['seen']} were seen")
 
-    def operations(self, client: str = "", since: float = 0) -> dict[str, int]:
-        """Return how often each operation of AWS was asked for since a time, by clients whose user agent has a text in it.
+    def operations(self, client: str = "", containing: str = "", since: float = 0) -> list[str]:
+        """Return the operations of AWS that were asked for (`lambda.PublishVersion`), in order, from a time on.
 
-        The provider's has `terraform-provider-aws/`, and what TF_APPEND_USER_AGENT says.
+        Those of clients alone whose user agent has a text in it: the provider's has `terraform-provider-aws/`, and what
+        TF_APPEND_USER_AGENT says. And those alone that have a text in their path or body: a function's name, for one.
         """
-        asked = urllib.parse.urlencode({"client": client, "since": since})
-        found: dict[str, int] = self._gate("GET", f"operations?{asked}")
+        asked = urllib.parse.urlencode({"client": client, "containing": containing, "since": since})
+        found: list[str] = self._gate("GET", f"operations?{asked}")
         return found
 
     def passed(self) -> str:
         """Say how much its strict gate held to AWS since it started."""
-        found = self.operations()
-        services = {operation.partition(".")[0] for operation in found}
-        held = (
-            f"{sum(found.values())} requests, {len(found)} operations of {len(services)} services held to their models"
-        )
+        asked = self.operations()
+        operations = set(asked)
+        services = {operation.partition(".")[0] for operation in operations}
+        held = f"{len(asked)} requests, {len(operations)} operations of {len(services)} services held to their models"
         rules = self._gate("GET", "rules")
         refused = "".join(f", {times} times {rule}" for rule, times in sorted(rules["refused"].items()))
         return f"{held} and to {rules['rules']} rules{refused}"

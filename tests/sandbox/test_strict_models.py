@@ -166,7 +166,7 @@ def test_what_is_no_request_to_an_api_of_aws_passes_untouched(what: str) -> None
     held = gate(Behind())
     assert raw(held, *OTHERS[what]).status == 200
     assert not held.record.violations
-    assert not held.record.operations()
+    assert not held.record.requests
 
 
 def test_operations_that_clients_do_not_sign_are_held_too() -> None:
@@ -199,7 +199,9 @@ def test_operations_of_one_route_are_told_apart_by_what_they_require() -> None:
     sent(held, "s3.CopyObject", {"Bucket": "b", "Key": "k", "CopySource": "b/other"})
     sent(held, "s3.ListObjectsV2", {"Bucket": "b"})
     raw(held, "GET", "/k", signed("s3", host="b.localhost:4566"))
-    assert list(held.record.operations()) == ["s3.CopyObject", "s3.GetObject", "s3.ListObjectsV2", "s3.PutObject"]
+    sent(held, "s3.UploadPartCopy", {"Bucket": "b", "Key": "k", "CopySource": "b/o", "PartNumber": 1, "UploadId": "u"})
+    expected = ["s3.PutObject", "s3.CopyObject", "s3.ListObjectsV2", "s3.GetObject", "s3.UploadPartCopy"]
+    assert held.record.found() == expected
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -225,18 +227,21 @@ def test_patterns_are_javas(pattern: str, matching: str, other: str) -> None:
     assert not models.compiled(pattern).fullmatch(other)
 
 
-def test_the_operations_of_a_client_and_of_a_time_are_counted() -> None:
+def test_the_operations_of_a_client_of_a_time_and_of_a_name_are_recorded_in_order() -> None:
     held = gate(Behind())
     provider = signed("lambda", **{"user-agent": "APN/1.0 terraform-provider-aws/5.100.0 run-7"})
-    for headers in (provider, provider, signed("lambda", **{"user-agent": "Boto3/1.44"})):
-        raw(held, "GET", "/2015-03-31/functions", headers)
-    later = held.record.requests[1][0]
-    asked = json.loads(raw(held, "GET", "/_gate/operations", {}, query="client=run-7").body)
-    assert asked == {"lambda.ListFunctions": 2}
-    assert json.loads(raw(held, "GET", "/_gate/operations", {}, query=f"since={later!r}").body) == {
-        "lambda.ListFunctions": 2
-    }
-    assert json.loads(raw(held, "GET", "/_gate/operations", {}).body) == {"lambda.ListFunctions": 3}
+    raw(held, "GET", "/2015-03-31/functions", signed("lambda", **{"user-agent": "Boto3/1.44"}))
+    raw(held, "GET", "/2015-03-31/functions/people", provider)
+    raw(held, "POST", "/2015-03-31/functions/people/versions", provider)
+    raw(held, "GET", "/2015-03-31/functions/orders", provider)
+
+    def asked(query: str) -> Any:
+        return json.loads(raw(held, "GET", "/_gate/operations", {}, query=query).body)
+
+    assert asked("") == ["lambda.ListFunctions", "lambda.GetFunction", "lambda.PublishVersion", "lambda.GetFunction"]
+    assert asked("client=run-7") == asked("")[1:]
+    assert asked("containing=people") == ["lambda.GetFunction", "lambda.PublishVersion"]
+    assert asked(f"since={held.record.requests[2].at!r}") == asked("")[2:]
 
 
 def test_violations_are_kept_until_the_test_that_expects_them_takes_them() -> None:

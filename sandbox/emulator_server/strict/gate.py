@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from botocore.exceptions import BotoCoreError
 from jmespath.exceptions import JMESPathError
@@ -75,7 +75,7 @@ class Gate:
         except (UnmatchedError, UnicodeDecodeError) as error:
             self._violation(service, str(error), client)
             return answers.error("json", 400, "UnknownOperationException", str(error))
-        self.record.add(call.name, client)
+        self.record.add(call.name, client, _text(scope, body))
         problems = [*call.problems, *models.violations(call.operation.input_shape, call.input)]
         if problems:
             text = f"{call.name}: {'; '.join(problems)}"
@@ -111,9 +111,9 @@ class Gate:
         self.record.violations.append(Remark(operation, problem, client))
 
     def _injected(self, call: Call, scope: Scope, body: bytes) -> Response | None:
-        path = scope["raw_path"].decode("latin-1")
+        text = _text(scope, body)
         for injected in self.injected.values():
-            if injected.refuses(call, path, body):
+            if injected.refuses(call, text):
                 return answers.error(call.protocol, injected.status, injected.code, injected.message, call.service)
         return None
 
@@ -133,7 +133,8 @@ class Gate:
             case "DELETE", "refusals":
                 answer = asdict(self.injected.pop(int(name)))
             case "GET", "operations":
-                answer = self.record.operations(query.get("client", ""), float(query.get("since", 0)))
+                since = float(query.get("since", 0))
+                answer = self.record.found(query.get("client", ""), query.get("containing", ""), since)
             case "GET", "rules":
                 answer = {"rules": len(self.rules), "refused": dict(self.record.refused)}
             case "GET", "notes":
@@ -144,3 +145,8 @@ class Gate:
                 answer = self.record.take(query.get("containing", ""))
         status = 404 if answer is None else 200
         return answers.whole(status, {"content-type": "application/json"}, json.dumps(answer).encode())
+
+
+def _text(scope: Scope, body: bytes) -> str:
+    """Return what a request says, to look for names in it."""
+    return f"{unquote(scope['raw_path'].decode('latin-1'))} {body.decode('utf-8', 'replace')}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from urllib.parse import unquote
 
 from sandbox.emulator_server.strict.requests import Call
 
@@ -26,11 +25,9 @@ class Injected:
     seen: int = 0
     refused: int = 0
 
-    def refuses(self, call: Call, path: str, body: bytes) -> bool:
+    def refuses(self, call: Call, text: str) -> bool:
         """Tell whether it is this request's turn, and count it."""
-        if not fnmatchcase(call.name, self.operation):
-            return False
-        if self.containing and self.containing not in unquote(path) and self.containing.encode() not in body:
+        if not fnmatchcase(call.name, self.operation) or self.containing not in text:
             return False
         self.seen += 1
         if self.seen <= self.after or (self.times is not None and self.refused >= self.times):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-KEPT = 200_000
-PROVIDER = re.compile(r"terraform-provider-aws/\S+")
+KEPT = 100_000
+TEXT = 1000
 
 
 @dataclass(frozen=True)
@@ -22,25 +21,38 @@ class Remark:
     at: float = field(default_factory=time.time)
 
 
+@dataclass(frozen=True)
+class Request:
+    """A request that was an operation."""
+
+    operation: str
+    client: str
+    text: str
+    at: float = field(default_factory=time.time)
+
+
 @dataclass
 class Record:
     """Kept in memory: an emulator's state goes with it, too."""
 
-    requests: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    requests: deque[Request] = field(default_factory=lambda: deque(maxlen=KEPT))
     # No client may send these: AWS's model does not allow them, or they are no operation at all.
     violations: list[Remark] = field(default_factory=list)
     # AWS takes these, and whoever counts on the opposite should know.
     notes: list[Remark] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def add(self, operation: str, client: str) -> None:
-        """Remember a request."""
-        self.requests.append((time.time(), client, operation))
+    def add(self, operation: str, client: str, text: str) -> None:
+        """Remember a request, and the beginning of what it says."""
+        self.requests.append(Request(operation, client, text[:TEXT]))
 
-    def operations(self, client: str = "", since: float = 0) -> dict[str, int]:
-        """Return how often each operation was asked for since a time, by clients whose user agent has a text in it."""
-        found = Counter(name for at, agent, name in self.requests if at >= since and client in agent)
-        return dict(sorted(found.items()))
+    def found(self, client: str = "", containing: str = "", since: float = 0) -> list[str]:
+        """Return the operations that were asked for since a time, in order, by clients whose user agent has a text in it.
+
+        Those with a text in their path or body alone: a function's name, for one.
+        """
+        kept = (request for request in self.requests if request.at >= since and client in request.client)
+        return [request.operation for request in kept if containing in request.text]
 
     def take(self, containing: str) -> list[dict[str, Any]]:
         """Return the violations with a text in them, and forget them."""

@@ -78,8 +78,8 @@ def _loader() -> Loader:
 
 
 def warm(service: str) -> None:
-    """Load a service's model, and find its routes."""
-    if service in _loader().list_available_services("service-2"):
+    """Load a service's model and, where they are its operations, its routes."""
+    if service in _loader().list_available_services("service-2") and protocol(model(service)).startswith("rest"):
         _routes(service)
 
 
@@ -159,7 +159,7 @@ class _Route:
     path: re.Pattern[str]
     labels: tuple[str, ...]
     constants: tuple[tuple[str, str], ...]
-    literals: int
+    rank: tuple[int, ...]
 
 
 @functools.cache
@@ -168,7 +168,8 @@ def _routes(service: str) -> tuple[_Route, ...]:
     api = model(service)
     found = []
     for name in api.operation_names:
-        http = api.operation_model(name).http
+        operation = api.operation_model(name)
+        http = operation.http
         path, _, query = http["requestUri"].partition("?")
         parts = re.split(r"\{([^}]+)\}", path.rstrip("/"))
         # An escaped slash is part of a label, so routes are matched before they are decoded.
@@ -178,15 +179,16 @@ def _routes(service: str) -> tuple[_Route, ...]:
         )
         labels = tuple(part.rstrip("+") for part in parts[1::2])
         constants = tuple(parse_qsl(query, keep_blank_values=True))
-        literals = sum(len(part) for part in parts[::2])
-        found.append(_Route(name, http["method"], re.compile(rf"{pattern}/?"), labels, constants, literals))
-    return tuple(
-        sorted(found, key=lambda route: (len(route.constants), route.literals, -len(route.labels)), reverse=True)
-    )
+        shape: Shape = operation.input_shape
+        required = len(shape.required_members) if shape else 0
+        rank = (len(constants), sum(len(part) for part in parts[::2]), -len(labels), required)
+        found.append(_Route(name, http["method"], re.compile(rf"{pattern}/?"), labels, constants, rank))
+    return tuple(sorted(found, key=lambda route: route.rank, reverse=True))
 
 
 def _routed(api: ServiceModel, scope: Scope, path: str, query: list[tuple[str, str]], body: bytes, region: str) -> Call:
     headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+    call = None
     for route in _routes(api.service_name):
         matched = route.method == scope["method"] and route.path.fullmatch(path)
         if not matched or not set(route.constants) <= set(query):
@@ -198,13 +200,15 @@ def _routed(api: ServiceModel, scope: Scope, path: str, query: list[tuple[str, s
         call.input = reader.rest(call.operation, labels, rest, headers, body)
         if call.operation.input_shape is None or _distinguished(call):
             return call
-    raise UnmatchedError(f"{api.service_name} has no operation {scope['method']} {path}")
+    if call is None:
+        raise UnmatchedError(f"{api.service_name} has no operation {scope['method']} {path}")
+    return call  # which lacks something required
 
 
 def _distinguished(call: Call) -> bool:
-    """Tell whether a route that several operations share is this one's: S3's are told apart by required headers."""
+    """Tell whether a route that several operations share is this one's: S3's are told apart by what they require."""
     shape: Shape = call.operation.input_shape
-    located = (name for name in shape.required_members if shape.members[name].serialization.get("location") == "header")
+    located = (name for name in shape.required_members if "location" in shape.members[name].serialization)
     return all(name in call.input for name in located)
 
 
