@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
 
-from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, read
+from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, header, read
 from sandbox.emulator_server.strict import answers, requests
 from sandbox.emulator_server.strict.asking import Asking
 from sandbox.emulator_server.strict.gate import Gate
@@ -28,9 +28,14 @@ class Behind:
 
     outputs: dict[str, Any] = field(default_factory=dict)
     taken: list[str] = field(default_factory=list)
+    credential: str = ""
+    accounts: set[str] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read(receive)
+        self.credential = header(scope, b"authorization").decode()
+        if signed := requests.CREDENTIAL.search(self.credential):
+            self.accounts.add(signed["key"])
         addressed = requests.addressed(scope)
         if addressed is None:
             await answers.whole(200, {}, json.dumps(self.outputs.get(scope["path"])).encode()).send(send)

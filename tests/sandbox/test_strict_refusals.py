@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.emulator_server.strict import refusals
-from tests.sandbox.strict import Behind, gate, sent
+from tests.sandbox.strict import Behind, gate, raw, sent
 
 RULES = {rule.id: rule for rule in refusals.rules()}
 
@@ -544,3 +544,24 @@ def test_a_rule_that_cannot_be_applied_fails_the_run_and_not_the_request() -> No
     sent(held, "lambda.ListFunctions", {})
     assert "the rule broken cannot be applied" in held.record.violations[0].text
     assert not gate(Behind(), [broken]).record.violations
+
+
+def test_what_several_rules_ask_is_asked_once_and_of_the_account_that_is_meant() -> None:
+    behind = Behind(routes() | {"apigatewayv2.GetIntegrations": items(1, IntegrationId="i1")})
+    held = gate(behind, RULES.values())
+    assert (
+        sent(held, "apigatewayv2.CreateRoute", API | {"RouteKey": "GET /", "Target": "integrations/i1"}).status == 200
+    )
+    assert sorted(behind.taken) == [
+        "apigatewayv2.CreateRoute",
+        "apigatewayv2.GetIntegrations",
+        "apigatewayv2.GetRoutes",
+    ]
+    assert behind.accounts == {"test"}
+    raw(
+        held,
+        "DELETE",
+        "/v2/apis/a1/authorizers/j1",
+        {"authorization": behind.credential.replace("test", "123456789012")},
+    )
+    assert behind.accounts == {"test", "123456789012"}

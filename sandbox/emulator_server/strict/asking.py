@@ -14,7 +14,7 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from sandbox.emulator_server.asgi import App, Response, Scope, replayed
+from sandbox.emulator_server.asgi import App, Response, Scope, header, replayed
 from sandbox.emulator_server.strict import requests
 
 # The emulator's Cognito stands for AWS's, and has its documents at the pool's path.
@@ -23,16 +23,24 @@ DISCOVERY_SECONDS = 1.5  # API Gateway's limit
 
 
 class Asking:
-    """Questions about the account and region of a request."""
+    """Questions about the account and region of a request; each is asked once."""
 
-    def __init__(self, app: App, scope: Scope, region: str, key: str = "test") -> None:
+    def __init__(self, app: App, scope: Scope, region: str) -> None:
         self.app = app
         self.scope = scope
         self.region = region
-        self.key = key
+        signed = requests.CREDENTIAL.search(header(scope, b"authorization").decode("latin-1"))
+        self.key = signed["key"] if signed else "test"  # the emulator's account is in it
+        self.answers: dict[str, Any] = {}
 
     async def __call__(self, operation: str, parameters: dict[str, Any]) -> Any:
         """Return an operation's output by boto3's names, or a URL's JSON; None for an error, and where a parameter is missing."""
+        question = f"{operation} {parameters}"
+        if question not in self.answers:
+            self.answers[question] = await self._asked(operation, parameters)
+        return self.answers[question]
+
+    async def _asked(self, operation: str, parameters: dict[str, Any]) -> Any:
         if operation == "url":
             return await self._document(str(parameters["url"]))
         service, name = operation.split(".")
