@@ -64,7 +64,8 @@ class DyingContainers:
     any more. A GET is sent once more then, to a new container.
     """
 
-    SYMPTOM = b"can not get logs from container which is dead"
+    # While it goes, and when it has gone.
+    SYMPTOMS = (b"can not get logs from container which is dead", b"No such container")
     # A function that ends by itself says the same: it counts only where a function was changed meanwhile.
     ALSO_OF_A_CRASH = b"Lambda RIE failed"
     CHANGE = re.compile(r"^/2015-03-31/functions/[^/]+/(code|configuration)$")
@@ -91,7 +92,8 @@ class DyingContainers:
 
         await self.app(scope, replayed(body, receive), hold_back)
         changed = self.changing > 0 or self.changed >= begin
-        if self.SYMPTOM in failed.body or (changed and self.ALSO_OF_A_CRASH in failed.body):
+        gone = any(symptom in failed.body for symptom in self.SYMPTOMS)
+        if gone or (changed and self.ALSO_OF_A_CRASH in failed.body):
             logger.warning("%s: %s", REPEATED, scope["path"])
             await self.app(scope, replayed(body, receive), send)
         else:

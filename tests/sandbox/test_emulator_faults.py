@@ -16,6 +16,9 @@ from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope,
 from sandbox.emulator_server.faults import ANSWERED_AGAIN, REPEATED, AnsweredOnce, handled
 
 DEAD = b'{"errorMessage": "409 Client Error: Conflict (can not get logs from container which is dead or marked for removal)"}'
+NOT_THERE = (
+    b'{"errorMessage": "404 Client Error: Not Found (\\"No such container: d97ef771\\")", "errorType": "NotFound"}'
+)
 
 
 PROVIDER = "APN/1.0 HashiCorp/1.0 Terraform/1.11.4 terraform-provider-aws/5.100.0"
@@ -189,8 +192,9 @@ def test_a_long_response_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- A container that was removed while it answered ---
 
 
-def test_a_get_whose_container_was_removed_is_sent_once_more(caplog: pytest.LogCaptureFixture) -> None:
-    app = Answers((502, DEAD), (200, b"hello"))
+@pytest.mark.parametrize("removed", [DEAD, NOT_THERE], ids=["going", "gone"])
+def test_a_get_whose_container_was_removed_is_sent_once_more(removed: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    app = Answers((502, removed), (200, b"hello"))
     assert all_of(handled(app), [request("GET")]) == [(200, b"hello")]
     assert REPEATED in caplog.text
 
