@@ -10,11 +10,9 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
-from ministack.services import apigateway
 
 from sandbox.emulator_server import bridge, faults
 from sandbox.emulator_server.asgi import App
-from sandbox.emulator_server.strict import preflight
 from sandbox.emulator_server.strict.gate import Gate
 from sandbox.emulator_server.strict.preflight import Preflights
 from sandbox.emulator_server.strict.provisioning import Provisioning
@@ -31,7 +29,6 @@ async def main(port: int) -> None:
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 75
     config.loglevel = os.environ.get("LOG_LEVEL", "INFO")
-    preflight.written_large(apigateway)
     async with asyncio.TaskGroup() as tasks:
         forwarding = tasks.create_task(bridge.follow(port))
         served: Any = held(app)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from sandbox.emulator_server.asgi import App, Receive, Scope, Send
+from sandbox.emulator_server.asgi import App, Receive, Scope, Send, read
 from sandbox.emulator_server.strict import answers
-from sandbox.emulator_server.strict.preflight import Preflights, match, written_large
+from sandbox.emulator_server.strict.preflight import Preflights, match
 from tests.sandbox.strict import Behind, raw
 
 HOST = {
@@ -20,8 +21,11 @@ CORS = {"AllowOrigins": ["https://example.com"]}
 JWT = {"AuthorizationType": "JWT", "AuthorizerId": "j1"}
 
 
+FUNCTION = "arn:aws:lambda:eu-central-1:000000000000:function:people:live"
+
+
 class Api(Behind):
-    """An API of some routes; requests to it are answered with 299, and what method they had."""
+    """An API of some routes: what the emulator answers by itself has status 299, what the function answers 298."""
 
     def __init__(self, *routes: tuple[str, dict[str, Any]], cors: bool = False, stage: str = "$default") -> None:
         described = [{"RouteKey": key, "Target": "integrations/i1", **more} for key, more in routes]
@@ -29,31 +33,43 @@ class Api(Behind):
             {
                 "apigatewayv2.GetApi": {"Name": "people"} | ({"CorsConfiguration": CORS} if cors else {}),
                 "apigatewayv2.GetApiMappings": {"Items": [{"ApiId": "a1"}]},
+                "apigatewayv2.GetIntegration": {
+                    "IntegrationUri": f"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
+                },
                 "apigatewayv2.GetRoutes": {"Items": described},
                 "apigatewayv2.GetStages": {"Items": [{"StageName": stage}]},
             }
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"].upper() == "OPTIONS":
+        if scope["path"].endswith("/invocations"):
+            event = json.loads(await read(receive))
+            http = event["requestContext"]["http"]
+            answer = {
+                "statusCode": 298,
+                "headers": {"X-Route": event["routeKey"]},
+                "body": f"{http['method']} {http['path']}",
+            }
+            await answers.whole(200, {}, json.dumps(answer).encode()).send(send)
+        elif scope["method"].upper() == "OPTIONS":
             await answers.whole(299, {}, scope["method"].encode()).send(send)
         else:
             await super().__call__(scope, receive, send)
 
 
 def asked(api: Api, path: str = "/users", **headers: str) -> tuple[int, bytes]:
-    """The status and body of a preflight. 299: OPTIONS is the emulator's to answer, `options` the integration's."""
+    """The status and body of a preflight."""
     served: App = Preflights(api)
     response = raw(served, "OPTIONS", path, HOST | headers)
     return response.status, response.body
 
 
-BY_CORS, BY_THE_INTEGRATION = (299, b"OPTIONS"), (299, b"options")
+BY_CORS, BY_THE_AUTHORIZER, BY_THE_FUNCTION = (299, b"OPTIONS"), (299, b"options"), (298, b"OPTIONS /users")
 UNAUTHORIZED, FORBIDDEN = (401, b'{"message":"Unauthorized"}'), (403, b'{"message":"Forbidden"}')
 NOT_FOUND = (404, b'{"message":"Not Found"}')
 CASES = {
     "no auth, CORS": (Api(("$default", {}), cors=True), BY_CORS),
-    "no auth, the application's own CORS": (Api(("$default", {})), BY_THE_INTEGRATION),
+    "no auth, the application's own CORS": (Api(("$default", {})), BY_THE_FUNCTION),
     "a token for everything": (Api(("$default", JWT), cors=True), UNAUTHORIZED),
     "a token for everything, the application's own CORS": (Api(("$default", JWT)), UNAUTHORIZED),
     "a Lambda authorizer": (Api(("ANY /users", {"AuthorizationType": "CUSTOM"}), cors=True), UNAUTHORIZED),
@@ -63,7 +79,7 @@ CASES = {
     "OPTIONS without auth": (Api(("$default", JWT), ("OPTIONS /{proxy+}", {}), cors=True), BY_CORS),
     "OPTIONS without auth, the application's own CORS": (
         Api(("$default", JWT), ("OPTIONS /{proxy+}", {})),
-        BY_THE_INTEGRATION,
+        BY_THE_FUNCTION,
     ),
     "OPTIONS without auth, but ANY with": (
         Api(("ANY /users", JWT), ("OPTIONS /{proxy+}", {}), cors=True),
@@ -79,7 +95,7 @@ def test_the_route_decides_who_answers_a_preflight(what: str) -> None:
 
 
 def test_what_has_a_token_is_for_the_authorizer_to_decide() -> None:
-    assert asked(Api(("$default", JWT)), authorization="Bearer token") == BY_THE_INTEGRATION
+    assert asked(Api(("$default", JWT)), authorization="Bearer token") == BY_THE_AUTHORIZER
 
 
 def test_a_domain_is_an_api_too_and_another_host_is_none() -> None:
@@ -118,20 +134,12 @@ def test_the_most_specific_route_is_selected(path: str, selected: str) -> None:
     assert found == {"RouteKey": selected}
 
 
-def test_the_event_of_what_is_handed_on_says_options() -> None:
-    import asyncio
+def test_a_function_that_fails_is_an_error_of_the_gateway() -> None:
+    class Broken(Api):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["path"].endswith("/invocations"):
+                await answers.whole(200, {"x-amz-function-error": "Unhandled"}, b"{}").send(send)
+            else:
+                await super().__call__(scope, receive, send)
 
-    class Ministack:
-        @staticmethod
-        def _match_route(_api: str, method: str, _path: str) -> str:
-            return method
-
-        @staticmethod
-        async def _invoke_lambda_proxy(
-            _integration: str, _api: str, _stage: str, _path: str, method: str, *_: Any, **__: Any
-        ) -> str:
-            return method
-
-    written_large(Ministack)
-    assert Ministack._match_route("a1", "options", "/") == "OPTIONS"
-    assert asyncio.run(Ministack._invoke_lambda_proxy("i1", "a1", "$default", "/", "options", {}, b"")) == "OPTIONS"
+    assert asked(Broken(("$default", {}))) == (500, b'{"message":"Internal Server Error"}')
