@@ -25,7 +25,7 @@ module "api" {
     target_utilization = 0.7
   }
 
-  # Provisioned environments come out of what is reserved.
+  # Provisioned environments come out of what is reserved; during a release the next version has its 2 beside the 20.
   function = { reserved_concurrency = 50 }
 
   # Spillover is the alarm to watch: requests that found no warm environment.

@@ -1,7 +1,8 @@
 locals {
   gateway_dimensions = { ApiId = aws_apigatewayv2_api.this.id, Stage = aws_apigatewayv2_stage.default.name }
   alias_dimensions   = { FunctionName = aws_lambda_function.this.function_name, Resource = "${aws_lambda_function.this.function_name}:${aws_lambda_alias.live.name}" }
-  # Reserved concurrency belongs to the function, so its use is counted there and not by alias.
+  # Reserved concurrency belongs to the function, so its use is counted there and not by alias. Spillover too: the environments are
+  # a version's, requests come through the alias, and both have a canary's beside them; Lambda counts the function's for all of them.
   function_dimensions = { FunctionName = aws_lambda_function.this.function_name }
 
   alarm_definitions = var.alarms == null ? {} : {
@@ -33,8 +34,8 @@ locals {
     }
     spillover = {
       description = "Requests found no provisioned environment and paid a cold start."
-      namespace   = "AWS/Lambda", metric = "ProvisionedConcurrencySpilloverInvocations", dimensions = local.alias_dimensions, statistic = "Sum"
-      threshold   = var.alarms.spillover, periods = 1, applies = var.provisioned_concurrency != null
+      namespace   = "AWS/Lambda", metric = "ProvisionedConcurrencySpilloverInvocations", dimensions = local.function_dimensions, statistic = "Sum"
+      threshold   = var.alarms.spillover, periods = 1, applies = local.warm
     }
   }
 }

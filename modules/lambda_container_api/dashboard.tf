@@ -20,8 +20,9 @@ locals {
     ] },
     { title = "Cold: environments and spillover", unit = "environments", metrics = [
       ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", var.name, { stat = "Maximum", label = "requests at once" }],
-      concat(["AWS/Lambda", "ProvisionedConcurrentExecutions"], local.alias_metric, [{ stat = "Maximum", label = "on provisioned environments" }]),
-      concat(["AWS/Lambda", "ProvisionedConcurrencySpilloverInvocations"], local.alias_metric, [{ stat = "Sum", label = "spilled to cold starts" }]),
+      # Of all versions, since each has environments of its own.
+      ["AWS/Lambda", "ProvisionedConcurrentExecutions", "FunctionName", var.name, { stat = "Maximum", label = "on provisioned environments" }],
+      ["AWS/Lambda", "ProvisionedConcurrencySpilloverInvocations", "FunctionName", var.name, { stat = "Sum", label = "spilled to cold starts" }],
     ] },
     { title = "Cost: GB-seconds, and invocations (right)", unit = "GB-s", metrics = [
       [{ expression = "FILL(duration, 0) * ${var.function.memory_mb / 1024} / 1000", label = "GB-seconds", id = "gbs" }],
@@ -44,13 +45,14 @@ resource "aws_cloudwatch_dashboard" "this" {
           yAxis = { left = { min = 0, label = widget.unit, showUnits = false } }
         }
       }],
-      [for i, stats in ["count(*) as cold_starts", "pct(record.metrics.initDurationMs, 50) as p50_ms, pct(record.metrics.initDurationMs, 99) as p99_ms"] : {
+      # With SnapStart an environment is restored in place of being initialised.
+      [for i, stats in ["count(*) as cold_starts", "pct(start_ms, 50) as p50_ms, pct(start_ms, 99) as p99_ms"] : {
         type = "log", width = 12, height = 6, x = i * 12, y = 12
         properties = {
-          title  = ["Cold: how often", "Cold: how long the initialisation takes, ms"][i]
+          title  = ["Cold: how often", "Cold: how long the start takes, ms"][i]
           region = local.region
           view   = "timeSeries"
-          query  = "SOURCE '${local.function_log_group}' | filter type = 'platform.report' and ispresent(record.metrics.initDurationMs) | stats ${stats} by bin(5m)"
+          query  = "SOURCE '${local.function_log_group}' | fields coalesce(record.metrics.restoreDurationMs, record.metrics.initDurationMs) as start_ms | filter type = 'platform.report' and ispresent(start_ms) | stats ${stats} by bin(5m)"
         }
       }],
     )

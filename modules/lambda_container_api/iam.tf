@@ -41,8 +41,8 @@ data "aws_iam_policy_document" "execution" {
 
     content {
       sid       = "ReportFailures"
-      actions   = [{ sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents" }[split(":", statement.value)[2]]]
-      resources = [statement.value]
+      actions   = [{ sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents", s3 = "s3:PutObject" }[split(":", statement.value)[2]]]
+      resources = [split(":", statement.value)[2] == "s3" ? "${statement.value}/*" : statement.value]
     }
   }
 

@@ -1,3 +1,12 @@
+locals {
+  # Nothing is published while nothing can be asked: Lambda refuses each request, and the provider repeats the gate's for an hour.
+  # Once the function may run again, the same apply publishes and releases what was deployed meanwhile.
+  stopped = var.function.reserved_concurrency == null ? false : var.function.reserved_concurrency == 0
+
+  # What no data source tells of a version, so that each plan can tell whether the newest one has it (release.tf).
+  start = nonsensitive(var.function.image_config == null && !var.function.snap_start) ? "" : " (start ${nonsensitive(substr(sha256(jsonencode([var.function.image_config, var.function.snap_start])), 0, 8))})"
+}
+
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_LCA_1:The caller decides, by function.reserved_concurrency; it comes out of the account's pool, of which 100 must stay unreserved
   #checkov:skip=CKV_AWS_50:The caller decides, by function.tracing, which is billed by trace
@@ -5,13 +14,13 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_117:The caller decides, by function.vpc; a function without private resources is no safer in a VPC
   #checkov:skip=CKV_AWS_272:Lambda does not offer code signing for container images; the digest is pinned instead
   function_name = var.name
-  description   = "HTTP API ${var.name}, one container for all of its routes"
+  description   = "HTTP API ${var.name}, one container for all of its routes${local.start}"
   role          = aws_iam_role.execution.arn
 
   package_type  = "Image"
   image_uri     = local.image_uri
   architectures = [var.function.architecture]
-  publish       = true
+  publish       = !local.stopped
 
   memory_size                    = var.function.memory_mb
   timeout                        = var.function.timeout_seconds
@@ -32,12 +41,12 @@ resource "aws_lambda_function" "this" {
   }
 
   dynamic "image_config" {
-    for_each = var.function.image_config == null ? [] : [var.function.image_config]
+    for_each = nonsensitive(var.function.image_config != null) ? [1] : []
 
     content {
-      command           = image_config.value.command
-      entry_point       = image_config.value.entry_point
-      working_directory = image_config.value.working_directory
+      command           = try([for word in var.function.image_config.command : word if word != null], null)
+      entry_point       = try([for word in var.function.image_config.entry_point : word if word != null], null)
+      working_directory = var.function.image_config.working_directory
     }
   }
 
@@ -53,7 +62,7 @@ resource "aws_lambda_function" "this" {
   }
 
   dynamic "snap_start" {
-    for_each = var.function.snap_start ? ["PublishedVersions"] : []
+    for_each = nonsensitive(var.function.snap_start) ? ["PublishedVersions"] : []
 
     content {
       apply_on = snap_start.value
@@ -61,15 +70,21 @@ resource "aws_lambda_function" "this" {
   }
 
   dynamic "vpc_config" {
-    for_each = var.function.vpc == null ? [] : [var.function.vpc]
+    for_each = nonsensitive(var.function.vpc != null) ? [1] : []
 
     content {
-      subnet_ids         = vpc_config.value.subnet_ids
-      security_group_ids = vpc_config.value.security_group_ids
+      subnet_ids         = [for id in var.function.vpc.subnet_ids : id if id != null]
+      security_group_ids = [for id in var.function.vpc.security_group_ids : id if id != null]
     }
   }
 
   tags = var.tags
+
+  # A snapshot is taken of each version that is published, and a version that has none yet cannot be asked.
+  timeouts {
+    create = "20m"
+    update = "20m"
+  }
 
   # Without its permissions the function cannot pull, log or make network interfaces, and would fail at creation.
   depends_on = [
@@ -80,7 +95,7 @@ resource "aws_lambda_function" "this" {
 }
 
 resource "aws_lambda_function_event_invoke_config" "live" {
-  count = var.function.asynchronous == null ? 0 : 1
+  count = nonsensitive(var.function.asynchronous != null) ? 1 : 0
 
   function_name                = aws_lambda_function.this.function_name
   qualifier                    = aws_lambda_alias.live.name
@@ -88,11 +103,11 @@ resource "aws_lambda_function_event_invoke_config" "live" {
   maximum_retry_attempts       = var.function.asynchronous.retries
 
   dynamic "destination_config" {
-    for_each = var.function.asynchronous.on_failure == null ? [] : [var.function.asynchronous.on_failure]
+    for_each = nonsensitive(var.function.asynchronous.on_failure != null) ? [1] : []
 
     content {
       on_failure {
-        destination = destination_config.value.arn
+        destination = var.function.asynchronous.on_failure.arn
       }
     }
   }

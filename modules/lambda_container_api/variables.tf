@@ -195,10 +195,11 @@ variable "function" {
   description = <<-EOT
     Size, limits and surroundings of the Lambda function.
     - `memory_mb`: 128 to 10240; CPU grows with it (1 vCPU at 1769).
-    - `timeout_seconds`: 1 to 29, since API Gateway stops waiting after 30 s.
+    - `timeout_seconds`: 1 to 29, since API Gateway stops waiting after 30 s. Asynchronous callers get no longer ones either: it is one function.
     - `architecture`: `x86_64` or `arm64`, for the image's build and for Lambda alike.
     - `ephemeral_storage_mb`: size of /tmp, 512 to 10240.
-    - `reserved_concurrency`: the most requests at once. 0 stops the function, null leaves it to the account's pool.
+    - `reserved_concurrency`: the most requests at once. null leaves it to the account's pool. 0 stops the function: what is deployed meanwhile is published, asked and released by
+      the apply that lets it run again.
     - `environment`: variables, 4 KB in all with the module's own (LOG_LEVEL, SOURCE_HASH). Nothing secret: values are readable in state and console.
     - `secrets`: variable name → ARN of a Secrets Manager secret or SSM parameter. The function gets the ARN and the right to read it, never the value.
       One that a KMS key of your own encrypts also needs `kms:Decrypt` of that key, in `permissions`.
@@ -206,8 +207,9 @@ variable "function" {
     - `tracing`: AWS X-Ray.
     - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources; costs a NAT gateway or endpoints for everything else.
     - `asynchronous`: for callers that invoke the alias without waiting (API Gateway always waits): `max_age_seconds` and `retries` of an event, and
-      `on_failure` = { arn } (SQS, SNS, Lambda or EventBridge) for those that failed; the function gets the right to send there.
-    - `snap_start`: start from a snapshot of the initialised environment; needs an AWS base image for Python 3.12 or later.
+      `on_failure` = { arn } (SQS queue, SNS topic, neither of them FIFO, S3 bucket, Lambda function or EventBridge bus) for those that failed; the function gets the right to send there.
+    - `snap_start`: start from a snapshot of the initialised environment. AWS's base images for Python 3.12 or later need nothing else, others
+      `LABEL com.amazonaws.lambda.feature.snapstart="Allow"`. Publishing a version takes minutes longer, and the snapshot of each published version is billed.
     - `image_config`: overrides of the image's command, entry point and working directory.
   EOT
   type = object({
@@ -269,12 +271,16 @@ variable "function" {
     error_message = "function.environment and function.secrets: names must be two or more of a-z A-Z 0-9 _ and begin with a letter: Lambda's rule."
   }
 
+  # AWS_LAMBDA_EXEC_WRAPPER and others that the runtimes read are the caller's to set.
   validation {
     condition = length([
-      for k in keys(merge(var.function.environment, var.function.secrets)) : k
-      if can(regex("^(AWS_LAMBDA_.*|AWS_(REGION|DEFAULT_REGION|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|EXECUTION_ENV)|LAMBDA_(TASK_ROOT|RUNTIME_DIR)|_HANDLER|_X_AMZN_TRACE_ID|SOURCE_HASH)$", k))
+      for k in keys(merge(var.function.environment, var.function.secrets)) : k if can(regex(join("", [
+        "^(AWS_LAMBDA_(FUNCTION_(MEMORY_SIZE|NAME|VERSION)|INITIALIZATION_TYPE|LOG_(GROUP|STREAM)_NAME|MAX_CONCURRENCY|METADATA_(API|TOKEN)|RUNTIME_API)|",
+        "AWS_(REGION|DEFAULT_REGION|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|EXECUTION_ENV)|",
+        "LAMBDA_(TASK_ROOT|RUNTIME_DIR)|_HANDLER|_X_AMZN_TRACE_ID|SOURCE_HASH)$",
+      ]), k))
     ]) == 0
-    error_message = "function.environment and function.secrets must not set AWS_REGION, AWS_LAMBDA_*, credentials or another name reserved by Lambda, nor SOURCE_HASH, which this module sets."
+    error_message = "function.environment and function.secrets must not set AWS_REGION, AWS_LAMBDA_FUNCTION_NAME, credentials or another name reserved by Lambda, nor SOURCE_HASH, which this module sets."
   }
 
   validation {
@@ -282,9 +288,18 @@ variable "function" {
     error_message = "function.environment and function.secrets must not share a name: one of the two values would be lost."
   }
 
+  # Lambda's measure: the bytes of the variables as JSON, in which it writes <, > and & as they are. base64 has four characters for three bytes.
   validation {
-    condition     = sum(concat([120], [for k, v in merge(var.function.environment, var.function.secrets) : length(k) + length(v)])) <= 4096
-    error_message = "function.environment and function.secrets must not exceed 3976 characters in all: Lambda allows 4 KB, and this module's own variables take 120."
+    condition = floor(length(trim(base64encode(replace(replace(replace(
+      jsonencode({ for k, v in merge({ LOG_LEVEL = var.logs.level }, var.function.environment, var.function.secrets) : k => v if v != null }),
+      "\\u003c", "<"), "\\u003e", ">"), "\\u0026", "&"
+    )), "=")) * 3 / 4) <= 4096
+    error_message = "function.environment and function.secrets must not exceed 4096 bytes as JSON, with names, quotes and the module's own LOG_LEVEL: Lambda's limit. An accented letter is two bytes, a quote or a line break is escaped and two as well."
+  }
+
+  validation {
+    condition     = var.function.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:(key|alias)/.+$", var.function.kms_key_arn))
+    error_message = "function.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for AWS's own key."
   }
 
   validation {
@@ -293,11 +308,17 @@ variable "function" {
   }
 
   validation {
-    condition = var.function.vpc == null ? true : (
-      length(var.function.vpc.subnet_ids) >= 1 && length(var.function.vpc.subnet_ids) <= 16 &&
-      length(var.function.vpc.security_group_ids) >= 1 && length(var.function.vpc.security_group_ids) <= 5
-    )
+    condition = var.function.vpc == null ? true : alltrue([
+      for ids, most in { security_group_ids = 5, subnet_ids = 16 } : contains(range(1, most + 1), length([for id in coalesce(var.function.vpc[ids], []) : id if id != null]))
+    ])
     error_message = "function.vpc must name 1 to 16 subnet_ids and 1 to 5 security_group_ids: Lambda takes both or neither, within these limits."
+  }
+
+  validation {
+    condition = var.function.vpc == null ? true : alltrue([
+      for id in concat(coalesce(var.function.vpc.security_group_ids, []), coalesce(var.function.vpc.subnet_ids, [])) : id == null ? true : id != ""
+    ])
+    error_message = "function.vpc: subnet_ids and security_group_ids must not hold \"\", which is no id; a null is left out."
   }
 
   validation {
@@ -309,8 +330,11 @@ variable "function" {
   }
 
   validation {
-    condition     = try(var.function.asynchronous.on_failure.arn, null) == null ? true : can(regex("^arn:[^:]+:(sqs|sns|lambda|events):", var.function.asynchronous.on_failure.arn))
-    error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue, SNS topic, Lambda function or EventBridge bus: Lambda sends to no other."
+    condition = try(var.function.asynchronous.on_failure.arn, null) == null ? true : (
+      can(regex("^arn:[^:]+:((sqs|sns|lambda|events):[^:]+:[0-9]{12}:.+|s3:::.+)$", var.function.asynchronous.on_failure.arn)) &&
+      !endswith(var.function.asynchronous.on_failure.arn, ".fifo")
+    )
+    error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue or SNS topic that is not FIFO, of an S3 bucket, a Lambda function or an EventBridge bus: Lambda sends to no other."
   }
 
   validation {
@@ -441,8 +465,9 @@ variable "permissions" {
 
 variable "provisioned_concurrency" {
   description = <<-EOT
-    Environments kept initialised on the alias, so that requests within their number meet no cold start; null for none. Billed by the hour, used or not.
-    - `min`: how many, from 1; without `max` exactly as many.
+    Environments kept initialised on each version that takes traffic, so that requests within their number meet no cold start; null for none. Billed by the hour, used or not.
+    A release has the next version's ready before traffic moves, and then lets the old one's go: for so long there are twice as many. A canary's version has `min` of its own.
+    - `min`: how many, from 1; without `max` exactly as many. Each release and rollback begins with `min`.
     - `max`: with it, Application Auto Scaling keeps the number between `min` and `max`, aiming at `target_utilization` (0.1 to 0.9) of them in use.
   EOT
   type = object({
@@ -470,15 +495,10 @@ variable "provisioned_concurrency" {
   }
 
   validation {
-    condition = var.provisioned_concurrency == null || var.function.reserved_concurrency == null ? true : (
-      coalesce(var.provisioned_concurrency.max, var.provisioned_concurrency.min) <= var.function.reserved_concurrency
+    condition = var.provisioned_concurrency == null || var.function.reserved_concurrency == null ? true : var.function.reserved_concurrency >= (
+      coalesce(var.provisioned_concurrency.max, var.provisioned_concurrency.min) + var.provisioned_concurrency.min * (var.release.canary_percent > 0 ? 2 : 1)
     )
-    error_message = "provisioned_concurrency must not exceed function.reserved_concurrency: Lambda provisions out of what is reserved."
-  }
-
-  validation {
-    condition     = var.provisioned_concurrency == null || var.release.canary_percent == 0
-    error_message = "provisioned_concurrency does not go with release.canary_percent: Lambda refuses it on an alias with weights. End the canary first."
+    error_message = "provisioned_concurrency needs function.reserved_concurrency of at least max (or min, without max) + min, with a canary + 2 × min: during a release the next version gets its min while the old one keeps all of its own, and Lambda provisions out of what is reserved."
   }
 
   validation {

@@ -14,15 +14,15 @@ from harness import PlanError, Root, assert_every_condition_is_tested, condition
 from harness.pytest_plugin import RootFactory
 from sandbox.paths import MODULE
 from tests.infra.conftest import LEAST, MODULE_FILES, URI, literal
-from tests.infra.test_release_gate import REFUSED as GATE
+from tests.infra.test_release_gate import REFUSED, STOPPED
 
 JSON = dict[str, Any]
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
 CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
 DOMAIN = {"name": "api.example.com", "certificate_arn": CERTIFICATE}
 REASON = "Ten chars."
-# Lambda allows 4096 bytes; the module takes 120 of them for its own, and the name of the variable counts too.
-ROOM = 4096 - 120 - len("TEXT")
+# What Lambda's 4096 bytes leave for one variable's value.
+ROOM = 4096 - len('{"LOG_LEVEL":"INFO","TEXT":""}')
 EMPTY_CONTEXT = "image.build.context (…) holds no file that its .dockerignore lets through"
 
 
@@ -252,9 +252,12 @@ LIMITS = {
         "function.environment and function.secrets must not set AWS_REGION",
         [
             function(environment={n: "x"})
-            for n in ("AWS_REGION", "AWS_LAMBDA_EXEC_WRAPPER", "AWS_SECRET_ACCESS_KEY", "SOURCE_HASH")
+            for n in ("AWS_REGION", "AWS_LAMBDA_RUNTIME_API", "AWS_SECRET_ACCESS_KEY", "SOURCE_HASH")
         ],
-        [function(environment={n: "x"}) for n in ("AWS_ENDPOINT_URL", "LOG_LEVEL", "MY_AWS_REGION")],
+        [
+            function(environment={n: "x"})
+            for n in ("AWS_ENDPOINT_URL", "AWS_LAMBDA_EXEC_WRAPPER", "LOG_LEVEL", "MY_AWS_REGION")
+        ],
     ),
     "a name both in environment and secrets": Limit(
         "function.environment and function.secrets must not share a name",
@@ -270,9 +273,22 @@ LIMITS = {
         ],
     ),
     "an environment larger than Lambda takes": Limit(
-        "function.environment and function.secrets must not exceed 3976",
-        [function(environment={"TEXT": "x" * (ROOM + 1)})],
-        [function(environment={"TEXT": "x" * ROOM})],
+        "function.environment and function.secrets must not exceed 4096 bytes",
+        [
+            function(environment={"TEXT": "x" * (ROOM + 1)}),
+            function(environment={"TEXT": "é" * (ROOM // 2 + 1)}),
+            function(environment={"TEXT": '"' * (ROOM // 2 + 1)}),
+        ],
+        [
+            function(environment={"TEXT": "x" * ROOM, "NOTHING": None}),
+            function(environment={"TEXT": "é" * (ROOM // 2)}),
+            function(environment={"TEXT": "<>&" * (ROOM // 3)}),
+        ],
+    ),
+    "an encryption key that is no key": Limit(
+        "function.kms_key_arn must be the ARN of a KMS key",
+        [function(kms_key_arn=k) for k in ("", "alias/orders", "arn:aws:s3:::bucket")],
+        [function(kms_key_arn=k) for k in (None, "arn:aws:kms:eu-central-1:111122223333:key/1234")],
     ),
     "a secret's value in place of its ARN": Limit(
         "function.secrets must map names to ARNs",
@@ -293,6 +309,14 @@ LIMITS = {
             for subnets, groups in ((1, 1), (16, 5))
         ],
     ),
+    "a subnet or security group without an id": Limit(
+        "function.vpc: subnet_ids and security_group_ids must not hold",
+        [
+            function(vpc={"subnet_ids": ["s", ""], "security_group_ids": ["g"]}),
+            function(vpc={"subnet_ids": ["s"], "security_group_ids": ["", "g"]}),
+        ],
+        [function(vpc={"subnet_ids": ["s", None], "security_group_ids": [None, "g"]})],
+    ),
     "more retries or a longer life than an event has": Limit(
         "function.asynchronous: retries must be 0, 1 or 2",
         [
@@ -306,10 +330,22 @@ LIMITS = {
     ),
     "a destination that Lambda does not send to": Limit(
         "function.asynchronous.on_failure.arn must be the ARN of an SQS queue",
-        [function(asynchronous={"on_failure": {"arn": a}}) for a in ("queue", "arn:aws:s3:::bucket")],
         [
-            function(asynchronous={"on_failure": {"arn": f"arn:aws:{service}:eu-central-1:111122223333:x"}})
-            for service in ("sqs", "sns", "lambda", "events")
+            function(asynchronous={"on_failure": {"arn": a}})
+            for a in (
+                "",
+                "queue",
+                "arn:aws:dynamodb:eu-central-1:111122223333:table/x",
+                "arn:aws:sqs:eu-central-1:111122223333:x.fifo",
+                "arn:aws:sns:eu-central-1:111122223333:x.fifo",
+            )
+        ],
+        [
+            function(asynchronous={"on_failure": {"arn": a}})
+            for a in (
+                "arn:aws:s3:::bucket",
+                *(f"arn:aws:{service}:eu-central-1:111122223333:x" for service in ("sqs", "sns", "lambda", "events")),
+            )
         ],
     ),
     "a snapshot of a large /tmp": Limit(
@@ -388,15 +424,20 @@ LIMITS = {
         [warm(target_utilization=0.09), warm(target_utilization=0.91)],
         [warm(target_utilization=0.1), warm(target_utilization=0.9)],
     ),
-    "more provisioned than reserved": Limit(
-        "provisioned_concurrency must not exceed function.reserved_concurrency",
-        [warm(min=3) | function(reserved_concurrency=2), warm(max=3) | function(reserved_concurrency=2)],
-        [warm(min=2) | function(reserved_concurrency=2), warm(max=2) | function(reserved_concurrency=2)],
-    ),
-    "provisioned concurrency with a canary": Limit(
-        "provisioned_concurrency does not go with release.canary_percent",
-        [warm() | release(version=1, canary_percent=1)],
-        [warm() | release(version=1)],
+    "more provisioned at a release than reserved": Limit(
+        "provisioned_concurrency needs function.reserved_concurrency of at least",
+        [
+            warm(min=3) | function(reserved_concurrency=5),
+            warm(min=2, max=3) | function(reserved_concurrency=4),
+            warm() | function(reserved_concurrency=0),
+            warm() | function(reserved_concurrency=2) | release(version=1, canary_percent=1),
+        ],
+        [
+            warm(min=3) | function(reserved_concurrency=6),
+            warm(min=2, max=3) | function(reserved_concurrency=5),
+            warm() | function(reserved_concurrency=3) | release(version=1, canary_percent=1),
+            warm() | release(version=1, canary_percent=1),
+        ],
     ),
     "provisioned concurrency with SnapStart": Limit(
         "provisioned_concurrency does not go with function.snap_start",
@@ -533,7 +574,7 @@ def test_takes_what_is_just_within_each_limit(interface: Root, tmp_path: Path) -
 
 
 def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) -> None:
-    gates = {rule for _, _, rule, _ in GATE.values()}
+    gates = {rule for _, _, rule, _ in (REFUSED | STOPPED).values()}
 
     assert_every_condition_is_tested(
         conditions(terraform_project / MODULE), [*(limit.message for limit in LIMITS.values()), *gates, EMPTY_CONTEXT]

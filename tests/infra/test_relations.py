@@ -22,10 +22,7 @@ def graph(module: Root) -> Mapping[str, frozenset[str]]:
     [
         ("aws_apigatewayv2_integration.live", "integration_uri", f"{ALIAS}.invoke_arn"),
         ("aws_lambda_permission.api", "qualifier", f"{ALIAS}.name"),
-        ("aws_lambda_provisioned_concurrency_config.fixed[0]", "qualifier", f"{ALIAS}.name"),
-        ("aws_lambda_provisioned_concurrency_config.scaled[0]", "qualifier", f"{ALIAS}.name"),
         ("aws_lambda_function_event_invoke_config.live[0]", "qualifier", f"{ALIAS}.name"),
-        ("aws_appautoscaling_target.live[0]", "resource_id", f"{ALIAS}.name"),
     ],
 )
 def test_the_alias_is_the_only_door(caller: str, attribute: str, door: str, orders: Plan) -> None:
@@ -74,10 +71,17 @@ def test_parts_are_wired_by_reference(address: str, attribute: str, source: str,
         pytest.param("aws_apigatewayv2_stage.default", "aws_apigatewayv2_route.default", id="route before stage"),
         pytest.param("aws_apigatewayv2_api_mapping.this", "aws_apigatewayv2_stage.default", id="stage before domain"),
         pytest.param(
-            "aws_appautoscaling_target.live",
-            "aws_lambda_provisioned_concurrency_config.scaled",
+            "aws_lambda_provisioned_concurrency_config.live",
+            "aws_lambda_invocation.smoke",
+            id="answer before warmth",
+        ),
+        pytest.param(
+            "aws_appautoscaling_target.version",
+            "aws_lambda_provisioned_concurrency_config.live",
             id="warmth before its scaler",
         ),
+        pytest.param(ALIAS, "aws_appautoscaling_policy.version", id="scaler before alias"),
+        pytest.param(ALIAS, "aws_lambda_provisioned_concurrency_config.canary", id="a canary's warmth before alias"),
     ],
 )
 def test_order_of_an_apply(later: str, earlier: str, graph: Mapping[str, frozenset[str]]) -> None:

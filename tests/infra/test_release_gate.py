@@ -74,12 +74,34 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }
 
 
-CASES = [*LIVE, *REFUSED]
+# What else must not be released: inputs, what AWS says of the function or of its newest version, the rule and its reason.
+STOPPED: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "a version that would be provisioned and answers an error": (
+        {"provisioned_concurrency": {"min": 1}, "release": {"smoke": {"status": 204}}},
+        "",
+        'Release refused, nothing was provisioned and the alias "live" was not touched',
+        "expected status 204",
+    ),
+    "a function that nobody may call": (
+        {"function": {"reserved_concurrency": 0}},
+        'override_resource {\n target = aws_lambda_function.this\n values = { version = "$LATEST" }\n}',
+        "function.reserved_concurrency = 0 stops the function",
+        "null or above 0",
+    ),
+    "an update that was never published": (
+        {},
+        'override_data {\n target = data.aws_lambda_function.newest\n values = { version = "8", memory_size = 512, timeout = 3 }\n}',
+        "Version … is the newest, and it does not run what this configuration says",
+        "publish-version --region eu-central-1 --function-name orders",
+    ),
+}
+ANY = 'aws_lambda_alias.live.name == "live"'
+CASES = [*LIVE, *REFUSED, *STOPPED]
 
 
-def _test(release: dict[str, Any], answer: str, check: str) -> str:
+def _test(release: dict[str, Any], answer: str, check: str, override: str = "", **others: Any) -> str:
     """Return a file of tests in which every version answers the same."""
-    inputs = {**LEAST, "image": {"uri": URI}, "release": release}
+    inputs = {**LEAST, "image": {"uri": URI}, "release": release, **others}
     stated = "\n".join(f"{name} = {json.dumps(value)}" for name, value in inputs.items())
     return f"""
         mock_provider "aws" {{
@@ -89,6 +111,7 @@ def _test(release: dict[str, Any], answer: str, check: str) -> str:
           }}
         }}
         mock_provider "docker" {{}}
+        {override}
         run "decides" {{
           variables {{
             {stated}
@@ -106,8 +129,10 @@ def decisions(terraform_roots: Callable[[str, Mapping[str, str] | None], Root]) 
     """What Terraform says of each case. One command runs them all, each in a file, and so with a state, of its own."""
     tests = {case: _test(*LIVE[case]) for case in LIVE}
     for case, (release, answer, _, _) in REFUSED.items():
-        tests[case] = _test(release, answer, 'aws_lambda_alias.live.name == "live"')
+        tests[case] = _test(release, answer, ANY)
     files = {case: f"gate-{number}.tftest.hcl" for number, case in enumerate(CASES)}
+    for case, (others, override, _, _) in STOPPED.items():
+        tests[case] = _test(**{"release": {}, **others}, answer=WELL, check=ANY, override=override)
     root = terraform_roots(MODULE, MODULE_FILES | {file: tests[case] for case, file in files.items()})
     # Not the module's own test files, which the copy has, too.
     result: Result = root.terraform.test(json=IsFlagged, filter=list(files.values()))
@@ -121,9 +146,9 @@ def test_goes_live(case: str, decisions: Mapping[str, list[Diagnostic]]) -> None
     assert decisions[case] == []
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", [*REFUSED, *STOPPED])
 def test_is_refused(case: str, decisions: Mapping[str, list[Diagnostic]]) -> None:
-    _, _, rule, reason = REFUSED[case]
+    _, _, rule, reason = (REFUSED | STOPPED)[case]
     (refusal,) = [d for d in decisions[case] if d.summary == "Resource precondition failed"]
     assert states(rule, refusal.detail)
     assert reason in str(refusal)
