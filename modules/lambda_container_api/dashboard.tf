@@ -49,7 +49,7 @@ resource "aws_cloudwatch_dashboard" "this" {
       [for i, stats in ["count(*) as cold_starts", "pct(start_ms, 50) as p50_ms, pct(start_ms, 99) as p99_ms"] : {
         type = "log", width = 12, height = 6, x = i * 12, y = 12
         properties = {
-          title  = ["Cold: how often", "Cold: how long the start takes, ms"][i]
+          title  = ["Cold: how often", "Cold: how long the initialisation takes, ms"][i]
           region = local.region
           view   = "timeSeries"
           query  = "SOURCE '${local.function_log_group}' | fields coalesce(record.metrics.restoreDurationMs, record.metrics.initDurationMs) as start_ms | filter type = 'platform.report' and ispresent(start_ms) | stats ${stats} by bin(5m)"

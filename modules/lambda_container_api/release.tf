@@ -1,8 +1,8 @@
 locals {
   # The versions that take traffic once this apply is done: each must answer first, and no other is asked.
-  released_version = var.release.version == null ? aws_lambda_function.this.version : tostring(var.release.version)
-  pinned           = var.release.version != null
-  canary           = var.release.canary_percent > 0
+  pinned           = nonsensitive(var.release.version != null)
+  canary           = nonsensitive(var.release.canary_percent > 0)
+  released_version = local.pinned ? nonsensitive(tostring(var.release.version)) : aws_lambda_function.this.version
   gated_versions = merge(
     { live = local.released_version },
     local.canary ? { canary = aws_lambda_function.this.version } : {},
