@@ -31,4 +31,7 @@ FROM ${BASE_IMAGE}
 COPY --from=build /dependencies /
 COPY --from=build /code /
 USER 1000
+# What the module built the image from, for /version. Last, since it changes with every change.
+ARG SOURCE_HASH=unknown
+ENV SOURCE_HASH=${SOURCE_HASH}
 CMD ["service.main.handler"]

@@ -18,7 +18,7 @@ class Settings(BaseSettings):
     """How long a request may take where Lambda does not say how much of its time is left."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     source_hash: str = "unknown"
-    """SHA-256 of what the image was built from; the Terraform module sets it."""
+    """SHA-256 of what the image was built from; the image holds it, as the Terraform module's build argument."""
     function_name: str | None = Field(default=None, validation_alias="AWS_LAMBDA_FUNCTION_NAME")
     """Name of the Lambda function that runs, None outside of Lambda; Lambda sets it."""
     release: str = Field(default="local", validation_alias="AWS_LAMBDA_FUNCTION_VERSION")

@@ -38,6 +38,10 @@ locals {
     target   = local.build.target
   }))
 
+  # The image can tell what it was built from, also where it is promoted to. In the function's environment the hash would make each
+  # release a second update of the function, which takes as long as the first.
+  build_args = local.build == null ? null : merge({ SOURCE_HASH = local.source_hash }, local.build.args)
+
   repository_url = (
     var.repository.registry_host == null
     ? aws_ecr_repository.this.repository_url
@@ -55,8 +59,8 @@ locals {
 resource "terraform_data" "build" {
   count = local.build == null ? 0 : 1
 
-  # The paths too: a change of theirs makes the provider build again.
-  triggers_replace = [local.source_hash, local.context, local.build.dockerfile, local.build.log_file]
+  # The paths and the module's own argument too: a change of theirs makes the provider build again.
+  triggers_replace = [local.source_hash, local.context, local.build.dockerfile, local.build.log_file, local.build_args]
 
   lifecycle {
     create_before_destroy = true
@@ -79,7 +83,7 @@ resource "docker_registry_image" "this" {
   build {
     context        = local.context
     dockerfile     = local.build.dockerfile
-    build_args     = local.build.args
+    build_args     = local.build_args
     build_log_file = local.build.log_file
     platform       = local.platform
     target         = local.build.target

@@ -32,7 +32,6 @@ resource "aws_lambda_function" "this" {
       { LOG_LEVEL = var.logs.level },
       var.function.environment,
       var.function.secrets,
-      { SOURCE_HASH = local.source_hash },
     )
   }
 

@@ -88,7 +88,7 @@ output "role_name" {
 }
 
 output "source_hash" {
-  description = "SHA-256 (hex) over everything that goes into the image; with `image.uri`, the image's digest. The function has it as SOURCE_HASH."
+  description = "SHA-256 (hex) over everything that goes into the image; with `image.uri`, the image's digest. A build has it as the argument SOURCE_HASH."
   value       = local.source_hash
 }
 

@@ -200,7 +200,7 @@ variable "function" {
     - `ephemeral_storage_mb`: size of /tmp, 512 to 10240.
     - `reserved_concurrency`: the most requests at once. null leaves it to the account's pool. 0 stops the function: what is deployed meanwhile is published, asked and released by
       the apply that lets it run again.
-    - `environment`: variables, 4 KB in all with the module's own (LOG_LEVEL, SOURCE_HASH). Nothing secret: values are readable in state and console.
+    - `environment`: variables, 4 KB in all with the module's own LOG_LEVEL. Nothing secret: values are readable in state and console.
     - `secrets`: variable name → ARN of a Secrets Manager secret or SSM parameter. The function gets the ARN and the right to read it, never the value.
       One that a KMS key of your own encrypts also needs `kms:Decrypt` of that key, in `permissions`.
     - `kms_key_arn`: key that encrypts the environment, default AWS's own.
@@ -277,10 +277,10 @@ variable "function" {
       for k in keys(merge(var.function.environment, var.function.secrets)) : k if can(regex(join("", [
         "^(AWS_LAMBDA_(FUNCTION_(MEMORY_SIZE|NAME|VERSION)|INITIALIZATION_TYPE|LOG_(GROUP|STREAM)_NAME|MAX_CONCURRENCY|METADATA_(API|TOKEN)|RUNTIME_API)|",
         "AWS_(REGION|DEFAULT_REGION|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|EXECUTION_ENV)|",
-        "LAMBDA_(TASK_ROOT|RUNTIME_DIR)|_HANDLER|_X_AMZN_TRACE_ID|SOURCE_HASH)$",
+        "LAMBDA_(TASK_ROOT|RUNTIME_DIR)|_HANDLER|_X_AMZN_TRACE_ID)$",
       ]), k))
     ]) == 0
-    error_message = "function.environment and function.secrets must not set AWS_REGION, AWS_LAMBDA_FUNCTION_NAME, credentials or another name reserved by Lambda, nor SOURCE_HASH, which this module sets."
+    error_message = "function.environment and function.secrets must not set AWS_REGION, AWS_LAMBDA_FUNCTION_NAME, credentials or another name reserved by Lambda."
   }
 
   validation {

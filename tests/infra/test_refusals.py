@@ -250,13 +250,10 @@ LIMITS = {
     ),
     "a variable name that Lambda keeps for itself": Limit(
         "function.environment and function.secrets must not set AWS_REGION",
+        [function(environment={n: "x"}) for n in ("AWS_REGION", "AWS_LAMBDA_RUNTIME_API", "AWS_SECRET_ACCESS_KEY")],
         [
             function(environment={n: "x"})
-            for n in ("AWS_REGION", "AWS_LAMBDA_RUNTIME_API", "AWS_SECRET_ACCESS_KEY", "SOURCE_HASH")
-        ],
-        [
-            function(environment={n: "x"})
-            for n in ("AWS_ENDPOINT_URL", "AWS_LAMBDA_EXEC_WRAPPER", "LOG_LEVEL", "MY_AWS_REGION")
+            for n in ("AWS_ENDPOINT_URL", "AWS_LAMBDA_EXEC_WRAPPER", "LOG_LEVEL", "MY_AWS_REGION", "SOURCE_HASH")
         ],
     ),
     "a name both in environment and secrets": Limit(

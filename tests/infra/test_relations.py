@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -98,11 +99,16 @@ def test_the_function_runs_the_digest_that_the_registry_answered(orders: Plan) -
     assert "sha256_digest" in orders.unknown["docker_registry_image.this[0]"]
 
 
-def test_the_plan_says_which_source_it_builds(orders: Plan) -> None:
+def test_the_plan_says_which_source_it_builds_and_the_build_is_told(orders: Plan) -> None:
     hash_ = orders.outputs["source_hash"]
 
     assert orders.values["docker_registry_image.this[0]"]["triggers"] == {"source_hash": hash_}
-    assert orders.values[FUNCTION]["environment"][0]["variables"]["SOURCE_HASH"] == hash_
+    assert orders.values["docker_registry_image.this[0]"]["build"][0]["build_args"] == {"SOURCE_HASH": hash_}
+
+
+def test_an_edit_changes_the_functions_image_and_nothing_else_of_it(orders: Plan) -> None:
+    # Each further attribute would be a second update of the function, which takes as long as the first.
+    assert orders.outputs["source_hash"] not in json.dumps(orders.values[FUNCTION])
 
 
 def test_policies_are_known_at_plan_so_that_scanners_can_read_them(orders: Plan) -> None:
