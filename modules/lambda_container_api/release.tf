@@ -7,61 +7,6 @@ locals {
     { live = local.released_version },
     local.canary ? { canary = aws_lambda_function.this.version } : {},
   )
-
-  smoke = var.release.smoke
-  smoke_event = {
-    version        = "2.0"
-    routeKey       = "$default"
-    rawPath        = local.smoke.path
-    rawQueryString = ""
-    headers        = { host = "release-gate.invalid", user-agent = "lambda_container_api/release-gate" }
-    requestContext = {
-      accountId    = "anonymous"
-      apiId        = "release-gate"
-      domainName   = "release-gate.invalid"
-      domainPrefix = "release-gate"
-      http = {
-        method    = local.smoke.method
-        path      = local.smoke.path
-        protocol  = "HTTP/1.1"
-        sourceIp  = "127.0.0.1"
-        userAgent = "lambda_container_api/release-gate"
-      }
-      requestId = "release-gate"
-      routeKey  = "$default"
-      stage     = "$default"
-      time      = "01/Jan/2025:00:00:00 +0000"
-      timeEpoch = 1735689600000
-    }
-    isBase64Encoded = false
-  }
-  smoke_answers = { for k, invocation in aws_lambda_invocation.smoke : k => try(jsondecode(invocation.result), null) }
-
-  gate_passed  = alltrue([for answer in values(local.smoke_answers) : try(answer.statusCode == local.smoke.status, false)])
-  gate_refusal = <<-EOT
-    the version that served before still serves. Which one:
-      aws lambda get-alias --region ${local.region} --function-name ${var.name} --name live --query FunctionVersion --output text
-    Asked ${local.smoke.method} ${local.smoke.path} of version ${join(" and ", values(local.gated_versions))}, expected status ${local.smoke.status}, and got:
-    ${join("\n", [for k, answer in local.smoke_answers : "  ${k}: ${try("status ${answer.statusCode}: ${substr(tostring(answer.body), 0, 500)}", "no HTTP response: ${substr(jsonencode(answer), 0, 500)}")}"])}
-    Mend the source and apply again; or, where only its surroundings were broken, ask the same version once more with
-    terraform apply -replace='${join("' -replace='", [for k in keys(local.smoke_answers) : "<this module>.aws_lambda_invocation.smoke[\"${k}\"]"])}'
-  EOT
-}
-
-resource "aws_lambda_invocation" "smoke" {
-  for_each = local.gated_versions
-
-  function_name = aws_lambda_function.this.function_name
-  qualifier     = each.value
-  input         = jsonencode(local.smoke_event)
-  triggers      = { version = each.value }
-
-  lifecycle {
-    precondition {
-      condition     = each.value != "$LATEST"
-      error_message = "function.reserved_concurrency = 0 stops the function, so no version can be asked whether it answers: none is published meanwhile. For the first release let it be null or above 0."
-    }
-  }
 }
 
 resource "aws_lambda_alias" "live" {

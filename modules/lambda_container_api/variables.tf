@@ -512,14 +512,32 @@ variable "release" {
     Which version serves, and what it must answer first.
     - `version`: null for the newest, or the number of a published version: a rollback. Nothing is rebuilt for it.
     - `canary_percent`: with `version` pinned, the share of requests that the newest version gets, 0 to 99.
-    - `smoke`: HTTP request sent to each version that is about to take traffic; another `status` than the stated one refuses the release.
+    - `smoke`: HTTP request that each version must answer before it takes traffic, with `status` (200 to 499) and, where `contains` is given, with a body that holds this text;
+      `also` holds further ones, which are sent at the same time. Any other answer refuses the release. What is sent is what API Gateway would send (payload 2.0), without an authorizer's claims:
+      `method` (GET, HEAD, OPTIONS or POST), `path`, `query`, `headers` (those of `smoke` go with each request of `also`, too) and `body` (as application/json unless a header says otherwise).
+      `host` is the one that clients name: by default `api.domain.name`, or else the API's own endpoint.
+      Each release, rollback and change of a request asks again, and Lambda's client may repeat itself: no request may change what lasts. Requests, secrets among them, are readable in state.
   EOT
   type = object({
     canary_percent = optional(number, 0)
     smoke = optional(object({
-      method = optional(string, "GET")
-      path   = optional(string, "/healthz")
-      status = optional(number, 200)
+      also = optional(list(object({
+        body     = optional(string)
+        contains = optional(string)
+        headers  = optional(map(string), {})
+        method   = optional(string, "GET")
+        path     = string
+        query    = optional(map(string), {})
+        status   = optional(number, 200)
+      })), [])
+      body     = optional(string)
+      contains = optional(string)
+      headers  = optional(map(string), {})
+      host     = optional(string)
+      method   = optional(string, "GET")
+      path     = optional(string, "/healthz")
+      query    = optional(map(string), {})
+      status   = optional(number, 200)
     }), {})
     version = optional(number)
   })
@@ -542,18 +560,47 @@ variable "release" {
   }
 
   validation {
-    condition     = startswith(var.release.smoke.path, "/") && !strcontains(var.release.smoke.path, "?")
-    error_message = "release.smoke.path must begin with / and hold no query."
+    condition     = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : can(regex("^/[^?#\\s]*$", request.path))])
+    error_message = "release.smoke.path, also of a further request, must begin with / and hold no query, fragment or space: a query goes into query, and a space is %20."
   }
 
   validation {
-    condition     = contains(["GET", "HEAD"], var.release.smoke.method)
-    error_message = "release.smoke.method must be GET or HEAD: the gate may ask a version more than once, and must change nothing."
+    condition     = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : contains(["GET", "HEAD", "OPTIONS", "POST"], request.method)])
+    error_message = "release.smoke.method, also of a further request, must be GET, HEAD, OPTIONS or POST: the gate may ask a version more than once, and must change nothing."
   }
 
   validation {
-    condition     = var.release.smoke.status >= 200 && var.release.smoke.status <= 499
-    error_message = "release.smoke.status must be from 200 to 499: a version that answers 5xx is broken."
+    condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
+      request.status >= 200 && request.status <= 499 && floor(request.status) == request.status
+    )])
+    error_message = "release.smoke.status, also of a further request, must be a whole number from 200 to 499: a version that answers 5xx is broken."
+  }
+
+  validation {
+    condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
+      request.contains == null ? true : request.contains != "" && request.method != "HEAD"
+    )])
+    error_message = "release.smoke.contains, also of a further request, must not be empty, which every body holds, nor go with HEAD, whose answer has no body."
+  }
+
+  validation {
+    condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
+      request.body == null ? true : !contains(["GET", "HEAD"], request.method) && length(base64encode(request.body)) <= 6000000
+    )])
+    error_message = "release.smoke.body, also of a further request, must not go with GET or HEAD nor exceed 4.5 MB: Lambda takes events of 6 MB, in which a body may be base64."
+  }
+
+  validation {
+    condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
+      alltrue([for name, value in request.headers : can(regex("^[a-zA-Z0-9!#$%&'*+.^_`|~-]+$", name)) && !contains(["content-length", "host"], lower(name)) && !can(regex("[\r\n]", value))]) &&
+      length(distinct([for name in keys(request.headers) : lower(name)])) == length(request.headers)
+    )])
+    error_message = "release.smoke.headers, also of a further request, must have names of letters, digits and hyphens, each but once whatever its case, and values of one line. The host goes into release.smoke.host, and the length is counted."
+  }
+
+  validation {
+    condition     = var.release.smoke.host == null ? true : can(regex("^[a-zA-Z0-9.-]+(:[0-9]+)?$", var.release.smoke.host))
+    error_message = "release.smoke.host must be host or host:port, without a scheme or a path."
   }
 }
 

@@ -26,10 +26,27 @@ BROKEN = {
     "answers 500 on the smoke path": (
         'return {"status": "ok"}',
         'raise RuntimeError("broken")',
-        ["Asked GET /healthz of version", "expected status 200", "live: status 500", "still serves", "-replace="],
+        ["GET /healthz, expected status 200, got status 500", "still serves", "-replace="],
     ),
     "hangs": ('return {"status": "ok"}', '__import__("time").sleep(60)\n    return {}', ["imed out"]),
 }
+
+# An application that serves one host, and asks for a header, a query and a body; and a request that has them.
+PARTICULAR = """from fastapi import Request
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+app = FastAPI()
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=["{name}"])
+
+
+@app.post("/told")
+async def told(request: Request) -> str:
+    return (await request.body()).decode() + request.query_params["b"] + request.headers["c"]
+"""
+CLIENTS = (
+    '{ headers = { c = "c" }, also = [{ method = "POST", path = "/told", query = { b = "b" }, '
+    'headers = { content-type = "image/png" }, body = "a", contains = "abc" }] }'
+)
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +157,38 @@ def test_a_canary_that_does_not_answer_gets_no_request(root: Root, alias: Callab
     serving = alias()
     whole = source(root).read_text()
     edit(root, *BROKEN["answers 500 on the smoke path"][:2])
-    with pytest.raises(TerraformError, match="canary: status 500"):
+    with pytest.raises(
+        TerraformError, match=r"canary: version [0-9]+: GET /healthz, expected status 200, got status 500"
+    ):
         root.apply(release_version=int(serving["version"]), canary_percent=10)
     assert alias() == serving
     source(root).write_text(whole)
     root.apply()
     root.assert_idempotent()
+
+
+def test_a_version_is_asked_as_its_clients_ask(root: Root, endpoint: str, alias: Callable[[], dict[str, Any]]) -> None:
+    name = endpoint.partition("://")[2].partition(":")[0]
+    edit(root, "app = FastAPI()\n", PARTICULAR.format(name=name))
+    main = root.path / "main.tf"
+    asked = main.read_text().replace('{ path = "/healthz", status = 200 }', CLIENTS)
+    assert CLIENTS in asked
+    main.write_text(asked)
+    root.apply()
+    serving = alias()
+    assert serving == {"version": root.output("newest_version", str), "weights": {}}
+
+    main.write_text(asked.replace("also", 'host = "elsewhere.example.com", also', 1))
+    with pytest.raises(TerraformError) as refused:
+        root.apply()
+    for reason in (
+        "Asked at host elsewhere.example.com",
+        "live: version",
+        "live-1: version",
+        "got status 400: Invalid host",
+    ):
+        assert reason in " ".join(str(refused.value).split())
+    assert alias() == serving
 
 
 def test_a_broken_first_version_leaves_no_endpoint_and_its_mending_completes_the_apply(

@@ -74,6 +74,10 @@ def smoke(**values: Any) -> JSON:
     return {"release": {"smoke": values}}
 
 
+def further(**values: Any) -> JSON:
+    return smoke(also=[{"path": "/", **values}])
+
+
 def route(key: str = "GET /users", **values: Any) -> JSON:
     return {"routes": {key: values}}
 
@@ -458,19 +462,42 @@ LIMITS = {
         [release(canary_percent=1, version=1)],
     ),
     "a smoke path that is no path": Limit(
-        "release.smoke.path must begin with /",
-        [smoke(path="healthz"), smoke(path="/healthz?deep=1"), smoke(path="")],
-        [smoke(path="/")],
+        "release.smoke.path, also of a further request, must begin with /",
+        [*(smoke(path=p) for p in ("healthz", "/healthz?deep=1", "/a#b", "/a b", "")), further(path="healthz")],
+        [smoke(path="/"), further(path="/a%20b")],
     ),
     "a smoke request that changes something": Limit(
-        "release.smoke.method must be GET or HEAD",
-        [smoke(method="POST"), smoke(method="get")],
-        [smoke(method="GET"), smoke(method="HEAD")],
+        "release.smoke.method, also of a further request, must be GET",
+        [smoke(method="PUT"), smoke(method="get"), further(method="DELETE")],
+        [smoke(method="HEAD"), *(further(method=m) for m in ("GET", "OPTIONS", "POST"))],
     ),
     "a smoke status that means broken": Limit(
-        "release.smoke.status must be from 200 to 499",
-        [smoke(status=199), smoke(status=500)],
-        [smoke(status=200), smoke(status=499)],
+        "release.smoke.status, also of a further request, must be a whole number from 200 to 499",
+        [smoke(status=199), smoke(status=500), smoke(status=200.5), further(status=500)],
+        [smoke(status=200), smoke(status=499), further(status=401)],
+    ),
+    "a text that no smoke answer can lack or hold": Limit(
+        "release.smoke.contains, also of a further request, must not be empty",
+        [smoke(contains=""), smoke(contains="a", method="HEAD"), further(contains="")],
+        [smoke(contains="a"), further(contains="a", method="POST")],
+    ),
+    "a smoke body that Lambda would not take": Limit(
+        "release.smoke.body, also of a further request, must not go with GET",
+        [smoke(body="{}"), smoke(body="a" * 4_500_001, method="POST"), further(body="{}", method="HEAD")],
+        [smoke(body="a" * 4_500_000, method="POST"), further(body="", method="OPTIONS")],
+    ),
+    "a smoke header that clients cannot send": Limit(
+        "release.smoke.headers, also of a further request, must have names",
+        [
+            *(smoke(headers=h) for h in ({"a b": ""}, {"": ""}, {"Host": "a"}, {"content-length": "1"}, {"a": "1\n2"})),
+            *(further(headers=h) for h in ({"a:": ""}, {"a": "1", "A": "2"})),
+        ],
+        [smoke(headers={"X-Api_Key": "ä b", "cookie": ""}), further(headers={"a": None})],
+    ),
+    "a smoke host with more than a host": Limit(
+        "release.smoke.host must be host or host:port",
+        [smoke(host=h) for h in ("https://api.example.com", "api.example.com/v1", "")],
+        [smoke(host=h) for h in ("api.example.com", "localhost:8080", None)],
     ),
     # repository
     "a retention that loses rollbacks": Limit(

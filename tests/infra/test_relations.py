@@ -89,8 +89,8 @@ def test_order_of_an_apply(later: str, earlier: str, graph: Mapping[str, frozens
     assert earlier in graph[later]
 
 
-def test_a_rollback_does_not_wait_for_the_gateway(graph: Mapping[str, frozenset[str]]) -> None:
-    assert not any("apigateway" in address for address in graph[ALIAS])
+def test_a_rollback_waits_for_nothing_of_the_gateway_but_its_name(graph: Mapping[str, frozenset[str]]) -> None:
+    assert {address for address in graph[ALIAS] if "apigateway" in address} == {"aws_apigatewayv2_api.this"}
 
 
 def test_the_function_runs_the_digest_that_the_registry_answered(orders: Plan) -> None:

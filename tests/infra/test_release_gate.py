@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ import pytest
 
 from harness import Diagnostic, IsFlagged, Result, Root, states
 from sandbox.paths import MODULE, ROOT
-from tests.infra.conftest import LEAST, MODULE_FILES, URI
+from tests.infra.conftest import LEAST, URI
 
 TESTS = (ROOT / MODULE / "tests/defaults.tftest.hcl").read_text(encoding="utf-8")
 # What AWS answers in the module's own tests, but for the answer of a version.
@@ -21,47 +22,90 @@ TESTS = (ROOT / MODULE / "tests/defaults.tftest.hcl").read_text(encoding="utf-8"
 WELL = json.dumps({"statusCode": 200, "body": "well"})
 ILL = json.dumps({"statusCode": 500, "body": "ill"})
 
-LIVE: dict[str, tuple[dict[str, Any], str, str]] = {
-    "the newest version that answers": ({}, WELL, 'aws_lambda_alias.live.function_version == "8"'),
-    "an answer of the status that is expected": (
-        {"smoke": {"status": 404}},
-        json.dumps({"statusCode": 404}),
-        'aws_lambda_alias.live.function_version == "8"',
-    ),
+# What a release is, and what then holds of the module.
+LIVE: dict[str, tuple[dict[str, Any], str]] = {
+    "the newest version that answers": ({}, 'aws_lambda_alias.live.function_version == "8"'),
     "a pinned version, and the newest is not even asked": (
         {"version": 7},
-        WELL,
         'aws_lambda_alias.live.function_version == "7" && keys(aws_lambda_invocation.smoke) == ["live"]',
     ),
-    "a canary, of which both versions were asked": (
-        {"version": 7, "canary_percent": 10},
-        WELL,
-        '{ for k, i in aws_lambda_invocation.smoke : k => i.qualifier } == { canary = "8", live = "7" }'
+    "a canary, of which both versions were asked all that there is to ask": (
+        {
+            "version": 7,
+            "canary_percent": 10,
+            "smoke": {"host": "a.example.com", "also": [{"path": "/a"}, None, {"path": "/b"}]},
+        },
+        '{ for k, i in aws_lambda_invocation.smoke : k => "${i.qualifier} ${jsondecode(i.input).rawPath}" } == {'
+        ' canary = "8 /healthz", canary-1 = "8 /a", canary-2 = "8 /b", live = "7 /healthz", live-1 = "7 /a", live-2 = "7 /b" }'
+        ' && alltrue([for i in aws_lambda_invocation.smoke : jsondecode(i.input).headers.host == "a.example.com"])'
         ' && aws_lambda_alias.live.routing_config[0].additional_version_weights["8"] == 0.1',
     ),
+}
+# What is expected, and an answer that is as good.
+ACCEPTED: dict[str, tuple[dict[str, Any], str]] = {
+    "an answer of the status that is expected": ({"status": 404}, json.dumps({"statusCode": 404})),
+    "a body that holds the text": ({"contains": "el"}, WELL),
+    "a body in base64 that holds the text": (
+        {"contains": "é"},
+        json.dumps({"statusCode": 200, "body": base64.b64encode("é".encode()).decode(), "isBase64Encoded": True}),
+    ),
+    "a status as text, which API Gateway takes": ({"status": 404}, json.dumps({"statusCode": "404"})),
+    "no status, which API Gateway takes for 200, and the text": ({"contains": '"well"'}, json.dumps({"is": "well"})),
 }
 # How the messages of the gate's two preconditions begin.
 NO_GOOD_ANSWER = 'Release refused, the alias "live" was not touched'
 ONE_VERSION = "release.canary_percent needs two versions, but release.version (…) is the newest one"
 
-REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
+# A release, in HCL where JSON cannot say it, an answer, the rule that refuses it, and the reason that is given.
+REFUSED: dict[str, tuple[dict[str, Any] | str, str, str, str]] = {
     "a version that answers an error": (
         {},
         ILL,
         NO_GOOD_ANSWER,
-        "Asked GET /healthz of version 8, expected status 200, and got: live: status 500: ill",
+        "live: version 8: GET /healthz, expected status 200, got status 500: ill",
     ),
     "a pinned version that answers an error": (
         {"version": 7},
         ILL,
         NO_GOOD_ANSWER,
-        "of version 7, expected status 200",
+        "live: version 7: GET /healthz, expected status 200, got status 500",
     ),
     "an answer of another status than the expected": (
         {"smoke": {"status": 204}},
         WELL,
         NO_GOOD_ANSWER,
-        "expected status 204, and got: live: status 200: well",
+        "expected status 204, got status 200: well",
+    ),
+    "a body that holds something else": (
+        {"smoke": {"contains": "ill"}},
+        WELL,
+        NO_GOOD_ANSWER,
+        "expected status 200 and a body with ill, got status 200: well",
+    ),
+    "a body of bytes, in which no text can be": (
+        {"smoke": {"contains": "/"}},
+        json.dumps({"statusCode": 200, "body": "//79", "isBase64Encoded": True}),
+        NO_GOOD_ANSWER,
+        "got status 200: bytes that are no text",
+    ),
+    "one of several requests that is answered otherwise": (
+        {"smoke": {"also": [{"path": "/a", "status": 404}]}},
+        WELL,
+        NO_GOOD_ANSWER,
+        "live: version 8: GET /healthz, expected status 200: as expected"
+        " live-1: version 8: GET /a, expected status 404, got status 200: well",
+    ),
+    "a request with secrets, which are not shown": (
+        '{ smoke = { contains = sensitive("ill"), headers = { authorization = sensitive("Bearer abc") } } }',
+        WELL,
+        NO_GOOD_ANSWER,
+        "GET /healthz, expected status 200 and a body with (sensitive), got status 200: well",
+    ),
+    "requests that are all secret": (
+        '{ smoke = sensitive({ host = "api.example.com", also = [{ path = "/a" }] }) }',
+        ILL,
+        NO_GOOD_ANSWER,
+        "live-1: version 8: (sensitive) (sensitive), expected status (sensitive)",
     ),
     "a function that is no web application": ({}, json.dumps("hello"), NO_GOOD_ANSWER, 'no HTTP response: "hello"'),
     "a version that answers nothing": ({}, "null", NO_GOOD_ANSWER, "no HTTP response: null"),
@@ -95,60 +139,127 @@ STOPPED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "publish-version --region eu-central-1 --function-name orders",
     ),
 }
-ANY = 'aws_lambda_alias.live.name == "live"'
-CASES = [*LIVE, *REFUSED, *STOPPED]
 
 
-def _test(release: dict[str, Any], answer: str, check: str, override: str = "", **others: Any) -> str:
-    """Return a file of tests in which every version answers the same."""
-    inputs = {**LEAST, "image": {"uri": URI}, "release": release, **others}
-    stated = "\n".join(f"{name} = {json.dumps(value)}" for name, value in inputs.items())
+def _answers(answers: Mapping[str, str]) -> str:
+    """Return what has the versions of some calls of the module answer that."""
+    return "".join(
+        f"override_resource {{\n target = module.{call}.aws_lambda_invocation.smoke\n"
+        f" values = {{ result = {json.dumps(answer)} }}\n}}\n"
+        for call, answer in answers.items()
+    )
+
+
+def _tests(run: str, overrides: str) -> str:
+    """Return a file of one test, in which versions answer WELL where nothing overrides that."""
     return f"""
         mock_provider "aws" {{
           {MOCKS}
           mock_resource "aws_lambda_invocation" {{
-            defaults = {{ result = {json.dumps(answer)} }}
+            defaults = {{ result = {json.dumps(WELL)} }}
           }}
         }}
         mock_provider "docker" {{}}
-        {override}
+        {overrides}
         run "decides" {{
-          variables {{
+          {run}
+        }}
+    """
+
+
+def _decides(check: str, overrides: str = "", **inputs: Any) -> str:
+    stated = "\n".join(f"{name} = {json.dumps(value)}" for name, value in {**INPUTS, **inputs}.items())
+    return _tests(
+        f"""variables {{
             {stated}
           }}
           assert {{
             condition     = {check}
             error_message = "the gate decided otherwise"
-          }}
-        }}
-    """
+          }}""",
+        overrides,
+    )
+
+
+def _calls(releases: Mapping[str, dict[str, Any] | str]) -> str:
+    """Return a root that calls the module, which lies above it, once with each release, and outputs which version serves."""
+    stated = "".join(
+        f'module "{call}" {{\n source = "../"\n name = "{call}"\n image = {{ uri = "{URI}" }}\n auth = {{ iam = {{}} }}\n'
+        f" release = {release if isinstance(release, str) else json.dumps(release)}\n}}\n"
+        for call, release in releases.items()
+    )
+    return stated + f'output "versions" {{\n value = [{", ".join(f"module.{call}.version" for call in releases)}]\n}}\n'
+
+
+INPUTS = {**LEAST, "image": {"uri": URI}}
+FILES = {case: f"gate{number}.tftest.hcl" for number, case in enumerate([*LIVE, *STOPPED])}
+CALLS = {case: f"refused{number}" for number, case in enumerate(REFUSED)} | {
+    case: f"accepted{number}" for number, case in enumerate(ACCEPTED)
+}
 
 
 @pytest.fixture(scope="module")
-def decisions(terraform_roots: Callable[[str, Mapping[str, str] | None], Root]) -> Mapping[str, list[Diagnostic]]:
-    """What Terraform says of each case. One command runs them all, each in a file, and so with a state, of its own."""
-    tests = {case: _test(*LIVE[case]) for case in LIVE}
-    for case, (release, answer, _, _) in REFUSED.items():
-        tests[case] = _test(release, answer, ANY)
-    files = {case: f"gate-{number}.tftest.hcl" for number, case in enumerate(CASES)}
-    for case, (others, override, _, _) in STOPPED.items():
-        tests[case] = _test(**{"release": {}, **others}, answer=WELL, check=ANY, override=override)
-    root = terraform_roots(MODULE, MODULE_FILES | {file: tests[case] for case, file in files.items()})
+def said(terraform_roots: Callable[[str, Mapping[str, str] | None], Root]) -> list[Diagnostic]:
+    """What Terraform says of all cases. One command runs them: those that are refused as calls of one root, as are those accepted."""
+    refused = {CALLS[case]: release for case, (release, _, _, _) in REFUSED.items()}
+    accepted = {CALLS[case]: {"smoke": smoke} for case, (smoke, _) in ACCEPTED.items()}
+    serves = f"""module {{
+            source = "./accepted"
+          }}
+          assert {{
+            condition     = output.versions == {json.dumps(["8"] * len(accepted))}
+            error_message = "the gate decided otherwise"
+          }}"""
+    tests = {
+        "accepted.tftest.hcl": _tests(
+            serves, _answers({CALLS[case]: answer for case, (_, answer) in ACCEPTED.items()})
+        ),
+        "refused.tftest.hcl": _tests(
+            'module {\n source = "./refused"\n}',
+            _answers({CALLS[case]: answer for case, (_, answer, _, _) in REFUSED.items()}),
+        ),
+    }
+    for case, (release, check) in LIVE.items():
+        tests[FILES[case]] = _decides(check, release=release)
+    for case, (inputs, overrides, _, _) in STOPPED.items():
+        tests[FILES[case]] = _decides('aws_lambda_alias.live.name == "live"', overrides, **inputs)
+    versions = (ROOT / MODULE / "versions.tf").read_text(encoding="utf-8")
+    roots = {"accepted/main.tf": versions + _calls(accepted), "refused/main.tf": versions + _calls(refused)}
+    root = terraform_roots(MODULE, roots | tests)
     # Not the module's own test files, which the copy has, too.
-    result: Result = root.terraform.test(json=IsFlagged, filter=list(files.values()))
+    result: Result = root.terraform.test(json=IsFlagged, filter=list(tests))
     ran = {event["@testfile"] for event in result.events if event.get("type") == "test_run"}
-    assert ran == set(files.values()), result.err
-    return {case: [d for d in result.diagnostics if d.test == file] for case, file in files.items()}
+    assert ran == set(tests), result.err
+    return result.diagnostics
 
 
 @pytest.mark.parametrize("case", LIVE)
-def test_goes_live(case: str, decisions: Mapping[str, list[Diagnostic]]) -> None:
-    assert decisions[case] == []
+def test_goes_live(case: str, said: list[Diagnostic]) -> None:
+    assert [d for d in said if d.severity == "error" and d.test == FILES[case]] == []
 
 
-@pytest.mark.parametrize("case", [*REFUSED, *STOPPED])
-def test_is_refused(case: str, decisions: Mapping[str, list[Diagnostic]]) -> None:
-    _, _, rule, reason = (REFUSED | STOPPED)[case]
-    (refusal,) = [d for d in decisions[case] if d.summary == "Resource precondition failed"]
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_is_accepted(case: str, said: list[Diagnostic]) -> None:
+    assert [d for d in said if f"--function-name {CALLS[case]} " in d.detail] == []
+    assert [d for d in said if d.severity == "error" and d.test == "accepted.tftest.hcl"] == []
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_is_refused(case: str, said: list[Diagnostic]) -> None:
+    _, _, rule, reason = REFUSED[case]
+    of_the_gate = [d for d in said if d.test == "refused.tftest.hcl" and states(rule, d.detail)]
+    (refusal,) = [d for d in of_the_gate if f"--function-name {CALLS[case]} " in d.detail or rule == ONE_VERSION]
+    assert refusal.summary == "Resource precondition failed"
+    assert reason in str(refusal)
+
+
+@pytest.mark.parametrize("case", STOPPED)
+def test_is_stopped(case: str, said: list[Diagnostic]) -> None:
+    _, _, rule, reason = STOPPED[case]
+    (refusal,) = [d for d in said if d.test == FILES[case] and d.summary == "Resource precondition failed"]
     assert states(rule, refusal.detail)
     assert reason in str(refusal)
+
+
+def test_nothing_else_is_refused(said: list[Diagnostic]) -> None:
+    assert len([d for d in said if d.severity == "error"]) == len(REFUSED) + len(STOPPED)

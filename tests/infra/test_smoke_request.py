@@ -1,0 +1,153 @@
+"""What the release gate sends, read from a plan: what API Gateway would, so that applications take it through any adapter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import mangum
+import pytest
+import serverless_wsgi  # type: ignore[import-untyped]  # it has no types
+from apig_wsgi import make_lambda_handler
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from fastapi import FastAPI, Request
+
+from harness import Plan
+
+Event = dict[str, Any]
+Handler = Callable[[Event, Any], dict[str, Any]]
+
+FORM = "application/x-www-form-urlencoded"
+SMOKE = {
+    "headers": {"Authorization": "Bearer abc", "Cookie": "a=1; b=2", "x-none": None},
+    "also": [
+        {
+            "path": "/ask",
+            "method": "POST",
+            "query": {"q": "é &", "p": "1"},
+            "body": json.dumps({"name": "Zoë"}, ensure_ascii=False),
+        },
+        {"path": "/ask", "method": "POST", "headers": {"Content-Type": FORM}, "body": "name=Zo%C3%AB"},
+        {"path": "/ask", "method": "POST", "headers": {"content-type": "text/plain; charset=utf-8"}, "body": "Zoë"},
+    ],
+}
+# What the application is to see of each: the host, a header, a cookie, the query, the body.
+SEEN = [
+    ["release-gate.example.com", "Bearer abc", "2", None, ""],
+    ["release-gate.example.com", "Bearer abc", "2", "é &", '{"name": "Zoë"}'],
+    ["release-gate.example.com", "Bearer abc", "2", None, "name=Zo%C3%AB"],
+    ["release-gate.example.com", "Bearer abc", "2", None, "Zoë"],
+]
+
+
+@pytest.fixture(scope="module")
+def events(plan: Callable[..., Plan]) -> list[Event]:
+    domain = {"name": "*.example.com", "certificate_arn": "arn:aws:acm:eu-central-1:111122223333:certificate/1234"}
+    planned = plan(release={"smoke": SMOKE}, api={"domain": domain})
+    return [
+        json.loads(planned.values[f'aws_lambda_invocation.smoke["live{n}"]']["input"]) for n in ("", "-1", "-2", "-3")
+    ]
+
+
+def test_a_request_has_all_that_api_gateway_sends(events: list[Event]) -> None:
+    assert {key: value for key, value in events[1].items() if key not in {"headers", "requestContext"}} == {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/ask",
+        "rawQueryString": "p=1&q=%C3%A9+%26",
+        "queryStringParameters": {"p": "1", "q": "é &"},
+        "cookies": ["a=1", "b=2"],
+        "body": '{"name": "Zoë"}',
+        "isBase64Encoded": False,
+    }
+    assert events[1]["headers"] == {
+        "accept": "*/*",
+        "authorization": "Bearer abc",
+        "content-length": "16",
+        "content-type": "application/json",
+        "host": "release-gate.example.com",
+        "user-agent": "lambda_container_api/release-gate",
+        "x-amzn-trace-id": "Root=1-67748580-000000000000000000000000",
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-port": "443",
+        "x-forwarded-proto": "https",
+    }
+    context = events[1]["requestContext"]
+    assert context["http"].items() >= {"method": "POST", "path": "/ask", "protocol": "HTTP/1.1"}.items()
+    assert {
+        "accountId",
+        "apiId",
+        "domainName",
+        "domainPrefix",
+        "requestId",
+        "stage",
+        "time",
+        "timeEpoch",
+    } <= context.keys()
+
+
+def test_what_a_request_does_not_have_is_left_out(events: list[Event]) -> None:
+    assert events[0].keys().isdisjoint({"body", "queryStringParameters", "pathParameters"})
+    assert events[0]["headers"]["content-length"] == "0"
+    assert "content-type" not in events[0]["headers"]
+
+
+def test_only_text_goes_without_base64(events: list[Event]) -> None:
+    assert [event["isBase64Encoded"] for event in events] == [False, False, True, False]
+
+
+def by_mangum() -> Handler:
+    app = FastAPI()
+
+    @app.api_route("/{path}", methods=["GET", "POST"])
+    async def seen(request: Request, q: str | None = None) -> list[str | None]:
+        text = (await request.body()).decode()
+        return [request.url.netloc, request.headers["authorization"], request.cookies["b"], q, text]
+
+    return mangum.Mangum(app, lifespan="off")
+
+
+def by_powertools() -> Handler:
+    app = APIGatewayHttpResolver()
+
+    @app.route("/<path>", method=["GET", "POST"])
+    def seen(path: str) -> Response[str]:
+        event = app.current_event
+        (cookie,) = [pair.partition("=")[2] for pair in event.cookies if pair.startswith("b=")]
+        query = event.query_string_parameters.get("q")
+        told = [event.headers["host"], event.headers["authorization"], cookie, query, event.decoded_body or ""]
+        return Response(200, "application/json", json.dumps(told))
+
+    return lambda event, context: app.resolve(event, context)
+
+
+def flask_app() -> flask.Flask:
+    app = flask.Flask(__name__)
+
+    @app.route("/<path>", methods=["GET", "POST"])
+    def seen(path: str) -> list[str | None]:
+        asked = flask.request
+        text = asked.get_data(as_text=True, parse_form_data=False)
+        return [asked.host, asked.headers["authorization"], asked.cookies["b"], asked.args.get("q"), text]
+
+    return app
+
+
+def by_apig_wsgi() -> Handler:
+    handler: Handler = make_lambda_handler(flask_app())
+    return handler
+
+
+def by_serverless_wsgi() -> Handler:
+    app = flask_app()
+    return lambda event, context: dict(serverless_wsgi.handle_request(app, event, context))
+
+
+@pytest.mark.parametrize("adapter", [by_mangum, by_powertools, by_apig_wsgi, by_serverless_wsgi])
+def test_an_application_understands_each_request(adapter: Callable[[], Handler], events: list[Event]) -> None:
+    handler = adapter()
+    answers = [handler(event, None) for event in events]
+    assert [answer["statusCode"] for answer in answers] == [200] * len(events)
+    assert [json.loads(answer["body"]) for answer in answers] == SEEN
