@@ -48,10 +48,15 @@ resource "aws_lambda_alias" "live" {
   depends_on = [aws_appautoscaling_policy.version, aws_lambda_provisioned_concurrency_config.canary]
 }
 
-# What was published last, not what an update has left in the function. Unknown as long as this apply is to publish.
+# What was published last, which is not what an update has left in the function. Unknown as long as this apply is to publish. Through
+# a local, since Terraform reads what names a resource itself only after any change of that resource, though it publish nothing.
+locals {
+  newest = { function = aws_lambda_function.this.function_name, version = aws_lambda_function.this.version }
+}
+
 data "aws_lambda_function" "newest" {
-  function_name = aws_lambda_function.this.function_name
-  qualifier     = aws_lambda_function.this.version
+  function_name = local.newest.function
+  qualifier     = local.newest.version
 }
 
 locals {

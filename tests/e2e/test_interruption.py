@@ -1,12 +1,14 @@
-"""Applies that end halfway, and the applies after them: each step of a release refused once, on examples/canary-and-rollback."""
+"""Applies that end halfway, and those after them: a release refused once at each of its steps, and a function that is stopped."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from harness.errors import PlanError, TerraformError
 from harness.root import Root
@@ -15,6 +17,7 @@ from tests.e2e.conftest import Deployable, gateway
 
 NAME = "interrupted-e2e"
 MODULE = f"""  name = "{NAME}"
+  provisioned_concurrency = var.warm ? {{ min = 1 }} : null
   function = {{
     environment          = {{ STEP = var.step }}
     reserved_concurrency = var.reserved_concurrency
@@ -23,17 +26,20 @@ MODULE = f"""  name = "{NAME}"
 """
 VARIABLES = """
 variable "step" {
-  default = "none"
+  default = "first"
 }
 variable "reserved_concurrency" {
   type    = number
   default = 10
 }
+variable "warm" {
+  default = true
+}
 """
 
 
 @pytest.fixture(scope="module")
-def root(example: Deployable, hello: str, emulator: Emulator) -> Root:
+def root(example: Deployable, hello: str) -> Root:
     made = example("canary-and-rollback", module=MODULE + hello)
     made.write("steps.tf", VARIABLES)
     made.apply()
@@ -41,7 +47,7 @@ def root(example: Deployable, hello: str, emulator: Emulator) -> Root:
 
 
 @pytest.fixture
-def served_step(aws: Callable[[str], Any]) -> Callable[[], str]:
+def serving(aws: Callable[[str], Any]) -> Callable[[], str]:
     """Ask for the configuration of the version that serves."""
 
     def ask() -> str:
@@ -52,60 +58,65 @@ def served_step(aws: Callable[[str], Any]) -> Callable[[], str]:
     return ask
 
 
-# What is refused once, beside another configuration: that a step after it was taken is told by the plan or mended by an apply.
-MENDED: dict[str, dict[str, Any]] = {
-    "lambda.UpdateFunctionConfiguration": {},
-    "lambda.Invoke": {},
-    "lambda.UpdateAlias": {},
-}
-TOLD: dict[str, dict[str, Any]] = {
-    "lambda.PutFunctionConcurrency": {"reserved_concurrency": 20},
-    "lambda.PublishVersion": {},
+def publish_as_told(root: Root, aws: Callable[[str], Any], inputs: dict[str, Any]) -> None:
+    """See that a plan says what is wrong, and do what it says."""
+    with pytest.raises(PlanError) as told:
+        root.plan(inputs)
+    assert "it does not run what this configuration says (environment" in str(told.value)
+    (name,) = re.findall(r"aws lambda publish-version --region \S+ --function-name (\S+)", str(told.value))
+    aws("lambda").publish_version(FunctionName=name)
+
+
+# The steps of a release in their order; those at which the function is updated and nothing will publish the update.
+STEPS = {
+    "UpdateFunctionConfiguration": False,
+    "UpdateFunctionCode": False,
+    "PutFunctionConcurrency": True,
+    "Invoke": False,
+    "PutProvisionedConcurrencyConfig": False,
+    "UpdateAlias": False,
 }
 
 
-@pytest.mark.parametrize("operation", [*MENDED, *TOLD])
-def test_the_apply_after_an_interrupted_one_releases_or_says_what_to_do(
-    operation: str,
-    root: Root,
-    emulator: Emulator,
-    aws: Callable[[str], Any],
-    served_step: Callable[[], str],
+def test_a_release_that_was_interrupted_at_each_step_goes_live_in_the_end(
+    root: Root, emulator: Emulator, aws: Callable[[str], Any], serving: Callable[[], str]
 ) -> None:
-    before = served_step()
-    inputs = {"step": operation} | (MENDED | TOLD)[operation]
-    with (
-        emulator.refusing(operation, containing=NAME),
-        pytest.raises(TerraformError, match="refused by the test"),
-    ):
-        root.apply(inputs)
-    assert served_step() == before
-
-    if operation in TOLD:
-        with pytest.raises(PlanError) as told:
-            root.plan(inputs)
-        assert "does not run what this configuration says (environment)" in str(told.value)
-        command = re.search(r"aws lambda publish-version --region (\S+) --function-name (\S+)", str(told.value))
-        assert command
-        # Meanwhile a rollback works.
-        root.plan(inputs | {"release_version": 1})
-        aws("lambda").publish_version(FunctionName=command[2])
+    app: Path = root.path.parent / "minimal/app/hello.py"
+    app.write_text(app.read_text().replace('"hello"', '"hello after all"', 1))
+    inputs = {"step": "second", "reserved_concurrency": 20}
+    for operation, unpublished in STEPS.items():
+        refused = emulator.refusing(f"lambda.{operation}", containing=NAME, message=f"no {operation} now")
+        with refused, pytest.raises(TerraformError, match=f"no {operation} now"):
+            root.apply(inputs)
+        assert serving() == "first"
+        if unpublished:
+            # A rollback works meanwhile.
+            root.plan(inputs | {"release_version": 1})
+            publish_as_told(root, aws, inputs)
 
     root.apply(inputs)
-    assert served_step() == operation
-    root.assert_idempotent()
-
-
-def test_a_function_that_is_stopped_is_released_when_it_may_run_again(
-    root: Root, emulator: Emulator, served_step: Callable[[], str]
-) -> None:
-    before, version = served_step(), root.output("version", str)
-    # Whatever were asked now would be throttled, and the provider would ask for an hour.
-    root.apply(step="stopped", reserved_concurrency=0)
-    assert (served_step(), root.output("version", str)) == (before, version)
-    root.assert_idempotent()
-
-    root.apply(step="stopped", reserved_concurrency=10)
-    assert served_step() == "stopped"
+    assert serving() == "second"
     with gateway(emulator, root.output("endpoint", str)) as api:
-        api.get("/").raise_for_status()
+        assert api.get("/").raise_for_status().json()["message"] == "hello after all"
+    root.assert_idempotent()
+
+
+def test_a_function_that_is_stopped_is_released_once_it_may_run_again(
+    root: Root, emulator: Emulator, aws: Callable[[str], Any], serving: Callable[[], str]
+) -> None:
+    before, version = serving(), root.output("version", str)
+    stopped = {"step": "third", "warm": False, "reserved_concurrency": 0}
+    with emulator.refusing("lambda.Invoke", containing=NAME, times=None, status=429, code="TooManyRequestsException"):
+        # Asked now, Lambda would throttle, and the provider ask again for an hour.
+        root.apply(stopped)
+        with pytest.raises(ClientError, match="TooManyRequestsException"):
+            aws("lambda").invoke(FunctionName=NAME, Qualifier="live")
+    assert (serving(), root.output("version", str)) == (before, version)
+
+    again = stopped | {"reserved_concurrency": 10}
+    refused = emulator.refusing("lambda.PublishVersion", containing=NAME, message="no PublishVersion now")
+    with refused, pytest.raises(TerraformError, match="no PublishVersion now"):
+        root.apply(again)
+    publish_as_told(root, aws, again)
+    root.apply(again)
+    assert serving() == "third"
