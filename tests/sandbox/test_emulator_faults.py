@@ -78,6 +78,8 @@ def api(emulator: Emulator) -> tuple[Any, str]:
     name = client.create_api(Name=uuid.uuid4().hex, ProtocolType="HTTP")["ApiId"]
     limits = {"ThrottlingBurstLimit": 5, "ThrottlingRateLimit": 5.0}
     settings = {"GET /orders/{id}": limits, "POST /orders": limits}
+    for route in settings:
+        client.create_route(ApiId=name, RouteKey=route)
     client.create_stage(ApiId=name, StageName="$default", AutoDeploy=True, RouteSettings=settings)
     return client, name
 
