@@ -270,9 +270,11 @@ def _progress(name: str, seconds: float, out: str) -> str:
     whole_lines = out[: out.rfind("\n") + 1]
     done, busy = 0, dict[str, None]()
     for event in Result(0, whole_lines, "").events:
-        if event["type"] == "apply_start":
+        # What `show -json` prints is one object, and no event.
+        kind = event.get("type")
+        if kind == "apply_start":
             busy[event["hook"]["resource"]["addr"]] = None
-        elif event["type"] in {"apply_complete", "apply_errored"}:
+        elif kind in {"apply_complete", "apply_errored"}:
             busy.pop(event["hook"]["resource"]["addr"], None)
             done += 1
     told = f": {done} done" if done or busy else ""
