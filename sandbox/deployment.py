@@ -25,8 +25,6 @@ EXAMPLE = "complete"
 KEPT = re.compile(rf"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|build\.log|{re.escape(overrides.NAME)})$")
 NOT_COPIED = re.compile(r"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|__pycache__|build\.log)$")
 
-AUTH = '  auth = {{ jwt = {{ issuer = "{issuer.url}", audience = ["{issuer.audience}"] }} }}\n'
-
 
 @dataclass(frozen=True)
 class Deployment:
@@ -91,8 +89,7 @@ def prepare(
     for name in paths.EXAMPLE_SOURCES:
         synchronise(project / name, work / name)
     root = work / "examples" / EXAMPLE
-    module = overrides.NO_ALARMS + AUTH.format(issuer=issuer)
-    (root / overrides.NAME).write_text(overrides.applied(emulator.registry, module, overrides.UNPROTECTED))
+    (root / overrides.NAME).write_text(overrides.applied(emulator.registry, overrides.NO_ALARMS, overrides.UNPROTECTED))
     (work / paths.MODULE / overrides.NAME).write_text(overrides.MODULE)
     for name, text in overrides.native().items():
         (root / name).write_text(text)
@@ -100,6 +97,7 @@ def prepare(
         # Its checksum is this machine's own: a lock file would hold on to an earlier one.
         (root / ".terraform.lock.hcl").unlink(missing_ok=True)
     variables = emulator.environment() | providers.environment() | engine_of_the_client()
+    variables |= {"TF_VAR_jwt_issuer": issuer.url, "TF_VAR_jwt_audience": issuer.audience}
     variables |= {"TF_VAR_base_image": base.reference, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
     return Deployment(root, emulator, variables)
 

@@ -28,6 +28,8 @@ provider "docker" {{
   }}
 }}
 """
+# What an example asks its user for, where it is only planned: nobody fetches anything from there.
+ANSWERS = {"jwt_audience": "people-api", "jwt_issuer": "https://login.example.com"}
 DECLARES_DOCKER = re.compile(r'^provider "docker"', re.MULTILINE)
 
 # The emulator describes alarms without most of their attributes, so that every plan would change them.
@@ -38,10 +40,17 @@ UNPROTECTED = """resource "aws_dynamodb_table" "this" {
 }
 """
 # Beside the module's own files, in a copy of it.
-MODULE = """# The emulator describes a JWT authorizer with a payload format, which only Lambda authorizers have.
+MODULE = """# The emulator describes a JWT authorizer with a payload format, which only Lambda authorizers have, and those with
+# settings of JWT.
 resource "aws_apigatewayv2_authorizer" "jwt" {
   lifecycle {
     ignore_changes = [authorizer_payload_format_version]
+  }
+}
+
+resource "aws_apigatewayv2_authorizer" "lambda" {
+  lifecycle {
+    ignore_changes = [jwt_configuration]
   }
 }
 """
@@ -74,7 +83,9 @@ def planned(root: Path) -> str:
     """Return the override of a root that is only planned. What the root does not declare cannot be overridden."""
     sources = "\n".join(path.read_text(encoding="utf-8") for path in sorted(root.glob("*.tf")))
     docker = DOCKER_PROVIDER.format(registry="localhost") if DECLARES_DOCKER.search(sources) else ""
-    return AWS_PROVIDER + docker
+    asked = [name for name in ANSWERS if re.search(rf'^variable "{name}"', sources, re.MULTILINE)]
+    answers = [f'variable "{name}" {{\n  default = "{ANSWERS[name]}"\n}}\n' for name in asked]
+    return AWS_PROVIDER + docker + "".join(answers)
 
 
 def native(machine: str = "") -> dict[str, str]:

@@ -1,3 +1,1 @@
-name         = "people-api"
-jwt_issuer   = "https://login.example.com"
-jwt_audience = "people-api"
+name = "people-api"

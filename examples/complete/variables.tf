@@ -12,7 +12,7 @@ variable "jwt_audience" {
 }
 
 variable "jwt_issuer" {
-  description = "HTTPS URL of the OpenID Connect issuer whose tokens the API accepts."
+  description = "HTTPS URL of the OpenID Connect issuer whose tokens the API accepts, exactly as their `iss` has it. API Gateway reads its discovery document at the first apply."
   type        = string
   nullable    = false
 }

@@ -20,10 +20,15 @@ def blocks(text: str) -> list[str]:
     ("source", "overridden"),
     [
         pytest.param('provider "aws" {}\n\nprovider "docker" {}\n', ['provider "aws"', 'provider "docker"'], id="both"),
+        pytest.param(
+            'provider "aws" {}\n\nvariable "jwt_issuer" {\n  type = string\n}\n',
+            ['provider "aws"', 'variable "jwt_issuer"'],
+            id="what it asks its user for",
+        ),
         pytest.param('provider "aws" {}\n# provider "docker" is the pipeline\'s\n', ['provider "aws"'], id="AWS alone"),
     ],
 )
-def test_a_plan_overrides_the_docker_provider_where_there_is_one(
+def test_a_plan_overrides_what_the_root_declares_and_no_more(
     tmp_path: Path, source: str, overridden: list[str]
 ) -> None:
     (tmp_path / "providers.tf").write_text(source)

@@ -16,13 +16,13 @@ from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
 from sandbox.engine import Engine
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
-from tests.e2e.conftest import aws, hello
+from tests.e2e.conftest import aws, hello, issuer
 from tools.release.changelog import claim
 from tools.release.changes import Level
 from tools.release.errors import ReleaseError
 from tools.release.records import last, sources
 
-__all__ = ["aws", "hello"]
+__all__ = ["aws", "hello", "issuer"]
 
 HERE = Path(__file__).parent
 PROJECT = ROOT

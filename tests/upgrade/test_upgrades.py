@@ -59,7 +59,9 @@ def setting(request: pytest.FixtureRequest, hello: str, base_image: BaseImage) -
     def of(example: str) -> Setting:
         match example:
             case "complete":
-                return Setting(OPEN, {"base_image": base_image.reference}, overrides.UNPROTECTED)
+                issuer = request.getfixturevalue("issuer")
+                asked = {"jwt_issuer": issuer.url, "jwt_audience": issuer.audience}
+                return Setting(OPEN, {"base_image": base_image.reference, **asked}, overrides.UNPROTECTED)
             case "custom-domain":
                 return Setting(hello, {"zone_id": request.getfixturevalue("zone"), "domain": "upgraded.example.com"})
             case "migrate-from-lambdas":
