@@ -45,10 +45,11 @@ module "api" {
 
   api = {
     domain = {
-      name            = var.domain
-      certificate_arn = aws_acm_certificate_validation.this.certificate_arn
-      route53         = { zone_id = var.zone_id }
-      truststore_uri  = var.truststore_uri
+      name               = var.domain
+      certificate_arn    = aws_acm_certificate_validation.this.certificate_arn
+      route53            = { zone_id = var.zone_id }
+      truststore_uri     = var.truststore_uri
+      truststore_version = var.truststore_version
     }
     cors = {
       allow_origins = ["https://app.example.com"]

@@ -10,6 +10,12 @@ variable "truststore_uri" {
   default     = null
 }
 
+variable "truststore_version" {
+  description = "S3 version of the truststore. API Gateway reads the file again when this changes, and otherwise never."
+  type        = string
+  default     = null
+}
+
 variable "zone_id" {
   description = "Id of the Route 53 hosted zone that holds the domain."
   type        = string

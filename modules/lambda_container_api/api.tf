@@ -1,11 +1,16 @@
 locals {
-  authorization_type = one(compact([
-    var.auth.jwt != null ? "JWT" : "",
-    var.auth.iam != null ? "AWS_IAM" : "",
-    var.auth.lambda != null ? "CUSTOM" : "",
-    var.auth.public != null ? "NONE" : "",
-  ]))
-  authorizer_id = one(concat(aws_apigatewayv2_authorizer.jwt[*].id, aws_apigatewayv2_authorizer.lambda[*].id))
+  # What is there decides which instances there are; what it holds may be a secret, or unknown until the apply.
+  cors        = nonsensitive(var.api.cors != null)
+  jwt_auth    = nonsensitive(var.auth.jwt != null)
+  lambda_auth = nonsensitive(var.auth.lambda != null)
+
+  authorization_type = local.jwt_auth ? "JWT" : local.lambda_auth ? "CUSTOM" : nonsensitive(var.auth.iam != null) ? "AWS_IAM" : "NONE"
+  authorizer_id      = one(concat(aws_apigatewayv2_authorizer.jwt[*].id, aws_apigatewayv2_authorizer.lambda[*].id))
+
+  # A function's ARN, and the URI by which API Gateway calls it: partition and region are the function's.
+  function_arn  = "/^arn:([^:]+):lambda:([^:]+):.+$/"
+  function_uri  = "arn:$1:apigateway:$2:lambda:path/2015-03-31/functions/$0/invocations"
+  own_functions = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:"
 
   # The gateway waits a second longer than the function may run, so that the function's own time-out is what callers and logs see.
   integration_timeout_ms = min(var.function.timeout_seconds + 1, 30) * 1000
@@ -20,23 +25,24 @@ resource "aws_apigatewayv2_api" "this" {
   disable_execute_api_endpoint = var.api.domain == null ? false : !var.api.domain.keep_default_endpoint
 
   dynamic "cors_configuration" {
-    for_each = var.api.cors == null ? [] : [var.api.cors]
+    for_each = local.cors ? ["this"] : []
 
     content {
-      allow_credentials = cors_configuration.value.allow_credentials
-      allow_headers     = cors_configuration.value.allow_headers
-      allow_methods     = cors_configuration.value.allow_methods
-      allow_origins     = cors_configuration.value.allow_origins
-      expose_headers    = cors_configuration.value.expose_headers
-      max_age           = cors_configuration.value.max_age_seconds
+      allow_credentials = var.api.cors.allow_credentials
+      allow_headers     = compact(var.api.cors.allow_headers)
+      allow_methods     = compact(var.api.cors.allow_methods)
+      allow_origins     = compact(var.api.cors.allow_origins)
+      expose_headers    = compact(var.api.cors.expose_headers)
+      max_age           = var.api.cors.max_age_seconds
     }
   }
 
   tags = var.tags
 }
 
+# Authorizers are made before, and go after, the routes that refer to them have changed: API Gateway deletes none that a route names.
 resource "aws_apigatewayv2_authorizer" "jwt" {
-  count = var.auth.jwt == null ? 0 : 1
+  count = local.jwt_auth ? 1 : 0
 
   api_id           = aws_apigatewayv2_api.this.id
   name             = "jwt"
@@ -45,31 +51,54 @@ resource "aws_apigatewayv2_authorizer" "jwt" {
 
   jwt_configuration {
     issuer   = var.auth.jwt.issuer
-    audience = var.auth.jwt.audience
+    audience = compact(var.auth.jwt.audience)
+  }
+
+  lifecycle {
+    create_before_destroy = true
   }
 }
 
 resource "aws_apigatewayv2_authorizer" "lambda" {
-  count = var.auth.lambda == null ? 0 : 1
+  count = local.lambda_auth ? 1 : 0
 
   api_id                            = aws_apigatewayv2_api.this.id
   name                              = "lambda"
   authorizer_type                   = "REQUEST"
-  authorizer_uri                    = "arn:${local.partition}:apigateway:${local.region}:lambda:path/2015-03-31/functions/${var.auth.lambda.function_arn}/invocations"
+  authorizer_uri                    = replace(var.auth.lambda.function_arn, local.function_arn, local.function_uri)
   authorizer_payload_format_version = "2.0"
   authorizer_result_ttl_in_seconds  = var.auth.lambda.ttl_seconds
   enable_simple_responses           = true
-  identity_sources                  = var.auth.lambda.identity_sources
+  identity_sources                  = compact(var.auth.lambda.identity_sources)
+
+  # Another function is asked only once it may be, and the one before may be for as long as it is.
+  depends_on = [aws_lambda_permission.authorizer]
+
+  lifecycle {
+    create_before_destroy = true
+
+    precondition {
+      condition     = startswith(var.auth.lambda.function_arn, local.own_functions)
+      error_message = "auth.lambda.function_arn must begin with ${local.own_functions}, as the API's own functions do: API Gateway calls none of another region, and only its own account may write a function's resource policy."
+    }
+  }
 }
 
+# Of any authorizer of this API, since there is one at most: so the permission need not wait for the authorizer's id.
 resource "aws_lambda_permission" "authorizer" {
-  count = var.auth.lambda == null ? 0 : 1
+  count = local.lambda_auth ? 1 : 0
 
-  statement_id  = "${var.name}-authorizer"
+  # The API's id tells a replaced API's statement from the one before, which is still there then.
+  statement_id  = "${var.name}-authorizer-${aws_apigatewayv2_api.this.id}"
   action        = "lambda:InvokeFunction"
-  function_name = var.auth.lambda.function_arn
+  function_name = join(":", slice(split(":", var.auth.lambda.function_arn), 0, 7))
+  qualifier     = try(split(":", var.auth.lambda.function_arn)[7], null)
   principal     = "apigateway.amazonaws.com"
-  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/authorizers/${aws_apigatewayv2_authorizer.lambda[0].id}"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/authorizers/*"
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_apigatewayv2_integration" "live" {
@@ -87,8 +116,15 @@ resource "aws_apigatewayv2_route" "default" {
   route_key            = "$default"
   target               = "integrations/${aws_apigatewayv2_integration.live.id}"
   authorization_type   = local.authorization_type
-  authorization_scopes = try(var.auth.jwt.scopes, null)
+  authorization_scopes = local.jwt_auth ? compact(var.auth.jwt.scopes) : null
   authorizer_id        = local.authorizer_id
+
+  lifecycle {
+    precondition {
+      condition     = length(local.routes) <= 299
+      error_message = "routes must leave room for the ${length(local.preflights)} OPTIONS routes that api.cors needs beside auth: API Gateway's quota is 300 routes for an API, $default included, and these are ${length(local.routes) + 1}. ANY routes with auth need one each."
+    }
+  }
 }
 
 resource "aws_apigatewayv2_stage" "default" {
@@ -108,13 +144,13 @@ resource "aws_apigatewayv2_stage" "default" {
   }
 
   dynamic "route_settings" {
-    for_each = { for key, route in var.routes : key => route.throttle if route.throttle != null }
+    for_each = toset([for key in local.route_keys : key if nonsensitive(var.routes[key].throttle != null)])
 
     content {
-      route_key                = route_settings.key
+      route_key                = route_settings.value
       detailed_metrics_enabled = true
-      throttling_burst_limit   = route_settings.value.burst
-      throttling_rate_limit    = route_settings.value.rate_per_second
+      throttling_burst_limit   = var.routes[route_settings.value].throttle.burst
+      throttling_rate_limit    = var.routes[route_settings.value].throttle.rate_per_second
     }
   }
 
@@ -132,4 +168,9 @@ resource "aws_lambda_permission" "api" {
   qualifier     = aws_lambda_alias.live.name
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/*"
+
+  # With a function or an alias its policy is gone, which no attribute of this resource shows.
+  lifecycle {
+    replace_triggered_by = [aws_lambda_function.this.arn, aws_lambda_alias.live.arn]
+  }
 }

@@ -1,28 +1,50 @@
+locals {
+  # What is there decides which instances there are; what it holds may be a secret, or unknown until the apply.
+  domain     = nonsensitive(var.api.domain != null)
+  dns        = nonsensitive(try(var.api.domain.route53 != null, false))
+  truststore = nonsensitive(try(var.api.domain.truststore_uri != null, false))
+
+  # A host name is no secret, and of *.example.com only callers know which name is meant.
+  endpoint = (
+    !local.domain ? aws_apigatewayv2_api.this.api_endpoint :
+    startswith(nonsensitive(var.api.domain.name), "*.") ? null : "https://${nonsensitive(var.api.domain.name)}"
+  )
+}
+
 resource "aws_apigatewayv2_domain_name" "this" {
-  count = var.api.domain == null ? 0 : 1
+  count = local.domain ? 1 : 0
 
   domain_name = var.api.domain.name
 
   domain_name_configuration {
-    certificate_arn = var.api.domain.certificate_arn
-    endpoint_type   = "REGIONAL"
-    security_policy = "TLS_1_2"
+    certificate_arn                        = var.api.domain.certificate_arn
+    endpoint_type                          = "REGIONAL"
+    ip_address_type                        = var.api.domain.ip_address_type
+    ownership_verification_certificate_arn = var.api.domain.ownership_verification_certificate_arn
+    security_policy                        = "TLS_1_2"
   }
 
   dynamic "mutual_tls_authentication" {
-    for_each = var.api.domain.truststore_uri == null ? [] : [var.api.domain]
+    for_each = local.truststore ? ["this"] : []
 
     content {
-      truststore_uri     = mutual_tls_authentication.value.truststore_uri
-      truststore_version = mutual_tls_authentication.value.truststore_version
+      truststore_uri     = var.api.domain.truststore_uri
+      truststore_version = var.api.domain.truststore_version
     }
   }
 
   tags = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = split(":", var.api.domain.certificate_arn)[3] == local.region
+      error_message = "api.domain.certificate_arn must be of the API's own region, ${local.region}: API Gateway takes no certificate of another."
+    }
+  }
 }
 
 resource "aws_apigatewayv2_api_mapping" "this" {
-  count = var.api.domain == null ? 0 : 1
+  count = local.domain ? 1 : 0
 
   api_id      = aws_apigatewayv2_api.this.id
   domain_name = aws_apigatewayv2_domain_name.this[0].id
@@ -30,8 +52,7 @@ resource "aws_apigatewayv2_api_mapping" "this" {
 }
 
 resource "aws_route53_record" "this" {
-  # An object decides, not its id: of a zone made in the same apply the id is unknown yet.
-  for_each = toset(var.api.domain == null ? [] : var.api.domain.route53 == null ? [] : ["A", "AAAA"])
+  for_each = toset(local.dns ? ["A", "AAAA"] : [])
 
   zone_id = var.api.domain.route53.zone_id
   name    = var.api.domain.name

@@ -27,8 +27,8 @@ output "domain_target" {
 }
 
 output "endpoint" {
-  description = "HTTPS URL of the API, without a trailing slash. Known only once a request to it can succeed."
-  value       = var.api.domain == null ? aws_apigatewayv2_api.this.api_endpoint : "https://${var.api.domain.name}"
+  description = "HTTPS URL of the API, without a trailing slash; null for a domain such as *.example.com. Known only once a request to it can succeed."
+  value       = local.endpoint
 
   depends_on = [
     aws_apigatewayv2_api_mapping.this,

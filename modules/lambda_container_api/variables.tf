@@ -43,9 +43,11 @@ variable "alarms" {
 variable "api" {
   description = <<-EOT
     The HTTP API.
-    - `cors`: null leaves CORS to the application; an object has the gateway answer OPTIONS itself and override the application's headers.
-    - `domain`: custom domain `name` with a validated ACM `certificate_arn` of this region. `route53` makes its records in the hosted zone `zone_id`. `truststore_uri` (s3://…, with
-      `truststore_version`) asks clients for certificates (mTLS). The API's own endpoint is then off, unless `keep_default_endpoint`.
+    - `cors`: null leaves CORS to the application; an object has the gateway answer preflights itself, whatever `auth` says, and override the application's headers.
+    - `domain`: custom domain `name` with a validated ACM `certificate_arn` of this region. `route53` makes its records in the hosted zone `zone_id`. `truststore_uri` (s3://…) asks clients for
+      certificates (mTLS); API Gateway reads the file once, and again when the URI or `truststore_version` changes. With mTLS and a certificate that ACM imported or a private CA issued,
+      `ownership_verification_certificate_arn` names a public one of ACM for the same name. `ip_address_type`: `dualstack` (IPv4 and IPv6) or `ipv4`. The API's own endpoint is then off, unless
+      `keep_default_endpoint`.
     - `throttle`: limits of the stage, shared by all callers: `rate_per_second` (requests, steady) and `burst` (requests at once). Above them the gateway answers 429.
   EOT
   type = object({
@@ -58,12 +60,14 @@ variable "api" {
       max_age_seconds   = optional(number, 300)
     }))
     domain = optional(object({
-      certificate_arn       = string
-      keep_default_endpoint = optional(bool, false)
-      name                  = string
-      route53               = optional(object({ zone_id = string }))
-      truststore_uri        = optional(string)
-      truststore_version    = optional(string)
+      certificate_arn                        = string
+      ip_address_type                        = optional(string, "dualstack")
+      keep_default_endpoint                  = optional(bool, false)
+      name                                   = string
+      ownership_verification_certificate_arn = optional(string)
+      route53                                = optional(object({ zone_id = string }))
+      truststore_uri                         = optional(string)
+      truststore_version                     = optional(string)
     }))
     throttle = optional(object({
       rate_per_second = optional(number, 500)
@@ -81,13 +85,25 @@ variable "api" {
   }
 
   validation {
-    condition     = var.api.cors == null ? true : length(var.api.cors.allow_origins) > 0
+    condition     = var.api.cors == null ? true : length(compact(var.api.cors.allow_origins)) > 0
     error_message = "api.cors.allow_origins must name at least one origin, or \"*\": CORS without an origin allows nobody. Leave api.cors null for none."
   }
 
   validation {
-    condition     = alltrue([for o in try(var.api.cors.allow_origins, []) : o == "*" || can(regex("^[a-z][a-z0-9+.-]*://[^/]+$", o))])
+    condition     = alltrue([for o in try(var.api.cors.allow_origins, []) : o == null ? true : o == "*" || can(regex("^[a-z][a-z0-9+.-]*://[^/]+$", o))])
     error_message = "api.cors.allow_origins must be \"*\" or origins such as https://app.example.com: a scheme and a host, without a path or a trailing slash, as browsers send them."
+  }
+
+  validation {
+    condition     = alltrue([for m in try(var.api.cors.allow_methods, []) : m == null ? true : can(regex("^([A-Z]{1,64}|[*])$", m))])
+    error_message = "api.cors.allow_methods must be \"*\" or methods in capitals such as GET, as browsers compare them, of 64 letters at most: API Gateway's limit."
+  }
+
+  validation {
+    condition = alltrue([for h in concat(try(var.api.cors.allow_headers, []), try(var.api.cors.expose_headers, [])) :
+      h == null ? true : can(regex("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", h))
+    ])
+    error_message = "api.cors.allow_headers and expose_headers must be \"*\" or names of headers, such as authorization."
   }
 
   validation {
@@ -96,7 +112,7 @@ variable "api" {
   }
 
   validation {
-    condition     = var.api.domain == null ? true : can(regex("^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.api.domain.name)) && length(var.api.domain.name) <= 255
+    condition     = var.api.domain == null ? true : can(regex("^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.api.domain.name)) && try(length(var.api.domain.name) <= 255, false)
     error_message = "api.domain.name must be a fully qualified host name in lower case, such as api.example.com."
   }
 
@@ -106,8 +122,27 @@ variable "api" {
   }
 
   validation {
-    condition     = var.api.domain == null ? true : var.api.domain.truststore_uri == null ? var.api.domain.truststore_version == null : can(regex("^s3://[^/]+/.+$", var.api.domain.truststore_uri))
-    error_message = "api.domain.truststore_uri must be s3://<bucket>/<key> of a PEM file; api.domain.truststore_version goes only with it."
+    condition = try(var.api.domain.ownership_verification_certificate_arn, null) == null ? true : can(
+      regex("^arn:[^:]+:acm:[^:]+:[0-9]{12}:certificate/.+$", var.api.domain.ownership_verification_certificate_arn)
+    )
+    error_message = "api.domain.ownership_verification_certificate_arn must be the ARN of an ACM certificate in this region, or null."
+  }
+
+  validation {
+    condition     = var.api.domain == null ? true : try(contains(["dualstack", "ipv4"], var.api.domain.ip_address_type), false)
+    error_message = "api.domain.ip_address_type must be dualstack (IPv4 and IPv6) or ipv4: API Gateway's types."
+  }
+
+  validation {
+    condition     = try(var.api.domain.route53, null) == null ? true : try(length(var.api.domain.route53.zone_id) > 0, false)
+    error_message = "api.domain.route53.zone_id must be the id of a hosted zone. Leave api.domain.route53 null for DNS elsewhere."
+  }
+
+  validation {
+    condition = var.api.domain == null ? true : var.api.domain.truststore_uri == null ? var.api.domain.truststore_version == null : (
+      can(regex("^s3://[^/]+/.+$", var.api.domain.truststore_uri)) && (var.api.domain.truststore_version == null ? true : can(regex("^.{1,64}$", var.api.domain.truststore_version)))
+    )
+    error_message = "api.domain.truststore_uri must be s3://<bucket>/<key> of a PEM file; api.domain.truststore_version, of 1 to 64 characters, goes only with it."
   }
 
   validation {
@@ -125,9 +160,12 @@ variable "auth" {
   description = <<-EOT
     Who may call the API; an open one states its reason.
     Exactly one of
-    - `jwt`: bearer tokens of an OpenID Connect `issuer` (HTTPS URL) for one of `audience`; `scopes` asks each token for at least one of them.
+    - `jwt`: bearer tokens of an OpenID Connect `issuer` for one of `audience` (1 to 50); `scopes` (10 at most) asks each token for at least one of them. API Gateway fetches
+      <issuer>/.well-known/openid-configuration from the internet when the authorizer is made, and takes tokens whose `iss` is exactly this URL, a trailing slash included.
     - `iam = {}`: requests signed by AWS principals that hold execute-api:Invoke.
-    - `lambda`: a Lambda authorizer (payload 2.0, simple responses) by `function_arn`; its answer is cached `ttl_seconds` per `identity_sources`.
+    - `lambda`: a Lambda authorizer (payload 2.0, simple responses) by `function_arn`, its alias included if it has one. A request without one of `identity_sources` gets 401 unasked.
+      With `ttl_seconds` its answer is taken again for that long, for every request of the same identity sources on any path: an authorizer that looks at path or method needs
+      `$context.path` and `$context.httpMethod` among them.
     - `public`: everybody, with the `reason` why that is right, which is written into the API's description.
   EOT
   type = object({
@@ -140,7 +178,7 @@ variable "auth" {
     lambda = optional(object({
       function_arn     = string
       identity_sources = optional(list(string), ["$request.header.Authorization"])
-      ttl_seconds      = optional(number, 300)
+      ttl_seconds      = optional(number, 0)
     }))
     public = optional(object({
       reason = string
@@ -154,13 +192,27 @@ variable "auth" {
   }
 
   validation {
-    condition     = var.auth.jwt == null ? true : can(regex("^https://[^/?#]+[^?#]*$", var.auth.jwt.issuer))
-    error_message = "auth.jwt.issuer must be an https:// URL without query: API Gateway reads <issuer>/.well-known/openid-configuration from it."
+    condition = var.auth.jwt == null ? true : can(regex("^https://[^/?#]+[^?#]*$", var.auth.jwt.issuer)) && try(
+      length(var.auth.jwt.issuer) <= 2048 && !endswith(var.auth.jwt.issuer, "/.well-known/openid-configuration"), false
+    )
+    error_message = "auth.jwt.issuer must be an https:// URL without query, of 2048 characters at most: API Gateway reads <issuer>/.well-known/openid-configuration from it."
   }
 
   validation {
-    condition     = var.auth.jwt == null ? true : length(var.auth.jwt.audience) > 0 && alltrue([for a in var.auth.jwt.audience : a != ""])
+    condition     = var.auth.jwt == null ? true : try(length(compact(var.auth.jwt.audience)) > 0 && !contains(var.auth.jwt.audience, ""), false)
     error_message = "auth.jwt.audience must name at least one audience, none of them empty: without one any token of the issuer would do, whomever it was made for."
+  }
+
+  validation {
+    condition     = var.auth.jwt == null ? true : try(length(distinct(compact(var.auth.jwt.audience))) <= 50, true)
+    error_message = "auth.jwt.audience must name at most 50 audiences: API Gateway's limit, which cannot be raised."
+  }
+
+  validation {
+    condition = var.auth.jwt == null ? true : length(distinct(compact(var.auth.jwt.scopes))) <= 10 && alltrue([
+      for scope in var.auth.jwt.scopes : scope == null ? true : length(scope) >= 1 && length(scope) <= 64
+    ])
+    error_message = "auth.jwt.scopes must name at most 10 scopes of 1 to 64 characters each: API Gateway's limits for a route, which cannot be raised."
   }
 
   validation {
@@ -169,17 +221,24 @@ variable "auth" {
   }
 
   validation {
-    condition     = var.auth.lambda == null ? true : var.auth.lambda.ttl_seconds >= 0 && var.auth.lambda.ttl_seconds <= 3600
-    error_message = "auth.lambda.ttl_seconds must be from 0 (no caching) to 3600: API Gateway's limits."
+    condition     = var.auth.lambda == null ? true : var.auth.lambda.ttl_seconds >= 0 && var.auth.lambda.ttl_seconds <= 3600 && floor(var.auth.lambda.ttl_seconds) == var.auth.lambda.ttl_seconds
+    error_message = "auth.lambda.ttl_seconds must be a whole number from 0 (no caching) to 3600: API Gateway's limits."
   }
 
   validation {
-    condition     = var.auth.lambda == null ? true : var.auth.lambda.ttl_seconds == 0 || length(var.auth.lambda.identity_sources) > 0
+    condition     = var.auth.lambda == null ? true : var.auth.lambda.ttl_seconds == 0 || length(compact(var.auth.lambda.identity_sources)) > 0
     error_message = "auth.lambda.identity_sources must name at least one source unless ttl_seconds is 0: a cached answer needs a key."
   }
 
   validation {
-    condition     = var.auth.public == null ? true : length(trimspace(var.auth.public.reason)) >= 10 && length(var.auth.public.reason) <= 512
+    condition = alltrue([for source in try(var.auth.lambda.identity_sources, []) :
+      source == null ? true : can(regex("^[$](request[.](header|querystring)|context|stageVariables)[.][^ ]+$", source))
+    ])
+    error_message = "auth.lambda.identity_sources must be of the forms $request.header.<name>, $request.querystring.<name>, $context.<name> and $stageVariables.<name>: API Gateway's selection expressions."
+  }
+
+  validation {
+    condition     = var.auth.public == null ? true : try(length(trimspace(var.auth.public.reason)) >= 10 && length(var.auth.public.reason) <= 512, false)
     error_message = "auth.public.reason must say in 10 to 512 characters why everybody may call this API: it is written into the API's description for the next reviewer."
   }
 }
@@ -642,10 +701,12 @@ variable "repository" {
 variable "routes" {
   description = <<-EOT
     Exceptions from the one `$default` route, by route key: `METHOD /path`, with {name} for a segment and {name+} last for the rest; ANY is a method. `/users` and `/users/` are two paths.
-    - `auth`: instead of the API's: `public = { reason }`, `iam = {}` or `scopes` (other scopes of the API's JWT authorizer).
+    - `auth`: instead of the API's: `public = { reason }`, `iam = {}` or `scopes` (other scopes of the API's JWT authorizer, 10 at most).
     - `throttle`: `rate_per_second` and `burst` of this route.
     - `legacy`: an existing function (`function_arn`, its alias included if it has one) that still serves the route; `payload_format_version` is 1.0 for functions that were written for a REST API.
-      Take the entry away, and the container serves the route.
+      Take the entry away, and the container serves the route. Each is a statement in the function's policy, which holds some 50: one `ANY /{rest+}` can stand for many.
+    Where the application answers preflights itself (`api.cors` is null) and `auth` is not public, open them: `OPTIONS /`, `OPTIONS /{proxy+}`, and `OPTIONS …` for each ANY route with auth,
+    each with `auth = { public = { reason = "Preflights carry no credentials" } }`. With `api.cors` these routes are there without being named.
   EOT
   type = map(object({
     auth = optional(object({
@@ -672,11 +733,11 @@ variable "routes" {
 
   validation {
     condition     = length(var.routes) <= 299
-    error_message = "routes must hold at most 299 entries: API Gateway allows 300 routes for an API, and $default is one."
+    error_message = "routes must hold at most 299 entries: an API has 300 routes unless its quota is raised, and 300 integrations, which cannot be; $default is one of each."
   }
 
   validation {
-    condition = alltrue([for route in values(var.routes) : route.auth == null ? true : (
+    condition = alltrue([for route in values(var.routes) : try(route.auth, null) == null ? true : (
       length([for choice in [route.auth.iam, route.auth.public, route.auth.scopes] : true if choice != null]) == 1
     )])
     error_message = "routes: auth of a route must hold exactly one of iam, public or scopes."
@@ -688,23 +749,47 @@ variable "routes" {
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : try(route.auth.public, null) == null ? true : length(trimspace(route.auth.public.reason)) >= 10])
+    condition = alltrue([for route in values(var.routes) : try(route.auth.scopes, null) == null ? true : length(distinct(compact(route.auth.scopes))) <= 10 && alltrue([
+      for scope in route.auth.scopes : scope == null ? true : length(scope) >= 1 && length(scope) <= 64
+    ])])
+    error_message = "routes: auth.scopes of a route must name at most 10 scopes of 1 to 64 characters each: API Gateway's limits, which cannot be raised."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : try(route.auth.public, null) == null ? true : try(length(trimspace(route.auth.public.reason)) >= 10, false)])
     error_message = "routes: auth.public.reason of a route must say in 10 characters or more why everybody may call it."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : route.legacy == null ? true : contains(["1.0", "2.0"], route.legacy.payload_format_version)])
+    condition = var.api.cors == null ? true : alltrue([
+      for key, route in var.routes : !startswith(key, "OPTIONS ") || (try(route.auth, null) == null ? var.auth.public != null : try(route.auth.public, null) != null)
+    ])
+    error_message = "routes: auth of an OPTIONS route must be public with api.cors: browsers send preflights without credentials, and would be refused."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : try(route.legacy, null) == null ? true : try(contains(["1.0", "2.0"], route.legacy.payload_format_version), false)])
     error_message = "routes: legacy.payload_format_version must be 1.0 or 2.0: API Gateway's formats."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : route.legacy == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[^:]+(:[^:]+)?$", route.legacy.function_arn))])
+    condition     = alltrue([for route in values(var.routes) : try(route.legacy, null) == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[^:]+(:[^:]+)?$", route.legacy.function_arn))])
     error_message = "routes: legacy.function_arn must be the ARN of a Lambda function or of its alias: arn:aws:lambda:<region>:<account>:function:<name>[:<alias>]."
   }
 
+  # A statement has some 300 bytes besides path and function.
   validation {
-    condition     = alltrue([for route in values(var.routes) : route.throttle == null ? true : route.throttle.rate_per_second > 0 && route.throttle.burst >= 1])
-    error_message = "routes: throttle of a route needs rate_per_second above 0 and burst from 1: API Gateway reads 0 as \"refuse every request with 429\"."
+    condition = try(alltrue([for bytes in values({
+      for key, route in var.routes : route.legacy.function_arn => 300 + length(key) + length(route.legacy.function_arn)... if try(route.legacy, null) != null
+    }) : sum(bytes) <= 20480]), true)
+    error_message = "routes: legacy routes of one function must not exceed its resource policy, 20 KB with a statement of some 400 bytes for each: Lambda's limit, which cannot be raised. One route with {rest+} can stand for many."
+  }
+
+  validation {
+    condition = alltrue([for route in values(var.routes) : try(route.throttle, null) == null ? true : try(
+      route.throttle.rate_per_second > 0 && route.throttle.burst >= 1 && floor(route.throttle.burst) == route.throttle.burst, false
+    )])
+    error_message = "routes: throttle of a route needs rate_per_second above 0 and burst, a whole number, from 1: API Gateway reads 0 as \"refuse every request with 429\"."
   }
 }
 

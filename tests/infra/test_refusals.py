@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from harness import PlanError, Root, assert_every_condition_is_tested, conditions, copy_project, states
 from harness.pytest_plugin import RootFactory
 from sandbox.paths import MODULE
-from tests.infra.conftest import LEAST, MODULE_FILES, URI, literal
+from tests.infra.conftest import CONTEXT, LEAST, MODULE_FILES, PROVIDERS, URI, literal
 from tests.infra.test_release_gate import REFUSED, STOPPED
 
 JSON = dict[str, Any]
@@ -124,7 +125,9 @@ LIMITS = {
         [cors(allow_credentials=True), cors(allow_origins=["*"], allow_headers=["*"], allow_methods=["*"])],
     ),
     "CORS that allows nobody": Limit(
-        "api.cors.allow_origins must name at least one", [cors(allow_origins=[])], [cors()]
+        "api.cors.allow_origins must name at least one",
+        [cors(allow_origins=[]), cors(allow_origins=[None])],
+        [cors(), cors(allow_origins=[None, "*"])],
     ),
     "an origin that no browser sends": Limit(
         'api.cors.allow_origins must be "*" or origins',
@@ -137,6 +140,16 @@ LIMITS = {
             for o in ("*", "http://localhost:3000", "https://*.example.com", "capacitor://localhost")
         ],
     ),
+    "a method that no browser compares": Limit(
+        'api.cors.allow_methods must be "*" or methods in capitals',
+        [cors(allow_methods=[m]) for m in ("get", "", "A" * 65)],
+        [cors(allow_methods=[m]) for m in ("*", "PATCH", "A" * 64, None)],
+    ),
+    "a header that has no name": Limit(
+        'api.cors.allow_headers and expose_headers must be "*" or names',
+        [cors(**{name: [h]}) for name in ("allow_headers", "expose_headers") for h in ("", "x header", "x:")],
+        [cors(**{name: [h]}) for name in ("allow_headers", "expose_headers") for h in ("*", "x-header", None)],
+    ),
     "preflight answers cached for more than a day": Limit(
         "api.cors.max_age_seconds must be from -1",
         [cors(max_age_seconds=-2), cors(max_age_seconds=86401)],
@@ -146,13 +159,22 @@ LIMITS = {
         "api.domain.name must be a fully qualified host name",
         [
             domain(name=n)
-            for n in ("localhost", "API.example.com", "https://api.example.com", "-a.example.com", "a..example.com")
+            for n in (
+                "localhost",
+                "API.example.com",
+                "https://api.example.com",
+                "-a.example.com",
+                "a..example.com",
+                f"{'a' * 64}.example.com",
+                "",
+                None,
+            )
         ],
         [domain(), domain(name="*.example.com"), domain(name=f"{'a' * 63}.example.com")],
     ),
     "a certificate of another service": Limit(
         "api.domain.certificate_arn must be the ARN of an ACM certificate",
-        [domain(certificate_arn="arn:aws:iam::111122223333:server-certificate/a"), domain(certificate_arn="1234")],
+        [domain(certificate_arn=a) for a in ("arn:aws:iam::111122223333:server-certificate/a", "1234", "", None)],
         [domain(), domain(certificate_arn=CERTIFICATE.replace("arn:aws:", "arn:aws-cn:"))],
     ),
     "a truststore that is not in S3": Limit(
@@ -161,11 +183,28 @@ LIMITS = {
             domain(truststore_uri="https://bucket/ca.pem"),
             domain(truststore_uri="s3://bucket"),
             domain(truststore_version="1"),
+            domain(truststore_uri="s3://bucket/ca.pem", truststore_version=""),
+            domain(truststore_uri="s3://bucket/ca.pem", truststore_version="v" * 65),
         ],
         [
             domain(truststore_uri="s3://bucket/ca.pem"),
-            domain(truststore_uri="s3://bucket/ca.pem", truststore_version="1"),
+            domain(truststore_uri="s3://bucket/ca.pem", truststore_version="v" * 64),
         ],
+    ),
+    "an ownership that no certificate of ACM verifies": Limit(
+        "api.domain.ownership_verification_certificate_arn must be the ARN",
+        [domain(ownership_verification_certificate_arn=a) for a in ("", "1234")],
+        [domain(ownership_verification_certificate_arn=a) for a in (None, CERTIFICATE)],
+    ),
+    "a type of addresses that API Gateway has not": Limit(
+        "api.domain.ip_address_type must be dualstack",
+        [domain(ip_address_type=t) for t in ("ipv6", "")],
+        [domain(ip_address_type=t) for t in ("dualstack", "ipv4", None)],
+    ),
+    "a hosted zone without an id": Limit(
+        "api.domain.route53.zone_id must be the id",
+        [domain(route53={"zone_id": z}) for z in ("", None)],
+        [domain(route53={"zone_id": "Z1"}), domain(route53=None)],
     ),
     "a way round mutual TLS": Limit(
         "api.domain.keep_default_endpoint must be false with a truststore",
@@ -191,12 +230,39 @@ LIMITS = {
         "auth.jwt.issuer must be an https:// URL",
         [
             jwt(issuer=i)
-            for i in ("http://login.example.com", "login.example.com", "https://", "https://login.example.com/?a=b")
+            for i in (
+                "http://login.example.com",
+                "login.example.com",
+                "https://",
+                "https://login.example.com/?a=b",
+                "https://login.example.com/.well-known/openid-configuration",
+                "https://login.example.com/" + "a" * 2023,
+                None,
+            )
         ],
-        [jwt(issuer="https://login.example.com/tenant/v2.0"), jwt(issuer="https://login.example.com/")],
+        [
+            jwt(issuer=i)
+            for i in (
+                "https://login.example.com/tenant/v2.0",
+                "https://login.example.com/",
+                "https://login.example.com/" + "a" * 2022,
+            )
+        ],
     ),
     "tokens for anybody": Limit(
-        "auth.jwt.audience must name at least one", [jwt(audience=[]), jwt(audience=["a", ""])], [jwt(audience=["a"])]
+        "auth.jwt.audience must name at least one",
+        [jwt(audience=a) for a in ([], ["a", ""], [None], None)],
+        [jwt(audience=["a"]), jwt(audience=["a", None])],
+    ),
+    "more audiences than an authorizer has": Limit(
+        "auth.jwt.audience must name at most 50",
+        [jwt(audience=[f"a{i}" for i in range(51)])],
+        [jwt(audience=[f"a{i}" for i in range(50)])],
+    ),
+    "more scopes than a route has, or one that is too long": Limit(
+        "auth.jwt.scopes must name at most 10",
+        [jwt(scopes=s) for s in ([f"s{i}" for i in range(11)], [""], ["s" * 65])],
+        [jwt(scopes=s) for s in ([f"s{i}" for i in range(10)], [None], ["s" * 64])],
     ),
     "an authorizer that is no function": Limit(
         "auth.lambda.function_arn must be the ARN",
@@ -207,18 +273,32 @@ LIMITS = {
         [auth(**{"lambda": {"function_arn": a}}) for a in (FUNCTION, f"{FUNCTION}:live")],
     ),
     "an authorizer's answer cached for more than an hour": Limit(
-        "auth.lambda.ttl_seconds must be from 0",
-        [auth(**{"lambda": {"function_arn": FUNCTION, "ttl_seconds": s}}) for s in (-1, 3601)],
+        "auth.lambda.ttl_seconds must be a whole number from 0",
+        [auth(**{"lambda": {"function_arn": FUNCTION, "ttl_seconds": s}}) for s in (-1, 3601, 0.5)],
         [auth(**{"lambda": {"function_arn": FUNCTION, "ttl_seconds": s}}) for s in (0, 3600)],
     ),
     "an authorizer's answer cached under no key": Limit(
         "auth.lambda.identity_sources must name at least one",
-        [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": []}})],
+        [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": s, "ttl_seconds": 1}}) for s in ([], [None])],
         [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": [], "ttl_seconds": 0}})],
+    ),
+    "an identity source that API Gateway cannot select": Limit(
+        "auth.lambda.identity_sources must be of the forms",
+        [
+            auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": [s]}})
+            for s in ("Authorization", "$request.body.token", "method.request.header.Auth", "")
+        ],
+        [
+            auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": s, "ttl_seconds": 60}})
+            for s in (
+                ["$request.header.Authorization", None],
+                ["$request.querystring.key", "$context.path", "$context.httpMethod", "$stageVariables.tenant"],
+            )
+        ],
     ),
     "an open API without a reason": Limit(
         "auth.public.reason must say in 10 to 512",
-        [auth(public={"reason": r}) for r in ("", "test", "         x", "x" * 513)],
+        [auth(public={"reason": r}) for r in ("", "test", "         x", "x" * 513, None)],
         [auth(public={"reason": r}) for r in (REASON, "x" * 512)],
     ),
     # function
@@ -545,9 +625,37 @@ LIMITS = {
         [route(auth={"scopes": ["read"]})],
         [route(auth={"scopes": ["read"]}) | jwt()],
     ),
+    "more scopes of a route than it has, or one that is too long": Limit(
+        "routes: auth.scopes of a route must name at most 10",
+        [route(auth={"scopes": s}) | jwt() for s in ([f"s{i}" for i in range(11)], [""], ["s" * 65])],
+        [route(auth={"scopes": s}) | jwt() for s in ([f"s{i}" for i in range(10)], [None], ["s" * 64])],
+    ),
+    "a preflight that is asked for a token": Limit(
+        "routes: auth of an OPTIONS route must be public with api.cors",
+        [
+            route("OPTIONS /users") | cors(),
+            route("OPTIONS /users", auth={"iam": {}}) | cors() | auth(public={"reason": REASON}),
+        ],
+        [
+            route("OPTIONS /users", auth={"public": {"reason": REASON}}) | cors(),
+            route("OPTIONS /users") | cors() | auth(public={"reason": REASON}),
+            route("OPTIONS /users") | jwt(),
+        ],
+    ),
+    "more legacy routes than a function's policy has room for": Limit(
+        "routes: legacy routes of one function must not exceed",
+        [{"routes": {f"GET /{i:04}": {"legacy": {"function_arn": FUNCTION}} for i in range(56)}}],
+        [
+            {
+                "routes": {f"GET /{i:04}": {"legacy": {"function_arn": FUNCTION}} for i in range(55)}
+                | {f"PUT /{i:04}": {"legacy": {"function_arn": f"{FUNCTION}:live"}} for i in range(50)}
+                | {"POST /": None}
+            }
+        ],
+    ),
     "an open route without a reason": Limit(
         "routes: auth.public.reason of a route must say",
-        [route(auth={"public": {"reason": "x" * 9}})],
+        [route(auth={"public": {"reason": r}}) for r in ("x" * 9, None)],
         [route(auth={"public": {"reason": REASON}})],
     ),
     "a payload format that does not exist": Limit(
@@ -557,14 +665,33 @@ LIMITS = {
     ),
     "a legacy route to no function": Limit(
         "routes: legacy.function_arn must be the ARN",
-        [route(legacy={"function_arn": "AddUser"})],
+        [route(legacy={"function_arn": a}) for a in ("AddUser", "", None)],
         [route(legacy={"function_arn": FUNCTION}), route(legacy={"function_arn": f"{FUNCTION}:live"})],
     ),
     "a route's throttle that refuses every request": Limit(
         "routes: throttle of a route needs rate_per_second above 0",
-        [route(throttle={"rate_per_second": 0, "burst": 1}), route(throttle={"rate_per_second": 1, "burst": 0})],
+        [
+            route(throttle={"rate_per_second": r, "burst": b})
+            for r, b in ((0, 1), (1, 0), (1, 1.5), (None, 1), (1, None))
+        ],
         [route(throttle={"rate_per_second": 0.1, "burst": 1})],
     ),
+}
+
+
+# What only AWS's answers decide, account and region: how a precondition's message begins, and inputs that it refuses.
+ELSEWHERE = [
+    "arn:aws:lambda:eu-central-1:111122223333:function:authorize",
+    "arn:aws:lambda:eu-west-1:000000000000:function:authorize",
+    "arn:aws-us-gov:lambda:eu-central-1:000000000000:function:authorize",
+]
+PRECONDITIONS: dict[str, list[JSON]] = {
+    "auth.lambda.function_arn must begin with …": [auth(**{"lambda": {"function_arn": a}}) for a in ELSEWHERE],
+    "routes: legacy.function_arn must begin with …": [route(legacy={"function_arn": a}) for a in ELSEWHERE],
+    "api.domain.certificate_arn must be of the API's own region": [
+        domain(certificate_arn="arn:aws:acm:us-east-1:000000000000:certificate/1234")
+    ],
+    "routes must leave room for the … OPTIONS routes that api.cors needs": [routes(298) | cors()],
 }
 
 
@@ -597,11 +724,29 @@ def test_takes_what_is_just_within_each_limit(interface: Root, tmp_path: Path) -
         raise
 
 
+def test_refuses_what_is_of_another_account_or_region(
+    terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
+) -> None:
+    refused = [inputs for cases in PRECONDITIONS.values() for inputs in cases]
+    # One route fewer leaves room for the two that CORS needs.
+    planned = [*refused, {**routes(297), **cors()}]
+    calls = {f"case_{n}": {"source": f"./{MODULE}", **literal({**LEAST, **inputs})} for n, inputs in enumerate(planned)}
+    root = terraform_roots(".", {"main.tf.json": json.dumps({"module": calls}), "providers.tf": PROVIDERS} | CONTEXT)
+
+    with pytest.raises(PlanError) as refusal:
+        root.check()
+    stated = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
+    counted = {message: sum(states(message, text) for text in stated) for message in PRECONDITIONS}
+    assert counted == {message: len(cases) for message, cases in PRECONDITIONS.items()}, refusal.value
+    assert len(stated) == len(refused)
+
+
 def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) -> None:
     gates = {rule for _, _, rule, _ in (REFUSED | STOPPED).values()}
 
     assert_every_condition_is_tested(
-        conditions(terraform_project / MODULE), [*(limit.message for limit in LIMITS.values()), *gates, EMPTY_CONTEXT]
+        conditions(terraform_project / MODULE),
+        [*(limit.message for limit in LIMITS.values()), *PRECONDITIONS, *gates, EMPTY_CONTEXT],
     )
 
 

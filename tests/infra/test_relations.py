@@ -69,6 +69,13 @@ def test_parts_are_wired_by_reference(address: str, attribute: str, source: str,
         pytest.param(
             "aws_apigatewayv2_route.this", "aws_lambda_permission.legacy", id="permission before legacy route"
         ),
+        pytest.param(
+            "aws_apigatewayv2_integration.legacy", "aws_lambda_permission.legacy", id="permission before legacy call"
+        ),
+        pytest.param(
+            "aws_apigatewayv2_authorizer.lambda", "aws_lambda_permission.authorizer", id="permission before authorizer"
+        ),
+        pytest.param("aws_apigatewayv2_route.default", "aws_apigatewayv2_authorizer.jwt", id="authorizer before route"),
         pytest.param("aws_apigatewayv2_stage.default", "aws_apigatewayv2_route.default", id="route before stage"),
         pytest.param("aws_apigatewayv2_api_mapping.this", "aws_apigatewayv2_stage.default", id="stage before domain"),
         pytest.param(

@@ -53,11 +53,12 @@ api = {
     max_age_seconds   = 60
   }
   domain = {
-    name               = "api.example.com"
-    certificate_arn    = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
-    route53            = { zone_id = "Z0123456789EXAMPLE" }
-    truststore_uri     = "s3://trust/ca.pem"
-    truststore_version = "3"
+    name                                   = "api.example.com"
+    certificate_arn                        = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
+    ownership_verification_certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/5678"
+    route53                                = { zone_id = "Z0123456789EXAMPLE" }
+    truststore_uri                         = "s3://trust/ca.pem"
+    truststore_version                     = "3"
   }
 }
 
@@ -65,7 +66,7 @@ routes = {
   "GET /status"        = { auth = { public = { reason = "Status page for everybody" } } }
   "POST /orders"       = { auth = { scopes = ["orders/write"] }, throttle = { rate_per_second = 5, burst = 10 } }
   "ANY /admin/{rest+}" = { auth = { iam = {} } }
-  "DELETE /users/{id}" = { legacy = { function_arn = "arn:aws:lambda:eu-central-1:111122223333:function:DeleteUser:live", payload_format_version = "1.0" } }
+  "DELETE /users/{id}" = { legacy = { function_arn = "arn:aws:lambda:eu-central-1:000000000000:function:DeleteUser:live", payload_format_version = "1.0" } }
 }
 
 permissions = {
