@@ -44,8 +44,12 @@ resource "aws_lambda_alias" "live" {
     }
   }
 
-  # Ready before it takes traffic.
-  depends_on = [aws_appautoscaling_policy.version, aws_lambda_provisioned_concurrency_config.canary]
+  # All of its environments ready before it takes traffic.
+  depends_on = [
+    aws_appautoscaling_policy.version,
+    aws_lambda_provisioned_concurrency_config.canary,
+    aws_lambda_provisioned_concurrency_config.fixed,
+  ]
 }
 
 # What was published last, which is not what an update has left in the function. Unknown as long as this apply is to publish. Through

@@ -90,6 +90,7 @@ def test_parts_are_wired_by_reference(address: str, attribute: str, source: str,
         ),
         pytest.param(ALIAS, "aws_appautoscaling_policy.version", id="scaler before alias"),
         pytest.param(ALIAS, "aws_lambda_provisioned_concurrency_config.canary", id="a canary's warmth before alias"),
+        pytest.param(ALIAS, "aws_lambda_provisioned_concurrency_config.fixed", id="all of the warmth before alias"),
     ],
 )
 def test_order_of_an_apply(later: str, earlier: str, graph: Mapping[str, frozenset[str]]) -> None:
