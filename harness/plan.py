@@ -172,7 +172,7 @@ def _change(stated: Mapping[str, Any]) -> Change:
 def _values(module: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
     for resource in module.get("resources", []):
         if resource["mode"] == "managed":
-            yield resource["address"], resource["values"]
+            yield resource["address"], resource.get("values", {})
     for child in module.get("child_modules", []):
         yield from _values(child)
 
