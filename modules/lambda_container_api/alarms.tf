@@ -5,7 +5,11 @@ locals {
   # a version's, requests come through the alias, and both have a canary's beside them; Lambda counts the function's for all of them.
   function_dimensions = { FunctionName = aws_lambda_function.this.function_name }
 
-  alarm_definitions = var.alarms == null ? {} : {
+  # A null among the ARNs or names is none.
+  alarm_actions = [for arn in try(var.alarms.actions, []) : arn if arn != null]
+  alarms_off    = [for name in nonsensitive(try(var.alarms.off, [])) : name if name != null]
+
+  alarm_definitions = nonsensitive(var.alarms == null) ? {} : {
     errors = {
       description = "The function failed outright (crash, time-out, out of memory): callers got 5xx."
       namespace   = "AWS/Lambda", metric = "Errors", dimensions = local.alias_dimensions, statistic = "Sum"
@@ -42,7 +46,7 @@ locals {
 
 resource "aws_cloudwatch_metric_alarm" "this" {
   #checkov:skip=CKV_LCA_13:The caller decides, by alarms.actions; without one the alarm shows in CloudWatch and tells nobody
-  for_each = { for name, alarm in local.alarm_definitions : name => alarm if alarm.applies && !contains(try(var.alarms.off, []), name) }
+  for_each = { for name, alarm in local.alarm_definitions : name => alarm if nonsensitive(alarm.applies) && !contains(local.alarms_off, name) }
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
@@ -61,7 +65,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   # An idle API has no data, and is well.
   treat_missing_data = "notBreaching"
 
-  alarm_actions = var.alarms.actions
-  ok_actions    = var.alarms.actions
+  alarm_actions = local.alarm_actions
+  ok_actions    = local.alarm_actions
   tags          = var.tags
 }

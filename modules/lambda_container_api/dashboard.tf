@@ -33,7 +33,7 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  count = var.dashboard ? 1 : 0
+  count = nonsensitive(var.dashboard) ? 1 : 0
 
   dashboard_name = "${var.name}-${local.region}"
   dashboard_body = jsonencode({
@@ -57,4 +57,10 @@ resource "aws_cloudwatch_dashboard" "this" {
       }],
     )
   })
+
+  # Its name holds the region: see aws_iam_role.execution.
+  lifecycle {
+    ignore_changes       = [dashboard_name]
+    replace_triggered_by = [terraform_data.location]
+  }
 }

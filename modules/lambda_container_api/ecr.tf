@@ -1,5 +1,8 @@
+# Only for images that are built here: an image by `uri` has its repository elsewhere.
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136:The caller decides, by repository.kms_key_arn; without it AES-256 with ECR's own key
+  count = nonsensitive(var.image.build != null) ? 1 : 0
+
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.repository.force_delete
@@ -18,7 +21,9 @@ resource "aws_ecr_repository" "this" {
 
 # By count only: expiry by age or by tag state can delete the image that serves.
 resource "aws_ecr_lifecycle_policy" "this" {
-  repository = aws_ecr_repository.this.name
+  count = length(aws_ecr_repository.this)
+
+  repository = aws_ecr_repository.this[0].name
 
   policy = jsonencode({
     rules = [{
@@ -30,43 +35,33 @@ resource "aws_ecr_lifecycle_policy" "this" {
   })
 }
 
-# Lambda adds a statement of this sid by itself when nobody has: owning it keeps the plan empty and the grant narrow.
-data "aws_iam_policy_document" "repository" {
-  statement {
-    sid     = "LambdaECRImageRetrievalPolicy"
-    actions = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+locals {
+  pull_account_ids = [for id in var.repository.pull_account_ids : id if id != null]
 
-    principals {
-      type        = "Service"
-      identifiers = ["lambda.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringLike"
-      variable = "aws:sourceArn"
-      values = concat(
-        ["${local.lambda_arn_prefix}:${var.name}", "${local.lambda_arn_prefix}:${var.name}:*"],
-        [for id in var.repository.pull_account_ids : "arn:${local.partition}:lambda:${local.region}:${id}:function:*"],
-      )
-    }
-  }
-
-  dynamic "statement" {
-    for_each = length(var.repository.pull_account_ids) == 0 ? [] : [var.repository.pull_account_ids]
-
-    content {
-      sid     = "CrossAccountPull"
-      actions = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-
-      principals {
-        type        = "AWS"
-        identifiers = [for id in statement.value : "arn:${local.partition}:iam::${id}:root"]
-      }
-    }
+  repository_statements = {
+    # Lambda adds a statement of this sid by itself when nobody has: owning it keeps the plan empty. As Lambda's own, it lets
+    # every function of the account pull, so that an image can be promoted under another name.
+    LambdaECRImageRetrievalPolicy = [{
+      Sid       = "LambdaECRImageRetrievalPolicy"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Condition = { StringLike = {
+        "aws:sourceArn" = [for id in distinct(concat([local.account_id], local.pull_account_ids)) : "arn:${local.partition}:lambda:${local.region}:${id}:function:*"]
+      } }
+    }]
+    CrossAccountPull = [for ids in [local.pull_account_ids] : {
+      Sid       = "CrossAccountPull"
+      Effect    = "Allow"
+      Principal = { AWS = [for id in ids : "arn:${local.partition}:iam::${id}:root"] }
+      Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    } if length(ids) > 0]
   }
 }
 
 resource "aws_ecr_repository_policy" "this" {
-  repository = aws_ecr_repository.this.name
-  policy     = data.aws_iam_policy_document.repository.json
+  count = length(aws_ecr_repository.this)
+
+  repository = aws_ecr_repository.this[0].name
+  policy     = jsonencode({ Version = "2012-10-17", Statement = flatten(values(local.repository_statements)) })
 }

@@ -1,95 +1,113 @@
-data "aws_iam_policy_document" "assume" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["lambda.amazonaws.com"]
-    }
-  }
-}
-
 # The region is in the name because roles are global: one name may be deployed in several regions of an account.
 resource "aws_iam_role" "execution" {
   name                 = "${var.name}-${local.region}"
   description          = "Execution role of the Lambda function ${var.name}"
-  assume_role_policy   = data.aws_iam_policy_document.assume.json
   permissions_boundary = var.permissions.boundary_arn
   tags                 = var.tags
-}
 
-data "aws_iam_policy_document" "execution" {
-  # No logs:CreateLogGroup: the group is made before its writer, with its retention and key.
-  statement {
-    sid       = "WriteLogs"
-    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${local.logs_arn_prefix}:${local.function_log_group}:*"]
-  }
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
 
-  dynamic "statement" {
-    for_each = local.secret_reads
-
-    content {
-      sid       = statement.key
-      actions   = [statement.value.action]
-      resources = statement.value.arns
-    }
-  }
-
-  dynamic "statement" {
-    for_each = var.function.asynchronous == null ? [] : var.function.asynchronous.on_failure == null ? [] : [var.function.asynchronous.on_failure.arn]
-
-    content {
-      sid       = "ReportFailures"
-      actions   = [{ sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents", s3 = "s3:PutObject" }[split(":", statement.value)[2]]]
-      resources = [split(":", statement.value)[2] == "s3" ? "${statement.value}/*" : statement.value]
-    }
-  }
-
-  dynamic "statement" {
-    for_each = var.permissions.statements
-
-    content {
-      sid       = statement.value.sid
-      actions   = statement.value.actions
-      resources = statement.value.resources
-
-      dynamic "condition" {
-        for_each = statement.value.conditions
-
-        content {
-          test     = condition.value.test
-          variable = condition.value.variable
-          values   = condition.value.values
-        }
-      }
-    }
+  # A name that is unknown, because the region is, must not replace the role: only another location does.
+  lifecycle {
+    ignore_changes       = [name]
+    replace_triggered_by = [terraform_data.location]
   }
 }
 
 locals {
-  secret_reads = {
-    for sid, read in {
-      ReadParameters = { action = "ssm:GetParameter", arns = [for arn in values(var.function.secrets) : arn if split(":", arn)[2] == "ssm"] }
-      ReadSecrets    = { action = "secretsmanager:GetSecretValue", arns = [for arn in values(var.function.secrets) : arn if split(":", arn)[2] == "secretsmanager"] }
-    } : sid => read if length(read.arns) > 0
+  secret_arns         = [for arn in values(var.function.secrets) : arn if arn != null]
+  failure_destination = try(var.function.asynchronous.on_failure.arn, null)
+
+  # By the statement's id; an empty list grants nothing. As JSON and not as a data source, so that they are known at plan.
+  execution_statements = {
+    # No logs:CreateLogGroup: the group is made before its writer, with its retention and key.
+    WriteLogs = [{
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = ["${local.logs_arn_prefix}:${local.function_log_group}:*"]
+    }]
+    ReadParameters = [for arns in [[for arn in local.secret_arns : arn if split(":", arn)[2] == "ssm"]] : {
+      Action   = ["ssm:GetParameter"]
+      Resource = arns
+    } if length(arns) > 0]
+    ReadSecrets = [for arns in [[for arn in local.secret_arns : arn if split(":", arn)[2] == "secretsmanager"]] : {
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = arns
+    } if length(arns) > 0]
+    ReportFailures = [for arn in [local.failure_destination] : {
+      Action   = [{ sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents", s3 = "s3:PutObject" }[split(":", arn)[2]]]
+      Resource = [split(":", arn)[2] == "s3" ? "${arn}/*" : arn]
+    } if arn != null]
+    # X-Ray has no resources to narrow these actions to.
+    WriteTraces = [for on in [var.function.tracing] : {
+      Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      Resource = ["*"]
+    } if on]
   }
-  managed_policies = toset(concat(
-    var.function.tracing ? ["AWSXRayDaemonWriteAccess"] : [],
-    var.function.vpc == null ? [] : ["service-role/AWSLambdaVPCAccessExecutionRole"],
-  ))
+
+  # "&{" stands for it in the caller's strings, as in aws_iam_policy_document: in these, Terraform would take it for its own.
+  iam_variable = join("{", ["$", ""])
+
+  permission_statements = [for s in var.permissions.statements : {
+    for key, value in {
+      Sid      = s.sid
+      Effect   = "Allow"
+      Action   = [for action in s.actions : action if action != null]
+      Resource = [for arn in s.resources : replace(arn, "&{", local.iam_variable) if arn != null]
+      Condition = length(s.conditions) == 0 ? null : {
+        for test in distinct([for c in s.conditions : c.test if c != null]) : test => {
+          for variable, values in { for c in s.conditions : c.variable => c.values... if try(c.test == test, false) } :
+          variable => [for value in flatten(values) : replace(value, "&{", local.iam_variable) if value != null]
+        }
+      }
+    } : key => value if value != null
+  } if s != null]
 }
 
 resource "aws_iam_role_policy" "execution" {
-  name   = "execution"
-  role   = aws_iam_role.execution.name
-  policy = data.aws_iam_policy_document.execution.json
+  name = "execution"
+  role = aws_iam_role.execution.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      flatten([for sid, statements in local.execution_statements : [for s in statements : merge({ Sid = sid, Effect = "Allow" }, s)]]),
+      local.permission_statements,
+    )
+  })
 }
 
-# AWS's own policies where the actions cannot be narrowed to a resource.
-resource "aws_iam_role_policy_attachment" "managed" {
-  for_each = local.managed_policies
+# What Lambda needs to put the function into a VPC (AWSLambdaVPCAccessExecutionRole without its logs:* on every group). The service
+# uses it, and not the function: its own code is denied it, as Lambda's developer guide advises.
+resource "aws_iam_role_policy" "network_interfaces" {
+  #checkov:skip=CKV_AWS_290:Lambda makes the interfaces, whose ids nobody knows before; the function's own calls are denied
+  #checkov:skip=CKV_AWS_355:Lambda makes the interfaces, whose ids nobody knows before; the function's own calls are denied
+  count = nonsensitive(var.function.vpc != null) ? 1 : 0
 
-  role       = aws_iam_role.execution.name
-  policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value}"
+  name = "network-interfaces"
+  role = aws_iam_role.execution.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for statement in [
+      { Sid = "ManageNetworkInterfaces", Effect = "Allow" },
+      { Sid = "DenyToTheFunctionItself", Effect = "Deny", Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "${local.lambda_arn_prefix}:${var.name}" } } },
+      ] : merge(statement, {
+        Action = [
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource = "*"
+    })]
+  })
 }

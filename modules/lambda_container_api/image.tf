@@ -42,11 +42,9 @@ locals {
   # release a second update of the function, which takes as long as the first.
   build_args = local.build == null ? null : merge({ SOURCE_HASH = local.source_hash }, local.build.args)
 
-  repository_url = (
-    var.repository.registry_host == null
-    ? aws_ecr_repository.this.repository_url
-    : "${var.repository.registry_host}/${aws_ecr_repository.this.name}"
-  )
+  repository_url = one([for repository in aws_ecr_repository.this : (
+    var.repository.registry_host == null ? repository.repository_url : "${var.repository.registry_host}/${repository.name}"
+  )])
   image_uri = (
     local.build == null
     ? var.image.uri

@@ -89,7 +89,7 @@ resource "aws_lambda_function" "this" {
   depends_on = [
     aws_ecr_repository_policy.this,
     aws_iam_role_policy.execution,
-    aws_iam_role_policy_attachment.managed,
+    aws_iam_role_policy.network_interfaces,
   ]
 }
 

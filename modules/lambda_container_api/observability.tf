@@ -1,4 +1,12 @@
 locals {
+  # By partition; null where nobody outside knows it.
+  console_host = lookup({
+    aws        = "console.aws.amazon.com"
+    aws-cn     = "console.amazonaws.cn"
+    aws-eusc   = "console.amazonaws-eusc.eu"
+    aws-us-gov = "console.amazonaws-us-gov.com"
+  }, local.partition, null)
+
   function_log_group = "/aws/lambda/${var.name}"
 
   # Lambda's names of the levels differ from Python's in two places.

@@ -1,3 +1,4 @@
+# Nothing here is secret: an output is not sensitive because an input, such as a build argument or a name, is.
 output "alarm_arns" {
   description = "ARNs of the alarms by name (errors, server-errors, throttles, latency, concurrency, spillover), as far as they apply."
   value       = { for name, alarm in aws_cloudwatch_metric_alarm.this : name => alarm.arn }
@@ -14,8 +15,10 @@ output "api_id" {
 }
 
 output "dashboard_url" {
-  description = "CloudWatch console URL of the dashboard, null without one."
-  value       = one([for d in aws_cloudwatch_dashboard.this : "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards/dashboard/${d.dashboard_name}"])
+  description = "CloudWatch console URL of the dashboard, null without one, and in partitions whose console's address is not public."
+  value = one([for d in aws_cloudwatch_dashboard.this : nonsensitive(
+    "https://${local.region}.${local.console_host}/cloudwatch/home?region=${local.region}#dashboards/dashboard/${d.dashboard_name}"
+  ) if local.console_host != null])
 }
 
 output "domain_target" {
@@ -46,19 +49,19 @@ output "function_arn" {
 
 output "function_name" {
   description = "Name of the Lambda function."
-  value       = aws_lambda_function.this.function_name
+  value       = nonsensitive(aws_lambda_function.this.function_name)
 }
 
 output "image_uri" {
   description = "Image of the newest version, by digest. Give it to another environment's `image.uri` to promote exactly this image."
-  value       = local.image_uri
+  value       = nonsensitive(local.image_uri)
 }
 
 output "log_groups" {
   description = "Names of the log groups: `function` (the application's JSON lines) and `access` (the gateway's)."
   value = {
-    access   = aws_cloudwatch_log_group.access.name
-    function = aws_cloudwatch_log_group.function.name
+    access   = nonsensitive(aws_cloudwatch_log_group.access.name)
+    function = nonsensitive(aws_cloudwatch_log_group.function.name)
   }
 }
 
@@ -68,13 +71,13 @@ output "newest_version" {
 }
 
 output "repository_name" {
-  description = "Name of the ECR repository."
-  value       = aws_ecr_repository.this.name
+  description = "Name of the ECR repository, null with `image.uri`."
+  value       = one([for repository in aws_ecr_repository.this : nonsensitive(repository.name)])
 }
 
 output "repository_url" {
-  description = "URL of the ECR repository, without a tag."
-  value       = local.repository_url
+  description = "URL of the ECR repository, without a tag; null with `image.uri`."
+  value       = nonsensitive(local.repository_url)
 }
 
 output "role_arn" {
@@ -84,15 +87,15 @@ output "role_arn" {
 
 output "role_name" {
   description = "Name of the function's execution role, for attaching further policies."
-  value       = aws_iam_role.execution.name
+  value       = nonsensitive(aws_iam_role.execution.name)
 }
 
 output "source_hash" {
   description = "SHA-256 (hex) over everything that goes into the image; with `image.uri`, the image's digest. A build has it as the argument SOURCE_HASH."
-  value       = local.source_hash
+  value       = nonsensitive(local.source_hash)
 }
 
 output "version" {
   description = "Version that serves: the pinned one, or the newest."
-  value       = aws_lambda_alias.live.function_version
+  value       = nonsensitive(aws_lambda_alias.live.function_version)
 }

@@ -20,12 +20,19 @@ variable "alarms" {
   default = {}
 
   validation {
-    condition     = var.alarms == null ? true : length(var.alarms.actions) <= 5
+    condition     = var.alarms == null ? true : length([for arn in var.alarms.actions : arn if arn != null]) <= 5
     error_message = "alarms.actions must hold at most 5 ARNs: CloudWatch's limit for each kind of action."
   }
 
   validation {
-    condition     = var.alarms == null ? true : length(setsubtract(var.alarms.off, ["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"])) == 0
+    condition     = var.alarms == null ? true : alltrue([for arn in var.alarms.actions : arn == null ? true : can(regex("^arn:[^:]+:[^:]+:[^:]*:[^:]*:.+$", arn))])
+    error_message = "alarms.actions must hold ARNs, such as arn:aws:sns:<region>:<account>:<topic>: CloudWatch takes no names."
+  }
+
+  validation {
+    condition = var.alarms == null ? true : alltrue([
+      for name in var.alarms.off : name == null ? true : contains(["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"], name)
+    ])
     error_message = "alarms.off may name errors, server-errors, throttles, latency, concurrency and spillover."
   }
 
@@ -362,8 +369,10 @@ variable "function" {
   }
 
   validation {
-    condition     = alltrue([for arn in values(var.function.secrets) : can(regex("^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:.+|ssm:[^:]+:[0-9]{12}:parameter/.+)$", arn))])
-    error_message = "function.secrets must map names to ARNs of Secrets Manager secrets or SSM parameters: the value itself would be readable in state."
+    condition = alltrue([for arn in values(var.function.secrets) : arn == null ? true : can(
+      regex("^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:[a-zA-Z0-9/_+=.@-]+-[a-zA-Z0-9]{6}|ssm:[^:]+:[0-9]{12}:parameter(/[a-zA-Z0-9_.-]+)+)$", arn)
+    )])
+    error_message = "function.secrets must map names to whole ARNs of Secrets Manager secrets, which end in a hyphen and six characters, or of SSM parameters: IAM grants nothing for part of one, nor for ECS's form with :<key>:<stage>:<version> behind it; a value itself would be readable in state."
   }
 
   validation {
@@ -468,6 +477,11 @@ variable "logs" {
   }
 
   validation {
+    condition     = var.logs.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:(key|alias)/.+$", var.logs.kms_key_arn))
+    error_message = "logs.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for CloudWatch's own key: log groups take no id."
+  }
+
+  validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.logs.retention_days)
     error_message = "logs.retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653: CloudWatch knows no other."
   }
@@ -487,7 +501,8 @@ variable "name" {
 variable "permissions" {
   description = <<-EOT
     What the function may do beyond writing its logs.
-    - `statements`: IAM statements that allow `actions` on `resources` (ARNs), under `conditions`. ARNs known at plan let policy scanners read them.
+    - `statements`: IAM statements that allow `actions` on `resources` (ARNs), under `conditions`: all of them must hold, and one of the `values` of each. ARNs known at plan
+      let policy scanners read them. Together with the module's own they may have 10,240 characters: IAM's limit for the inline policies of a role.
     - `boundary_arn`: permissions boundary of the role; one without logs:* mutes the function.
   EOT
   type = object({
@@ -507,18 +522,55 @@ variable "permissions" {
   nullable = false
 
   validation {
-    condition     = alltrue([for s in var.permissions.statements : length(s.actions) > 0 && length(s.resources) > 0])
+    condition     = var.permissions.boundary_arn == null ? true : can(regex("^arn:[^:]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions.boundary_arn))
+    error_message = "permissions.boundary_arn must be the ARN of an IAM policy, arn:aws:iam::<account>:policy/<name>, or null for none."
+  }
+
+  validation {
+    condition = alltrue([for s in var.permissions.statements : s == null ? true : try(
+      length([for action in s.actions : action if action != null]) > 0 && length([for arn in s.resources : arn if arn != null]) > 0, false
+    )])
     error_message = "permissions.statements: each statement must name at least one action and one resource, or it allows nothing."
   }
 
   validation {
-    condition     = alltrue([for s in var.permissions.statements : !contains(s.actions, "*")])
+    condition     = alltrue([for s in var.permissions.statements : !contains(try(coalesce(s.actions, []), []), "*")])
     error_message = "permissions.statements must not allow the action \"*\": name the actions the application calls."
   }
 
   validation {
-    condition     = alltrue([for s in var.permissions.statements : s.sid == null ? true : can(regex("^[a-zA-Z0-9]+$", s.sid))])
+    condition = alltrue([for action in flatten([for s in var.permissions.statements : try(coalesce(s.actions, []), [])]) :
+      action == null ? true : can(regex("^([a-zA-Z0-9-]+:[a-zA-Z0-9*?]+|[*])$", action))
+    ])
+    error_message = "permissions.statements: actions must be <service>:<action>, such as s3:GetObject: IAM knows no other."
+  }
+
+  validation {
+    condition = alltrue([for arn in flatten([for s in var.permissions.statements : try(coalesce(s.resources, []), [])]) :
+      arn == null ? true : can(regex("^(arn:.+|[*])$", arn))
+    ])
+    error_message = "permissions.statements: resources must be ARNs, or \"*\" for actions that cannot be narrowed: IAM takes no names."
+  }
+
+  validation {
+    condition = alltrue([for c in flatten([for s in var.permissions.statements : try(coalesce(s.conditions, []), [])]) :
+      c == null ? true : try(
+        length(c.test) > 0 && length(c.variable) > 0 && length([for value in c.values : value if value != null]) > 0, false
+      )
+    ])
+    error_message = "permissions.statements: each condition must name its test, its variable and at least one value: IAM's rule."
+  }
+
+  validation {
+    condition     = alltrue([for s in var.permissions.statements : try(s.sid, null) == null ? true : can(regex("^[a-zA-Z0-9]+$", s.sid))])
     error_message = "permissions.statements: a sid must consist of letters and digits: IAM's rule."
+  }
+
+  validation {
+    condition = length(distinct(concat(["ReadParameters", "ReadSecrets", "ReportFailures", "WriteLogs", "WriteTraces"], [
+      for s in var.permissions.statements : s.sid if try(s.sid, null) != null
+    ]))) == 5 + length([for s in var.permissions.statements : s.sid if try(s.sid, null) != null])
+    error_message = "permissions.statements: no sid may be there twice, nor be one of the module's own (ReadParameters, ReadSecrets, ReportFailures, WriteLogs, WriteTraces): IAM wants each once in a policy."
   }
 }
 
@@ -665,11 +717,12 @@ variable "release" {
 
 variable "repository" {
   description = <<-EOT
-    The ECR repository.
-    - `images_kept`: newest images that retention keeps, from 10, so that rollbacks find theirs.
-    - `force_delete`: whether destroy may delete a repository that holds images.
-    - `kms_key_arn`: encrypts the images; changing it replaces the repository.
-    - `pull_account_ids`: other AWS accounts, and their Lambda functions in this region, that may pull.
+    The ECR repository; with `image.uri` there is none.
+    - `images_kept`: newest images that retention keeps, 10 to 100000, so that rollbacks find theirs. Every push counts, a refused release's too: while an old version is pinned
+      for long, keep more than you will build.
+    - `force_delete`: whether destroy, or a change to `image.uri`, may delete a repository that holds images.
+    - `kms_key_arn`: encrypts the images; changing it replaces the repository. Whoever applies needs kms:CreateGrant, kms:DescribeKey and kms:RetireGrant on it.
+    - `pull_account_ids`: other AWS accounts, and their Lambda functions in this region, that may pull. This account's functions may in any case.
     - `registry_host`: `host[:port]` that replaces the registry's own in image names, for a registry proxy or an emulator.
   EOT
   type = object({
@@ -688,7 +741,12 @@ variable "repository" {
   }
 
   validation {
-    condition     = alltrue([for id in var.repository.pull_account_ids : can(regex("^[0-9]{12}$", id))])
+    condition     = var.repository.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.repository.kms_key_arn))
+    error_message = "repository.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for ECR's own: ECR answers an alias with its key, which would replace the repository at the next apply."
+  }
+
+  validation {
+    condition     = alltrue([for id in var.repository.pull_account_ids : id == null ? true : can(regex("^[0-9]{12}$", id))])
     error_message = "repository.pull_account_ids must be AWS account ids of 12 digits."
   }
 
@@ -794,8 +852,23 @@ variable "routes" {
 }
 
 variable "tags" {
-  description = "Tags of every resource that takes them."
+  description = "Tags of every resource that takes them: up to 50 with the provider's default_tags, keys of 1 to 128 characters, values of up to 256; letters, digits, spaces and _ . : / = + - @. A null is no tag."
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]{1,128}$", key))])
+    error_message = "tags: keys must be 1 to 128 letters, digits, spaces and _ . : / = + - @: AWS's rule."
+  }
+
+  validation {
+    condition     = alltrue([for value in values(var.tags) : value == null ? true : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]{0,256}$", value))])
+    error_message = "tags: values must be up to 256 letters, digits, spaces and _ . : / = + - @: AWS's rule."
+  }
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
+    error_message = "tags: keys must not begin with aws: in any case of its letters, which AWS keeps for itself."
+  }
 }

@@ -13,6 +13,7 @@ import pytest
 
 from harness import PlanError, Root, assert_every_condition_is_tested, conditions, copy_project, states
 from harness.pytest_plugin import RootFactory
+from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
 from tests.infra.conftest import CONTEXT, LEAST, MODULE_FILES, PROVIDERS, URI, literal
 from tests.infra.test_release_gate import REFUSED, STOPPED
@@ -21,9 +22,17 @@ JSON = dict[str, Any]
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
 CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
 DOMAIN = {"name": "api.example.com", "certificate_arn": CERTIFICATE}
+CONDITION = {"test": "StringEquals", "variable": "aws:PrincipalTag/team", "values": ["orders"]}
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:on-call"
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234"
+PARAMETER = "arn:aws:ssm:eu-central-1:111122223333:parameter"
+SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/db"
 REASON = "Ten chars."
 # What Lambda's 4096 bytes leave for one variable's value.
 ROOM = 4096 - len('{"LOG_LEVEL":"INFO","TEXT":""}')
+TOO_MANY_TAGS = "tags must not exceed 50, the provider's default_tags included"
+# Refused by the module's own tests, in which there is something deployed: tests/defaults.tftest.hcl.
+ELSEWHERE = "This API is deployed in region … of account …, and the AWS provider is in region …"
 EMPTY_CONTEXT = "image.build.context (…) holds no file that its .dockerignore lets through"
 
 
@@ -59,8 +68,13 @@ def uri(image: str) -> JSON:
     return {"image": {"uri": image}}
 
 
+def statements(*values: JSON) -> JSON:
+    least = {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::a/*"]}
+    return {"permissions": {"statements": [{**least, **given} for given in values]}}
+
+
 def statement(**values: Any) -> JSON:
-    return {"permissions": {"statements": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::a/*"], **values}]}}
+    return statements(values)
 
 
 def warm(**values: Any) -> JSON:
@@ -100,8 +114,13 @@ LIMITS = {
     # alarms
     "more alarm actions than CloudWatch takes": Limit(
         "alarms.actions must hold at most 5 ARNs",
-        [{"alarms": {"actions": ["a"] * 6}}],
-        [{"alarms": {"actions": ["a"] * 5}}, {"alarms": None}],
+        [{"alarms": {"actions": [TOPIC] * 6}}],
+        [{"alarms": {"actions": [*([TOPIC] * 5), None]}}, {"alarms": None}],
+    ),
+    "an alarm that tells a name": Limit(
+        "alarms.actions must hold ARNs",
+        [{"alarms": {"actions": [a]}} for a in ("", "on-call", "arn:aws:sns")],
+        [{"alarms": {"actions": [a]}} for a in (TOPIC, "arn:aws:automate:eu-central-1:ec2:stop", None)],
     ),
     "an alarm that does not exist switched off": Limit(
         "alarms.off may name",
@@ -372,12 +391,22 @@ LIMITS = {
         [function(kms_key_arn=k) for k in (None, "arn:aws:kms:eu-central-1:111122223333:key/1234")],
     ),
     "a secret's value in place of its ARN": Limit(
-        "function.secrets must map names to ARNs",
+        "function.secrets must map names to whole ARNs",
         [
             function(secrets={"TOKEN": v})
-            for v in ("hunter2", "arn:aws:s3:::bucket/key", "arn:aws:ssm:eu-central-1:111122223333:document/a")
+            for v in (
+                "",
+                "hunter2",
+                "arn:aws:s3:::bucket/key",
+                "arn:aws:ssm:eu-central-1:111122223333:document/a",
+                f"{PARAMETER}//a",
+                f"{PARAMETER}/a:3",
+                SECRET,
+                f"{SECRET}-??????",
+                f"{SECRET}-AbCdEf:password::",
+            )
         ],
-        [function(secrets={"TOKEN": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:token-AbCdEf"})],
+        [function(secrets={"TOKEN": v}) for v in (f"{SECRET}-AbCdEf", f"{PARAMETER}/token", f"{PARAMETER}/a/b.c_d-e")],
     ),
     "a VPC without subnets or security groups, or with too many": Limit(
         "function.vpc must name 1 to 16 subnet_ids",
@@ -467,6 +496,11 @@ LIMITS = {
         [{"logs": {"retention_days": days}} for days in (0, 2, 366, 3654)],
         [{"logs": {"retention_days": days}} for days in (1, 365, 3653)],
     ),
+    "a key of the logs that is no ARN": Limit(
+        "logs.kms_key_arn must be the ARN",
+        [{"logs": {"kms_key_arn": k}} for k in ("", "1234", "alias/logs")],
+        [{"logs": {"kms_key_arn": k}} for k in (KEY, KEY.replace(":key/", ":alias/"), None)],
+    ),
     # name
     "a name that not everything can bear": Limit(
         "name must be 2 to 40 lower-case letters",
@@ -476,8 +510,39 @@ LIMITS = {
     # permissions
     "a statement that allows nothing": Limit(
         "permissions.statements: each statement must name",
-        [statement(actions=[]), statement(resources=[])],
-        [statement()],
+        [statement(actions=[]), statement(resources=[]), statement(actions=[None]), statement(resources=None)],
+        [statement(), statement(actions=["s3:GetObject", None]), {"permissions": {"statements": [None]}}],
+    ),
+    "an action of no service": Limit(
+        "permissions.statements: actions must be <service>:<action>",
+        [statement(actions=[a]) for a in ("", "GetObject", "s3:", "s3:Get Object")],
+        [statement(actions=[a]) for a in ("s3:Get*", "s3:*", "execute-api:Invoke", "ec2:Describe?pcs")],
+    ),
+    "a resource by name": Limit(
+        "permissions.statements: resources must be ARNs",
+        [statement(resources=[r]) for r in ("", "orders", "s3://a")],
+        [statement(resources=[r]) for r in ("*", "arn:aws:s3:::a", "arn:*:s3:::a/&{aws:username}/*")],
+    ),
+    "a condition of which a part is missing": Limit(
+        "permissions.statements: each condition must name",
+        [
+            statement(conditions=[CONDITION | part])
+            for part in ({"test": ""}, {"variable": ""}, {"values": []}, {"values": [None]}, {"test": None})
+        ],
+        [statement(conditions=[CONDITION, None]), statement(conditions=[CONDITION | {"values": [""]}])],
+    ),
+    "a statement id that is there already": Limit(
+        "permissions.statements: no sid may be there twice",
+        [statements({"sid": "Read"}, {"sid": "Read"}), statement(sid="WriteLogs"), statement(sid="ReadSecrets")],
+        [statements({"sid": "Read"}, {"sid": "Write"}, {}, {})],
+    ),
+    "a boundary that is no policy": Limit(
+        "permissions.boundary_arn must be the ARN",
+        [{"permissions": {"boundary_arn": a}} for a in ("", "boundary", "arn:aws:iam::111122223333:role/a")],
+        [
+            {"permissions": {"boundary_arn": a}}
+            for a in ("arn:aws:iam::111122223333:policy/team/boundary", "arn:aws:iam::aws:policy/PowerUserAccess", None)
+        ],
     ),
     "a statement that allows everything": Limit(
         'permissions.statements must not allow the action "*"',
@@ -588,12 +653,33 @@ LIMITS = {
     "an account id that is none": Limit(
         "repository.pull_account_ids must be AWS account ids",
         [{"repository": {"pull_account_ids": [i]}} for i in ("11112222333", "1111222233334", "*")],
-        [{"repository": {"pull_account_ids": ["111122223333", "000000000001"]}}],
+        [{"repository": {"pull_account_ids": ["111122223333", "000000000001", None]}}],
+    ),
+    "a key of the images that is no key's ARN": Limit(
+        "repository.kms_key_arn must be the ARN",
+        [{"repository": {"kms_key_arn": k}} for k in ("", "1234", KEY.replace(":key/", ":alias/"))],
+        [{"repository": {"kms_key_arn": k}} for k in (KEY, None)],
     ),
     "a registry host with more than a host": Limit(
         "repository.registry_host must be host or host:port",
         [{"repository": {"registry_host": h}} for h in ("http://localhost:5000", "localhost:5000/orders", "")],
         [{"repository": {"registry_host": h}} for h in ("localhost:5000", "registry.example.com", None)],
+    ),
+    # tags
+    "a tag's key that AWS refuses": Limit(
+        "tags: keys must be 1 to 128",
+        [{"tags": {k: "x"}} for k in ("", "a" * 129, "a&b", "a\tb")],
+        [{"tags": {k: "x"}} for k in ("a" * 128, "\u00c4" * 128, "\u00c4pfel und co", "a.b:c/d=e+f-g@h_i")],
+    ),
+    "a tag's value that AWS refuses": Limit(
+        "tags: values must be up to 256",
+        [{"tags": {"team": v}} for v in ("a" * 257, "a,b", "a\nb")],
+        [{"tags": {"team": v}} for v in ("", "\u00c4" * 256, None)],
+    ),
+    "a tag of AWS's own": Limit(
+        "tags: keys must not begin with aws:",
+        [{"tags": {k: "x"}} for k in ("aws:team", "AWS:team", "aWs:")],
+        [{"tags": {k: "x"}} for k in ("aws", "awsome:team", "team:aws:")],
     ),
     # routes
     "a route key that API Gateway refuses": Limit(
@@ -746,7 +832,7 @@ def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) ->
 
     assert_every_condition_is_tested(
         conditions(terraform_project / MODULE),
-        [*(limit.message for limit in LIMITS.values()), *PRECONDITIONS, *gates, EMPTY_CONTEXT],
+        [*(limit.message for limit in LIMITS.values()), *PRECONDITIONS, *gates, EMPTY_CONTEXT, TOO_MANY_TAGS, ELSEWHERE],
     )
 
 
@@ -777,3 +863,15 @@ def test_refuses_a_context_of_which_its_dockerignore_leaves_nothing(terraform_ro
     root.check(LEAST, image={"build": {"context": "app", "source_hash": "hashed elsewhere"}})
     root.write("app/.dockerignore", "**\n!main.py\n")
     root.check(LEAST)
+
+
+def test_refuses_more_tags_than_a_resource_has_with_those_of_the_provider(terraform_root: RootFactory) -> None:
+    default_tags = AWS_PROVIDER.replace("{\n", '{\n  default_tags {\n    tags = { owner = "people" }\n  }\n')
+    root = terraform_root(MODULE, files={**MODULE_FILES, "providers.tf": f'{default_tags}\nprovider "docker" {{}}\n'})
+
+    with pytest.raises(PlanError) as refusal:
+        root.check(LEAST, tags={f"t{n}": "x" for n in range(50)})
+    (stated,) = refusal.value.diagnostics
+    assert states(TOO_MANY_TAGS, stated.detail)
+    # One of them is the provider's own, and one is none.
+    root.check(LEAST, tags={"owner": "orders", "none": None} | {f"t{n}": "x" for n in range(49)})

@@ -42,8 +42,8 @@ def test_the_alias_is_the_only_door(caller: str, attribute: str, door: str, orde
             "aws_cloudwatch_log_group.access.arn",
         ),
         ("aws_lambda_permission.api", "source_arn", "aws_apigatewayv2_api.this.execution_arn"),
-        ("aws_iam_role_policy.execution", "policy", "data.aws_iam_policy_document.execution.json"),
-        ("aws_ecr_lifecycle_policy.this", "repository", "aws_ecr_repository.this.name"),
+        ("aws_iam_role_policy.execution", "role", "aws_iam_role.execution.name"),
+        ("aws_ecr_lifecycle_policy.this[0]", "repository", "aws_ecr_repository.this[0].name"),
     ],
 )
 def test_parts_are_wired_by_reference(address: str, attribute: str, source: str, orders: Plan) -> None:
@@ -62,7 +62,7 @@ def test_parts_are_wired_by_reference(address: str, attribute: str, source: str,
         pytest.param(FUNCTION, "docker_registry_image.this", id="image before function"),
         pytest.param(FUNCTION, "aws_cloudwatch_log_group.function", id="log group before its writer"),
         pytest.param(FUNCTION, "aws_iam_role_policy.execution", id="permissions before function"),
-        pytest.param(FUNCTION, "aws_iam_role_policy_attachment.managed", id="managed permissions before function"),
+        pytest.param(FUNCTION, "aws_iam_role_policy.network_interfaces", id="network permissions before function"),
         pytest.param("aws_lambda_invocation.smoke", FUNCTION, id="version before it is asked"),
         pytest.param(ALIAS, "aws_lambda_invocation.smoke", id="answer before alias"),
         pytest.param("aws_apigatewayv2_integration.live", ALIAS, id="alias before gateway"),
@@ -121,5 +121,5 @@ def test_an_edit_changes_the_functions_image_and_nothing_else_of_it(orders: Plan
 
 def test_policies_are_known_at_plan_so_that_scanners_can_read_them(orders: Plan) -> None:
     assert "policy" in orders.values["aws_iam_role_policy.execution"]
-    assert "policy" in orders.values["aws_ecr_repository_policy.this"]
+    assert "policy" in orders.values["aws_ecr_repository_policy.this[0]"]
     assert "assume_role_policy" in orders.values["aws_iam_role.execution"]

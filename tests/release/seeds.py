@@ -200,9 +200,9 @@ FEATURES = {
     ),
     "count on what had none": Seed(
         "feature",
-        "aws_ecr_lifecycle_policy.this: has count, had neither count nor for_each",
-        "ecr.tf",
-        r"(resource \"aws_ecr_lifecycle_policy\" \"this\" \{\n)",
+        "aws_apigatewayv2_stage.default: has count, had neither count nor for_each",
+        "api.tf",
+        r"(resource \"aws_apigatewayv2_stage\" \"default\" \{\n)",
         r"\1  count = 1\n",
     ),
 }

@@ -46,6 +46,20 @@ def lost(plan: Plan) -> list[str]:
     return [address for address in plan.destroyed if plan.resources[address].type not in HOLDS_NOTHING]
 
 
+def told(address: str) -> bool:
+    """Whether UPGRADING.md says of a resource that it is destroyed: in a heading of what is not released yet, or beside it."""
+    upgrading = (PROJECT / "UPGRADING.md").read_text(encoding="utf-8")
+    unreleased = re.search(r"^## Unreleased\n(.*?)(?=^## |\Z)", upgrading, re.MULTILINE | re.DOTALL)
+    resource = re.sub(r"\[[^]]*\]$", "", address.removeprefix("module.api."))
+    return (
+        unreleased is not None
+        and re.search(
+            rf"^###.*`{re.escape(resource)}`|'module\.api\.{re.escape(resource)}'", unreleased[1], re.MULTILINE
+        )
+        is not None
+    )
+
+
 def unasked(plan: Plan) -> set[str]:
     """Return the types of which there was nothing and would be something: whoever applies may lack the permission."""
     had = {change.type for change in plan.resources.values() if change.before}
@@ -133,7 +147,7 @@ def test_an_upgrade_loses_nothing_and_no_request(
 
         deployment.upgrade()
         plan = root.plan(variables)
-        assert lost(plan) == []
+        assert [address for address in lost(plan) if not told(address)] == []
         assert CLAIMED is Level.BREAKING or unasked(plan) == set()
 
         with load(emulator, endpoint, "/healthz", clients=2) as total:
@@ -176,11 +190,11 @@ SEEDS = {
         ["module.api.aws_lambda_alias.live", "module.api.aws_lambda_permission.api"],
     ),
     "a count that became for_each": (
-        [(r"count = var\.dashboard \? 1 : 0", 'for_each = toset(var.dashboard ? ["this"] : [])')],
+        [(r"count = nonsensitive\(var\.dashboard\) \? 1 : 0", 'for_each = toset(var.dashboard ? ["this"] : [])')],
         ["module.api.aws_cloudwatch_dashboard.this[0]"],
     ),
     "a count that leaves out what was there": (
-        [(r'(resource "aws_ecr_lifecycle_policy" "this" \{\n)', r"\1  count = 0\n")],
+        [(r'(resource "aws_ecr_lifecycle_policy" "this" \{\n  count = )[^\n]+', r"\g<1>0")],
         ["module.api.aws_ecr_lifecycle_policy.this[0]"],
     ),
     "a resource renamed with moved": (

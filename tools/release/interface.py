@@ -17,11 +17,11 @@ PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False)
 CALL = re.compile(r"^(\w+)\((.*)\)$", re.DOTALL)
 COLLECTIONS = {"list", "map", "set"}
 HEREDOC = re.compile(r"<<-?(\w+)\n(.*)\n\s*\1$", re.DOTALL)
-ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"')
+# Not a condition's key, which has a value.
+ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"(?!\s*=)')
+CONDITIONAL = re.compile(r"\[\s*for\b")
 # Answered without a permission, by Terraform itself or by AWS for every principal.
-NEEDS_NO_PERMISSION = re.compile(
-    r"^(terraform_data|docker_.*|aws_(caller_identity|iam_policy_document|partition|region))$"
-)
+NEEDS_NO_PERMISSION = re.compile(r"^(terraform_data|docker_.*|aws_(caller_identity|default_tags|partition|region))$")
 
 
 def snapshot(module: Path) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def snapshot(module: Path) -> dict[str, Any]:
         "moved": {_text(move["from"]): _text(move["to"]) for move in blocks.get("moved", [])},
         "permissions": {
             "needed to apply": _decided(_types(resources)),
-            "held by roles": _decided(_granted(resources)),
+            "held by roles": _decided(_granted(blocks, resources)),
         },
     }
 
@@ -163,18 +163,24 @@ def _types(resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bo
             yield type_, _number(block) == "one"
 
 
-def _granted(resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
-    """Yield the IAM actions that policy documents spell out, and whether each is granted always."""
-    for address, block in resources.items():
-        if address.startswith("data.aws_iam_policy_document."):
-            for statement in block.get("statement", []):
-                yield from ((action, True) for action in _actions(statement))
-            for dynamic in block.get("dynamic", []):
-                yield from ((action, False) for action in _actions(dynamic))
+def _granted(blocks: Mapping[str, list[Any]], resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
+    """Yield the IAM actions that policies spell out, and whether each is granted always.
+
+    Policies are the attributes named so, and locals `…_statements`, by statement: one that is made by `for` is conditional.
+    """
+    for block in resources.values():
+        for name, written in block.items():
+            if name.endswith("policy"):
+                yield from ((action, _number(block) == "one") for action in _actions(written))
+    for block in blocks.get("locals", []):
+        for name, written in block.items():
+            if name.endswith("_statements") and isinstance(written, dict):
+                for statement in written.values():
+                    yield from ((action, not CONDITIONAL.search(str(statement))) for action in _actions(statement))
 
 
-def _actions(block: Mapping[str, Any]) -> list[str]:
-    return ACTION.findall(" ".join(_strings(block)))
+def _actions(written: Any) -> list[str]:
+    return ACTION.findall(" ".join(_strings(written)))
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -5,9 +5,6 @@ mock_provider "aws" {
   mock_data "aws_caller_identity" {
     defaults = { account_id = "111122223333" }
   }
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
-  }
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
@@ -45,13 +42,18 @@ variables {
 run "the_image_cannot_be_overwritten_and_is_scanned" {
   command = plan
 
+  # Any folder and file will do: a plan builds nothing.
+  variables {
+    image = { build = { context = "tests", dockerfile = "defaults.tftest.hcl" } }
+  }
+
   assert {
-    condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE" && one(aws_ecr_repository.this.image_scanning_configuration).scan_on_push
+    condition     = aws_ecr_repository.this[0].image_tag_mutability == "IMMUTABLE" && one(aws_ecr_repository.this[0].image_scanning_configuration).scan_on_push
     error_message = "Tags must be immutable, and images scanned when they are pushed."
   }
 
   assert {
-    condition     = !aws_ecr_repository.this.force_delete
+    condition     = !aws_ecr_repository.this[0].force_delete
     error_message = "A repository with images must not be deleted by a destroy."
   }
 }
@@ -109,6 +111,7 @@ run "nothing_is_made_that_was_not_asked_for" {
     condition = length(concat(
       aws_apigatewayv2_authorizer.jwt, aws_apigatewayv2_authorizer.lambda, aws_apigatewayv2_domain_name.this,
       aws_lambda_function_event_invoke_config.live, aws_lambda_provisioned_concurrency_config.fixed, docker_registry_image.this,
+      aws_ecr_repository.this,
     )) == 0
     error_message = "An authorizer, a domain, provisioned concurrency or a build is made only where it is asked for."
   }
@@ -135,4 +138,16 @@ run "a_pinned_version_serves_while_a_newer_one_is_there" {
     condition     = output.version == "7" && output.newest_version == "8"
     error_message = "release.version must decide which version serves."
   }
+}
+
+# Last, since it has another region than what the runs before have deployed.
+run "what_is_deployed_is_not_forgotten_in_another_region" {
+  command = plan
+
+  override_data {
+    target = data.aws_region.this
+    values = { id = "eu-west-1" }
+  }
+
+  expect_failures = [terraform_data.location]
 }

@@ -1,9 +1,5 @@
 # What the module refuses, one input of each variable: each run must fail at what it names, or the test does.
-mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
-  }
-}
+mock_provider "aws" {}
 
 mock_provider "docker" {}
 
@@ -152,4 +148,14 @@ run "a_route_key_of_another_form" {
   }
 
   expect_failures = [var.routes]
+}
+
+run "a_tag_that_aws_keeps_for_itself" {
+  command = plan
+
+  variables {
+    tags = { "aws:team" = "orders" }
+  }
+
+  expect_failures = [var.tags]
 }
