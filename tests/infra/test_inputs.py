@@ -264,8 +264,8 @@ def refusals(interface: Root, folder: Path, tried: list[Case]) -> dict[str, list
     said: dict[str, list[Diagnostic]] = {case.name: [] for case in tried}
     for diagnostic in found:
         file = diagnostic.where.partition(":")[0]
-        number = file.removeprefix("case-").removesuffix(".tf.json")
-        said.setdefault(tried[int(number)].name if number.isdigit() else diagnostic.where, []).append(diagnostic)
+        index = file.removeprefix("case-").removesuffix(".tf.json")
+        said.setdefault(tried[int(index)].name if index.isdigit() else diagnostic.where, []).append(diagnostic)
     return said
 
 

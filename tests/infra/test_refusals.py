@@ -22,7 +22,7 @@ JSON = dict[str, Any]
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
 CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
 DOMAIN = {"name": "api.example.com", "certificate_arn": CERTIFICATE}
-CONDITION = {"test": "StringEquals", "variable": "aws:PrincipalTag/team", "values": ["orders"]}
+CONDITION: JSON = {"test": "StringEquals", "variable": "aws:PrincipalTag/team", "values": ["orders"]}
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:on-call"
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234"
 PARAMETER = "arn:aws:ssm:eu-central-1:111122223333:parameter"
@@ -526,8 +526,8 @@ LIMITS = {
     "a condition of which a part is missing": Limit(
         "permissions.statements: each condition must name",
         [
-            statement(conditions=[CONDITION | part])
-            for part in ({"test": ""}, {"variable": ""}, {"values": []}, {"values": [None]}, {"test": None})
+            statement(conditions=[{**CONDITION, part: value}])
+            for part, value in (("test", ""), ("test", None), ("variable", ""), ("values", []), ("values", [None]))
         ],
         [statement(conditions=[CONDITION, None]), statement(conditions=[CONDITION | {"values": [""]}])],
     ),
