@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import InitCache, Root, copy_project
+from harness.isolation import OVERRIDE
 from sandbox import overrides
 from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
@@ -61,8 +62,10 @@ class Deployment:
         folder = self.root.path.parents[1]
         synchronise(project / "modules", folder / "modules")
         if CLAIMED is Level.BREAKING:
+            apart = (self.root.path / OVERRIDE).read_text(encoding="utf-8")  # no file of the example's: it would go
             for name in EXAMPLE_SOURCES:
                 synchronise(project / name, folder / name)
+            (self.root.path / OVERRIDE).write_text(apart, encoding="utf-8")
         add_native(self.root)
         self.root.init(self.cache)
 
