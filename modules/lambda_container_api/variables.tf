@@ -86,18 +86,18 @@ variable "api" {
 
   validation {
     condition = var.api.cors == null ? true : !(
-      var.api.cors.allow_credentials && contains(concat(var.api.cors.allow_origins, var.api.cors.allow_headers, var.api.cors.allow_methods), "*")
+      var.api.cors.allow_credentials && contains(concat(coalesce(var.api.cors.allow_origins, []), var.api.cors.allow_headers, var.api.cors.allow_methods), "*")
     )
     error_message = "api.cors.allow_credentials does not go with \"*\" in allow_origins, allow_headers or allow_methods: browsers refuse such answers, and API Gateway such a configuration. List them."
   }
 
   validation {
-    condition     = var.api.cors == null ? true : length(compact(var.api.cors.allow_origins)) > 0
+    condition     = var.api.cors == null ? true : try(length(compact(var.api.cors.allow_origins)) > 0, false)
     error_message = "api.cors.allow_origins must name at least one origin, or \"*\": CORS without an origin allows nobody. Leave api.cors null for none."
   }
 
   validation {
-    condition     = alltrue([for o in try(var.api.cors.allow_origins, []) : o == null ? true : o == "*" || can(regex("^[a-z][a-z0-9+.-]*://[^/]+$", o))])
+    condition     = alltrue([for o in try(coalesce(var.api.cors.allow_origins, []), []) : o == null ? true : o == "*" || can(regex("^[a-z][a-z0-9+.-]*://[^/]+$", o))])
     error_message = "api.cors.allow_origins must be \"*\" or origins such as https://app.example.com: a scheme and a host, without a path or a trailing slash, as browsers send them."
   }
 
@@ -398,9 +398,9 @@ variable "function" {
   }
 
   validation {
-    condition = try(var.function.asynchronous.on_failure.arn, null) == null ? true : (
+    condition = try(var.function.asynchronous.on_failure, null) == null ? true : (
       can(regex("^arn:[^:]+:((sqs|sns|lambda|events):[^:]+:[0-9]{12}:.+|s3:::.+)$", var.function.asynchronous.on_failure.arn)) &&
-      !endswith(var.function.asynchronous.on_failure.arn, ".fifo")
+      !try(endswith(var.function.asynchronous.on_failure.arn, ".fifo"), false)
     )
     error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue or SNS topic that is not FIFO, of an S3 bucket, a Lambda function or an EventBridge bus: Lambda sends to no other."
   }
@@ -589,13 +589,13 @@ variable "provisioned_concurrency" {
   default = null
 
   validation {
-    condition     = var.provisioned_concurrency == null ? true : var.provisioned_concurrency.min >= 1 && floor(var.provisioned_concurrency.min) == var.provisioned_concurrency.min
+    condition     = var.provisioned_concurrency == null ? true : try(var.provisioned_concurrency.min >= 1 && floor(var.provisioned_concurrency.min) == var.provisioned_concurrency.min, false)
     error_message = "provisioned_concurrency.min must be a whole number from 1: Lambda's limit. Leave provisioned_concurrency null for none."
   }
 
   validation {
     condition = try(var.provisioned_concurrency.max, null) == null ? true : (
-      var.provisioned_concurrency.max >= var.provisioned_concurrency.min && floor(var.provisioned_concurrency.max) == var.provisioned_concurrency.max
+      var.provisioned_concurrency.max >= coalesce(var.provisioned_concurrency.min, 1) && floor(var.provisioned_concurrency.max) == var.provisioned_concurrency.max
     )
     error_message = "provisioned_concurrency.max must be a whole number not below provisioned_concurrency.min."
   }
@@ -607,7 +607,7 @@ variable "provisioned_concurrency" {
 
   validation {
     condition = var.provisioned_concurrency == null || var.function.reserved_concurrency == null ? true : var.function.reserved_concurrency >= (
-      coalesce(var.provisioned_concurrency.max, var.provisioned_concurrency.min) + var.provisioned_concurrency.min * (var.release.canary_percent > 0 ? 2 : 1)
+      coalesce(var.provisioned_concurrency.max, var.provisioned_concurrency.min, 1) + coalesce(var.provisioned_concurrency.min, 1) * (var.release.canary_percent > 0 ? 2 : 1)
     )
     error_message = "provisioned_concurrency needs function.reserved_concurrency of at least max (or min, without max) + min, with a canary + 2 × min: during a release the next version gets its min while the old one keeps all of its own, and Lambda provisions out of what is reserved."
   }

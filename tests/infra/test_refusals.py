@@ -766,14 +766,14 @@ LIMITS = {
 
 
 # What only AWS's answers decide, account and region: how a precondition's message begins, and inputs that it refuses.
-ELSEWHERE = [
+FOREIGN_FUNCTIONS = [
     "arn:aws:lambda:eu-central-1:111122223333:function:authorize",
     "arn:aws:lambda:eu-west-1:000000000000:function:authorize",
     "arn:aws-us-gov:lambda:eu-central-1:000000000000:function:authorize",
 ]
 PRECONDITIONS: dict[str, list[JSON]] = {
-    "auth.lambda.function_arn must begin with …": [auth(**{"lambda": {"function_arn": a}}) for a in ELSEWHERE],
-    "routes: legacy.function_arn must begin with …": [route(legacy={"function_arn": a}) for a in ELSEWHERE],
+    "auth.lambda.function_arn must begin with …": [auth(**{"lambda": {"function_arn": a}}) for a in FOREIGN_FUNCTIONS],
+    "routes: legacy.function_arn must begin with …": [route(legacy={"function_arn": a}) for a in FOREIGN_FUNCTIONS],
     "api.domain.certificate_arn must be of the API's own region": [
         domain(certificate_arn="arn:aws:acm:us-east-1:000000000000:certificate/1234")
     ],
@@ -832,7 +832,14 @@ def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) ->
 
     assert_every_condition_is_tested(
         conditions(terraform_project / MODULE),
-        [*(limit.message for limit in LIMITS.values()), *PRECONDITIONS, *gates, EMPTY_CONTEXT, TOO_MANY_TAGS, ELSEWHERE],
+        [
+            *(limit.message for limit in LIMITS.values()),
+            *PRECONDITIONS,
+            *gates,
+            EMPTY_CONTEXT,
+            TOO_MANY_TAGS,
+            ELSEWHERE,
+        ],
     )
 
 

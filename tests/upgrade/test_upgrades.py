@@ -17,7 +17,6 @@ from sandbox import engine as engines
 from sandbox import overrides
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
-from sandbox.issuer import Issuer
 from tests.e2e.conftest import load
 from tests.upgrade.conftest import CLAIMED, PROJECT, RELEASE, Deployment, Planned, Released, Setting
 from tools.release.changes import Level

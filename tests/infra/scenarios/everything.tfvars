@@ -36,7 +36,25 @@ function = {
   image_config = { command = ["service.main.handler"], entry_point = ["/lambda-entrypoint.sh"], working_directory = "/var/task" }
 }
 
-release = { smoke = { method = "HEAD", path = "/ready", status = 204 } }
+release = { smoke = {
+  method   = "POST"
+  path     = "/ready"
+  status   = 202
+  host     = "orders.example.com"
+  headers  = { x-probe = "release" }
+  query    = { deep = "yes" }
+  body     = "{}"
+  contains = "ready"
+  also = [{
+    method   = "POST"
+    path     = "/login"
+    status   = 401
+    headers  = { x-user = "nobody" }
+    query    = { dry = "run" }
+    body     = "{}"
+    contains = "unauthorized"
+  }]
+} }
 
 provisioned_concurrency = { min = 2, max = 20, target_utilization = 0.6 }
 
