@@ -120,3 +120,23 @@ def test_a_function_that_is_stopped_is_released_once_it_may_run_again(
     publish_as_told(root, aws, again)
     root.apply(again)
     assert serving() == "third"
+
+
+def test_a_first_apply_that_failed_after_the_function_was_made_goes_on_with_that_function(
+    example: Deployable, hello: str, emulator: Emulator
+) -> None:
+    name = "untainted-e2e"
+    root = example("canary-and-rollback", module=MODULE.replace(NAME, name) + hello)
+    root.write("steps.tf", VARIABLES)
+    cold = {"warm": False}
+    refused = emulator.refusing("lambda.PutFunctionConcurrency", containing=name, message="below its minimum value")
+    with refused, pytest.raises(TerraformError, match="below its minimum value"):
+        root.apply(cold)
+
+    # Terraform means to replace it, and makes the next one first, whose name is taken: the README's row says what to do.
+    root.terraform.cmd("untaint", "module.api.aws_lambda_function.this")
+    root.apply(cold)
+
+    with gateway(emulator, root.output("endpoint", str)) as api:
+        assert api.get("/").raise_for_status().json()["message"] == "hello"
+    root.assert_idempotent()
