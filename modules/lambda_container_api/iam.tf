@@ -44,11 +44,6 @@ locals {
       Action   = [{ sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents", s3 = "s3:PutObject" }[split(":", arn)[2]]]
       Resource = [split(":", arn)[2] == "s3" ? "${arn}/*" : arn]
     } if arn != null]
-    # X-Ray has no resources to narrow these actions to.
-    WriteTraces = [for on in [var.function.tracing] : {
-      Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
-      Resource = ["*"]
-    } if on]
   }
 
   # "&{" stands for it in the caller's strings, as in aws_iam_policy_document: in these, Terraform would take it for its own.
@@ -83,11 +78,25 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# What Lambda needs to put the function into a VPC (AWSLambdaVPCAccessExecutionRole without its logs:* on every group). The service
-# uses it, and not the function: its own code is denied it, as Lambda's developer guide advises.
+# AWS's own policies where the actions cannot be narrowed to a resource. The VPC's grants the network interfaces alone; its key is the
+# name of the one that also lets the function write to every log group, and that releases up to 0.1.0 attach: by the same key it is
+# exchanged once the function has the new one.
+locals {
+  managed_policies = merge(
+    nonsensitive(var.function.tracing) ? { AWSXRayDaemonWriteAccess = "AWSXRayDaemonWriteAccess" } : {},
+    nonsensitive(var.function.vpc != null) ? { "service-role/AWSLambdaVPCAccessExecutionRole" = "service-role/AWSLambdaENIManagementAccess" } : {},
+  )
+}
+
+resource "aws_iam_role_policy_attachment" "managed" {
+  for_each = local.managed_policies
+
+  role       = aws_iam_role.execution.name
+  policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value}"
+}
+
+# Lambda itself manages the network interfaces, and not the function: its own code is denied it, as Lambda's developer guide advises.
 resource "aws_iam_role_policy" "network_interfaces" {
-  #checkov:skip=CKV_AWS_290:Lambda makes the interfaces, whose ids nobody knows before; the function's own calls are denied
-  #checkov:skip=CKV_AWS_355:Lambda makes the interfaces, whose ids nobody knows before; the function's own calls are denied
   count = nonsensitive(var.function.vpc != null) ? 1 : 0
 
   name = "network-interfaces"
@@ -95,19 +104,19 @@ resource "aws_iam_role_policy" "network_interfaces" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [for statement in [
-      { Sid = "ManageNetworkInterfaces", Effect = "Allow" },
-      { Sid = "DenyToTheFunctionItself", Effect = "Deny", Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "${local.lambda_arn_prefix}:${var.name}" } } },
-      ] : merge(statement, {
-        Action = [
-          "ec2:AssignPrivateIpAddresses",
-          "ec2:CreateNetworkInterface",
-          "ec2:DeleteNetworkInterface",
-          "ec2:DescribeNetworkInterfaces",
-          "ec2:DescribeSubnets",
-          "ec2:UnassignPrivateIpAddresses",
-        ]
-        Resource = "*"
-    })]
+    Statement = [{
+      Sid    = "DenyToTheFunctionItself"
+      Effect = "Deny"
+      Action = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+      ]
+      Resource  = "*"
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "${local.lambda_arn_prefix}:${var.name}" } }
+    }]
   })
 }

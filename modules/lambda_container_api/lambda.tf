@@ -90,6 +90,7 @@ resource "aws_lambda_function" "this" {
     aws_ecr_repository_policy.this,
     aws_iam_role_policy.execution,
     aws_iam_role_policy.network_interfaces,
+    aws_iam_role_policy_attachment.managed,
   ]
 }
 

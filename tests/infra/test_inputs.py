@@ -30,6 +30,7 @@ KNOWN = {
     "alarms.off[*]": "names the alarms that there are not",
     "dashboard": "whether there is one",
     "function.reserved_concurrency": "whether there is an alarm of its use",
+    "function.tracing": "whether X-Ray's policy is attached",
     "image.build.context": "its files are read to plan a build",
     "image.build.dockerfile": "it is read to plan a build",
     "provisioned_concurrency.max": "whether there is a scaler",

@@ -16,7 +16,9 @@ from harness import Plan
 from sandbox import engine as engines
 from sandbox import overrides
 from sandbox.base_image import BaseImage
+from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
+from sandbox.paths import EXAMPLE_SOURCES
 from tests.e2e.conftest import load
 from tests.upgrade.conftest import CLAIMED, PROJECT, RELEASE, Deployment, Planned, Released, Setting
 from tools.release.changes import Level
@@ -208,8 +210,10 @@ SEEDS = {
 
 
 def edited(edits: list[tuple[str, str]], into: Path) -> Path:
-    """Return a copy of the project's modules with the edits made; AssertionError when one of them found nothing."""
+    """Return a copy of the project's modules with the edits made, beside its examples; AssertionError when one of them found nothing."""
     shutil.copytree(PROJECT / "modules", into / "modules", ignore=shutil.ignore_patterns(".terraform*", "tests"))
+    for name in EXAMPLE_SOURCES:
+        synchronise(PROJECT / name, into / name)
     for old, new in edits:
         made = 0
         for path in (into / MODULE).glob("*.tf"):
