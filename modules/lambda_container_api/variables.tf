@@ -569,7 +569,7 @@ variable "permissions" {
   validation {
     condition = length(distinct(concat(["ReadParameters", "ReadSecrets", "ReportFailures", "WriteLogs"], [
       for s in var.permissions.statements : s.sid if try(s.sid, null) != null
-    ]))) == 5 + length([for s in var.permissions.statements : s.sid if try(s.sid, null) != null])
+    ]))) == 4 + length([for s in var.permissions.statements : s.sid if try(s.sid, null) != null])
     error_message = "permissions.statements: no sid may be there twice, nor be one of the module's own (ReadParameters, ReadSecrets, ReportFailures, WriteLogs): IAM wants each once in a policy."
   }
 }
