@@ -90,7 +90,6 @@ def prepare(
         synchronise(project / name, work / name)
     root = work / "examples" / EXAMPLE
     (root / overrides.NAME).write_text(overrides.applied(emulator.registry, overrides.NO_ALARMS, overrides.UNPROTECTED))
-    (work / paths.MODULE / overrides.NAME).write_text(overrides.MODULE)
     for name, text in overrides.native().items():
         (root / name).write_text(text)
     if providers.stand_in:

@@ -39,22 +39,7 @@ UNPROTECTED = """resource "aws_dynamodb_table" "this" {
   deletion_protection_enabled = false
 }
 """
-# Beside the module's own files, in a copy of it.
-MODULE = """# The emulator describes a JWT authorizer with a payload format, which only Lambda authorizers have, and those with
-# settings of JWT.
-resource "aws_apigatewayv2_authorizer" "jwt" {
-  lifecycle {
-    ignore_changes = [authorizer_payload_format_version]
-  }
-}
-
-resource "aws_apigatewayv2_authorizer" "lambda" {
-  lifecycle {
-    ignore_changes = [jwt_configuration]
-  }
-}
-"""
-# Beside them, too, on such a machine.
+# Beside the module's own files, in a copy of it, on such a machine.
 ARM64 = """# The engine of this machine runs arm64 images; others only where somebody has set up an emulation.
 locals {
   platform = "linux/arm64"

@@ -9,6 +9,7 @@ import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote
 
 from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, ask, header, read, replayed
@@ -22,7 +23,30 @@ LOGGED = (REPEATED, ANSWERED_AGAIN)
 
 def handled(app: App) -> App:
     """Return the application without the faults."""
-    return AnsweredOnce(RouteSettings(DyingContainers(app)))
+    return AnsweredOnce(Authorizers(RouteSettings(DyingContainers(app))))
+
+
+class Authorizers:
+    """An authorizer is described by what its type has. MiniStack gives each type the other's attributes as well."""
+
+    PATH = re.compile(r"^/v2/apis/[^/]+/authorizers/[^/]+$")
+    NOT_ITS = {"JWT": ("authorizerPayloadFormatVersion",), "REQUEST": ("jwtConfiguration",)}  # noqa: RUF012 - constant
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer GetAuthorizer with an authorizer's own attributes; hand everything else on."""
+        if scope["type"] != "http" or scope["method"] != "GET" or not self.PATH.match(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        described = await ask(self.app, scope, receive, "GET", scope["path"])
+        if described.status == 200:
+            authorizer = json.loads(described.body)
+            for name in self.NOT_ITS.get(authorizer.get("authorizerType"), ()):
+                authorizer.pop(name, None)
+            described = _response(200, document=authorizer)
+        await described.send(send)
 
 
 class RouteSettings:
@@ -194,9 +218,10 @@ class AnsweredOnce:
                 del self.calls[key]
 
 
-def _response(status: int, error: str = "", message: str = "") -> Response:
-    body = json.dumps({"message": message}).encode() if error else b""
-    headers = [(b"content-type", b"application/json"), (b"x-amzn-errortype", error.encode())] if error else []
-    headers += [(b"content-length", str(len(body)).encode())] if error else []
+def _response(status: int, error: str = "", message: str = "", document: Any = None) -> Response:
+    document = {"message": message} if error else document
+    body = json.dumps(document).encode() if document else b""
+    headers = [(b"x-amzn-errortype", error.encode())] if error else []
+    headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())] if body else []
     start: Message = {"type": "http.response.start", "status": status, "headers": headers}
     return Response([start, {"type": "http.response.body", "body": body}])

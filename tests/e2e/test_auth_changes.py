@@ -13,10 +13,8 @@ import httpx2
 import pytest
 
 from harness import IsFlagged, Root, probe
-from sandbox import overrides
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
-from sandbox.paths import MODULE
 from tests.e2e.conftest import Deployable, gateway
 
 NAME = "changes-e2e"
@@ -87,7 +85,6 @@ def root(example: Deployable, hello: str, jwt: dict[str, Any], functions: dict[s
     inputs = "".join(f"  {name} = var.{name}\n" for name in ("api", "auth", "routes"))
     made = example("minimal", module=f'  name = "{NAME}"\n' + inputs + hello.replace("../minimal/app", "app"))
     made.write("inputs.tf", INPUTS)
-    made.write(f"../../{MODULE}/{overrides.NAME}", overrides.MODULE)
     source = made.path / "app/hello.py"
     source.write_text(source.read_text() + CONTAINER)
     made.apply(auth=jwt, routes=OPEN | {ROUTE: {"legacy": {"function_arn": functions["old"]}}})

@@ -14,7 +14,7 @@ import pytest
 from harness.errors import TerraformError
 from harness.root import Root
 from sandbox import engine as engines
-from sandbox import overrides, paths
+from sandbox import overrides
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
@@ -41,7 +41,6 @@ def before(aws: Callable[[str], Any]) -> set[str]:
 @pytest.fixture(scope="module")
 def root(example: Deployable, before: set[str], variables: dict[str, Any]) -> Root:
     made = example("complete", root=overrides.UNPROTECTED)
-    made.write(f"../../{paths.MODULE}/{overrides.NAME}", overrides.MODULE)
     made.apply(variables)
     return made
 

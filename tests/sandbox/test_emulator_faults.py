@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from sandbox.emulator import Emulator
+from sandbox import issuer as issuers
+from sandbox.emulator import REGION, Emulator
 from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send
 from sandbox.emulator_server.faults import ANSWERED_AGAIN, REPEATED, AnsweredOnce, handled
 
@@ -249,3 +250,36 @@ def test_a_get_is_sent_twice_at_most() -> None:
     app = Answers((502, DEAD))
     assert all_of(handled(app), [request("GET")]) == [(502, DEAD)]
     assert app.calls == 2
+
+
+def test_an_authorizer_is_described_by_what_its_type_has(emulator: Emulator) -> None:
+    gateway, issuer = emulator.client("apigatewayv2"), issuers.ensure(emulator)
+    api = gateway.create_api(Name=f"faults-{uuid.uuid4()}", ProtocolType="HTTP")["ApiId"]
+    function = f"arn:aws:lambda:{REGION}:000000000000:function:authorize"
+    made = {
+        "JWT": gateway.create_authorizer(
+            ApiId=api,
+            Name="jwt",
+            AuthorizerType="JWT",
+            IdentitySource=["$request.header.Authorization"],
+            JwtConfiguration={"Issuer": issuer.url, "Audience": [issuer.audience]},
+        ),
+        "REQUEST": gateway.create_authorizer(
+            ApiId=api,
+            Name="lambda",
+            AuthorizerType="REQUEST",
+            IdentitySource=["$request.header.Authorization"],
+            AuthorizerPayloadFormatVersion="2.0",
+            AuthorizerUri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations",
+        ),
+    }
+    described = {
+        kind: gateway.get_authorizer(ApiId=api, AuthorizerId=authorizer["AuthorizerId"])
+        for kind, authorizer in made.items()
+    }
+    gateway.delete_api(ApiId=api)
+
+    assert described["JWT"]["JwtConfiguration"]["Issuer"] == issuer.url
+    assert "AuthorizerPayloadFormatVersion" not in described["JWT"]
+    assert described["REQUEST"]["AuthorizerPayloadFormatVersion"] == "2.0"
+    assert "JwtConfiguration" not in described["REQUEST"]
