@@ -131,8 +131,8 @@ BREAKING = {
         "breaking",
         "aws_apigatewayv2_authorizer.jwt: has for_each, had count",
         "api.tf",
-        r"count = var.auth.jwt == null \? 0 : 1",
-        'for_each = toset(var.auth.jwt == null ? [] : ["jwt"])',
+        r"count = local.jwt_auth \? 1 : 0",
+        'for_each = toset(local.jwt_auth ? ["jwt"] : [])',
     ),
     "provider's range narrower": Seed(
         "breaking",

@@ -21,7 +21,9 @@ HEREDOC = re.compile(r"<<-?(\w+)\n(.*)\n\s*\1$", re.DOTALL)
 ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"(?!\s*=)')
 CONDITIONAL = re.compile(r"\[\s*for\b")
 # Answered without a permission, by Terraform itself or by AWS for every principal.
-NEEDS_NO_PERMISSION = re.compile(r"^(terraform_data|docker_.*|aws_(caller_identity|default_tags|partition|region))$")
+NEEDS_NO_PERMISSION = re.compile(
+    r"^(terraform_data|docker_.*|aws_(caller_identity|default_tags|iam_policy_document|partition|region))$"
+)
 
 
 def snapshot(module: Path) -> dict[str, Any]:
@@ -166,11 +168,15 @@ def _types(resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bo
 def _granted(blocks: Mapping[str, list[Any]], resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
     """Yield the IAM actions that policies spell out, and whether each is granted always.
 
-    Policies are the attributes named so, and locals `…_statements`, by statement: one that is made by `for` is conditional.
+    Policies are policy documents, the attributes named so that do not deny, and locals `…_statements`, by statement: one that is
+    made by `for` is conditional, as is a dynamic block.
     """
-    for block in resources.values():
+    for address, block in resources.items():
+        if address.startswith("data.aws_iam_policy_document."):
+            yield from ((action, True) for action in _actions(block.get("statement", [])))
+            yield from ((action, False) for action in _actions(block.get("dynamic", [])))
         for name, written in block.items():
-            if name.endswith("policy"):
+            if name.endswith("policy") and '"Deny"' not in str(written):
                 yield from ((action, _number(block) == "one") for action in _actions(written))
     for block in blocks.get("locals", []):
         for name, written in block.items():
