@@ -85,6 +85,13 @@ resource "aws_lambda_function" "this" {
     update = "20m"
   }
 
+  lifecycle {
+    precondition {
+      condition     = local.builds || local.given_region == local.region || local.given_host == var.repository.registry_host
+      error_message = "image.uri names the registry ${coalesce(local.given_host, "of a build")}, and Lambda pulls from ECR of the function's own region alone, <account>.dkr.ecr.${local.region}.<domain>, and not by its FIPS endpoint. Push the image there, or let ECR replicate it; another host must be repository.registry_host."
+    }
+  }
+
   # Without its permissions the function cannot pull, log or make network interfaces, and would fail at creation.
   depends_on = [
     aws_ecr_repository_policy.this,

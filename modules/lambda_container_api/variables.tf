@@ -439,20 +439,28 @@ variable "image" {
   }
 
   validation {
-    condition     = var.image.uri == null ? true : can(regex("^[^@\\s]+/[^@\\s]+@sha256:[0-9a-f]{64}$", var.image.uri))
+    condition     = var.image.uri == null ? true : can(regex("^[^@/\\s]+/[^@\\s]+@sha256:[0-9a-f]{64}$", var.image.uri))
     error_message = "image.uri must name the image by digest, <registry>/<repository>@sha256:<64 hex>: a tag can be moved, and Lambda would not notice until its next update."
   }
 
   validation {
-    condition     = var.image.build == null ? true : length(fileset(var.image.build.context, "**")) > 0
-    error_message = "image.build.context (${try(var.image.build.context, "")}) is not a folder with at least one file in it: there is nothing to build. The path is relative to the root module."
+    condition = alltrue([
+      for text in try([var.image.build.context, var.image.build.dockerfile, var.image.build.log_file, var.image.build.source_hash, var.image.build.target], []) : text != ""
+    ])
+    error_message = "image.build: context, dockerfile, log_file, source_hash and target must not be \"\". Leave away what has no value; the root module's own folder is the context \".\"."
+  }
+
+  # fileexists fails for a folder. It reads nothing of it, as fileset would, and a context may hold much.
+  validation {
+    condition     = var.image.build == null ? true : var.image.build.context != null && !can(fileexists(var.image.build.context))
+    error_message = "image.build.context (${nonsensitive(try("${var.image.build.context}", "null"))}) is not a folder. The path is relative to the root module."
   }
 
   validation {
-    condition = var.image.build == null ? true : fileexists(
+    condition = var.image.build == null ? true : try(fileexists(
       startswith(var.image.build.dockerfile, "/") ? var.image.build.dockerfile : "${var.image.build.context}/${var.image.build.dockerfile}"
-    )
-    error_message = "image.build.dockerfile (${try(var.image.build.dockerfile, "")}) does not exist: it is looked for relative to image.build.context (${try(var.image.build.context, "")})."
+    ), false)
+    error_message = "image.build.dockerfile (${nonsensitive(try(var.image.build.dockerfile, ""))}) does not exist: it is looked for relative to image.build.context (${nonsensitive(try("${var.image.build.context}", "null"))})."
   }
 }
 

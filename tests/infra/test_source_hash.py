@@ -1,12 +1,20 @@
-"""What makes another image and what does not. All cases are planned at once, each as a call of the module."""
+"""What makes another image and what does not, and which files of its folder an image is made of.
+
+The files are decided in `source.tf`, which is planned here by itself, as the one file of a module with the same variables: no provider is
+asked, and all cases are calls in one plan. What the module refuses, and what else depends on it, is planned as a whole.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import re
 import subprocess
 import tarfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +22,44 @@ import pytest
 
 from harness import Root
 from sandbox.engine import Engine
-from sandbox.overrides import AWS_PROVIDER
+from sandbox.paths import MODULE
 
-Hashes = Mapping[str, str]
+Decided = Mapping[str, Mapping[str, Any]]
+Roots = Callable[[str, Mapping[str, str] | None], Root]
 
-ROOT = (
-    AWS_PROVIDER
-    + """
-provider "docker" {}
+SOURCE = """
+output "files" {
+  value = local.source_files
+}
 
+output "hash" {
+  value = local.source_hash
+}
+"""
+ROOT = """
 variable "cases" {
   type = map(object({
     architecture = string
-    build        = object({
-      args       = optional(map(string), {})
-      context    = string
-      dockerfile = string
-      log_file   = optional(string)
-      target     = optional(string)
-    })
+    build        = any
   }))
 }
 
 module "case" {
-  source   = "./modules/lambda_container_api"
+  source   = "./source"
   for_each = var.cases
 
-  name      = each.key
-  image     = { build = each.value.build }
-  function  = { architecture = each.value.architecture }
-  auth      = { iam = {} }
-  alarms    = null
-  dashboard = false
+  name     = "orders"
+  image    = { build = each.value.build }
+  function = { architecture = each.value.architecture }
+  auth     = { iam = {} }
 }
 
-output "hashes" {
-  value = { for key, call in module.case : key => call.source_hash }
+output "cases" {
+  value = module.case
 }
 """
-)
 
+DOCKERFILE = "FROM scratch AS last\nCOPY . /\n"
 FILES = {"main.py": "print('hello')\n", "util/text.py": "x = 1\n", "README.md": "hello\n"}
 IGNORE = {".dockerignore": "*.md\n"}
 
@@ -103,121 +109,276 @@ TREE = {
     "src/lib/temp2/z.py",
 }
 
-# .dockerignore → what of TREE it keeps back from the builder.
-IGNORED: dict[str, tuple[str, set[str]]] = {
-    "a file at the top": ("main.py", {"main.py"}),
-    "a file by extension is one at the top": ("*.md", {"README.md"}),
-    "by extension at any depth": ("**/*.md", {"README.md", "docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a folder with all that is in it": ("docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a folder with a trailing slash": ("docs/", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a leading slash means the same": ("/docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a leading dot and slash too": ("./docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a folder at the top is not one below": ("build", {"build/out.bin"}),
-    "a folder at any depth": ("**/build", {"build/out.bin", "src/build/gen.py"}),
-    "what is in a folder": ("docs/*", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "what is below a folder": ("docs/**", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a pattern for one level": ("*/temp*", {"src/temp1/y.py"}),
-    "a pattern for two levels": ("*/*/temp*", {"src/lib/temp2/z.py"}),
-    "one character": ("file?.txt", {"file1.txt", "file2.txt", "filea.txt"}),
-    "a range of characters": ("file[0-9].txt", {"file1.txt", "file2.txt"}),
-    "an exception": ("docs\n!docs/keep.md", {"docs/a.md", "docs/deep/b.md"}),
-    "an exception for a folder": ("docs/*\n!docs/deep", {"docs/a.md", "docs/keep.md"}),
-    "an exception that comes too early": ("!docs/keep.md\ndocs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "all but": ("*\n!app\n!main.py", TREE - {"app/__init__.py", "app/__pycache__/x.pyc", "main.py"}),
-    "an exception's exception": ("*\n!app\napp/__pycache__", TREE - {"app/__init__.py"}),
-    "hidden files at any depth": ("**/.env", {".env", "sub/.env"}),
-    "comments, blank lines, blanks around": ("# docs\n\n  main.py  \n", {"main.py"}),
-    "line ends of another system": ("main.py\r\nfile1.txt\r\n", {"main.py", "file1.txt"}),
-    "braces are no alternatives": ("{main,other}.py", {"{main,other}.py"}),
-    "a path with dots in it": ("docs/../main.py", {"main.py"}),
+
+@dataclass(frozen=True)
+class Rules:
+    """A .dockerignore, what it keeps back from the builder of a context's files, and the names of context and ignore file.
+
+    `not_looked_for` is let through, but not found by the classic builder, which does not look into an ignored folder unless an
+    exception's text begins with it. To hash it is to build once too often at worst.
+    """
+
+    text: str
+    ignored: Set[str]
+    tree: Set[str] = field(default_factory=lambda: TREE)
+    links: Mapping[str, str] = field(default_factory=dict)
+    not_looked_for: Set[str] = frozenset()
+    context: str = "context"
+    file: str = ""
+
+    @property
+    def sent(self) -> set[str]:
+        """What the builder gets."""
+        return set(self.tree - self.ignored)
+
+    def write(self, folder: Path) -> None:
+        """Write the context, and its Dockerfile beside it. The ignore file ignores itself, so that the tree is all that is sent."""
+        for path in self.tree:
+            (folder / self.context / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / self.context / path).write_text("text\n")
+        for path, target in self.links.items():
+            (folder / self.context / path).symlink_to(target)
+        (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /sent/\n")
+        ignore_file = folder / (self.file or f"{self.context}/.dockerignore")
+        ignore_file.write_text(f"{self.text}\n.dockerignore\n", newline="", encoding="utf-8")
+
+
+RULES: dict[str, Rules] = {
+    "a file at the top": Rules("main.py", {"main.py"}),
+    "a file by extension is one at the top": Rules("*.md", {"README.md"}),
+    "by extension at any depth": Rules("**/*.md", {"README.md", "docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a folder with all that is in it": Rules("docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a folder with a trailing slash": Rules("docs/", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a leading slash means the same": Rules("/docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a leading dot and slash too": Rules("./docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a folder at the top is not one below": Rules("build", {"build/out.bin"}),
+    "a folder at any depth": Rules("**/build", {"build/out.bin", "src/build/gen.py"}),
+    "what is in a folder": Rules("docs/*", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "what is below a folder": Rules("docs/**", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a pattern for one level": Rules("*/temp*", {"src/temp1/y.py"}),
+    "a pattern for two levels": Rules("*/*/temp*", {"src/lib/temp2/z.py"}),
+    "one character": Rules("file?.txt", {"file1.txt", "file2.txt", "filea.txt"}),
+    "a range of characters": Rules("file[0-9].txt", {"file1.txt", "file2.txt"}),
+    "an exception": Rules("docs\n!docs/keep.md", {"docs/a.md", "docs/deep/b.md"}),
+    "an exception for a folder": Rules("docs/*\n!docs/deep", {"docs/a.md", "docs/keep.md"}),
+    "an exception that comes too early": Rules("!docs/keep.md\ndocs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "all but": Rules("*\n!app\n!main.py", TREE - {"app/__init__.py", "app/__pycache__/x.pyc", "main.py"}),
+    "an exception's exception": Rules("*\n!app\napp/__pycache__", TREE - {"app/__init__.py"}),
+    "hidden files at any depth": Rules("**/.env", {".env", "sub/.env"}),
+    "comments, blank lines, blanks around": Rules("# docs\n\n  main.py  \n", {"main.py"}),
+    "line ends of another system": Rules("main.py\r\nfile1.txt\r\n", {"main.py", "file1.txt"}),
+    "braces are no alternatives": Rules("{main,other}.py", {"{main,other}.py"}),
+    "a path with dots in it": Rules("docs/../main.py", {"main.py"}),
+    "a mark of the encoding at its beginning": Rules("\ufeffmain.py", {"main.py"}),
+    "a comment that does not begin its line": Rules("main.py # not\n #a", {"#a"}, {"main.py", "#a", "b"}),
+    "blanks after the exclamation mark": Rules("docs\n! docs/keep.md", {"docs/a.md", "docs/deep/b.md"}),
+    "blanks and tabs at the end": Rules(
+        "main.py \t \ndocs/\t", {"main.py", "docs/a.md", "docs/keep.md", "docs/deep/b.md"}
+    ),
+    "two asterisks before an extension": Rules(
+        "**.pyc", {"x.pyc", "a/x.pyc", "a/b/x.pyc"}, {"x.pyc", "a/x.pyc", "a/b/x.pyc", "a/x.py"}
+    ),
+    "an exception of two asterisks before an extension": Rules(
+        "**\n!**.py", {"x.txt", "a/x.txt"}, {"x.py", "a/x.py", "x.txt", "a/x.txt"}, not_looked_for={"a/x.py"}
+    ),
+    "two asterisks inside a name": Rules("a**b", {"ab", "a/x/b"}, {"ab", "axb", "a/x/b", "ax/yb", "c"}),
+    "two asterisks at a name's end": Rules("a**", {"a", "ab", "ac/d", "ac/e/f"}, {"a", "ab", "ac/d", "ac/e/f", "b/a"}),
+    "two asterisks between folders": Rules(
+        "a/**/b", {"a/b", "a/x/b", "a/x/y/b"}, {"a/b", "a/x/b", "a/x/y/b", "b", "c/a/b"}
+    ),
+    "two asterisks at both ends": Rules("**/a/**", {"a/b", "x/a/c", "x/a/y/d"}, {"a/b", "x/a/c", "x/a/y/d", "x/b"}),
+    "two asterisks and one": Rules(
+        "**/*.d/*.md", {"x.d/a.md", "y/x.d/a.md"}, {"x.d/a.md", "y/x.d/a.md", "x.d/y/a.md", "a.md"}
+    ),
+    "three asterisks": Rules("***/x", {"a/x", "a/b/x"}, {"x", "a/x", "a/b/x", "y"}),
+    "nothing but folders": Rules("*/", {"a/x", "a/b/x", "y"}, {"a/x", "a/b/x", "y"}),
+    "a class of characters": Rules("[a-c]x[^0-9]", {"axy", "cx-"}, {"axy", "cx-", "dxy", "ax1", "ax"}),
+    "an asterisk in a class is none of it": Rules("[*.]a", {".]a", "[.]a"}, {"*a", ".a", ".]a", "[.]a", "xa"}),
+    "an exclamation mark in a class is one": Rules("[!a]x", {"!x", "ax"}, {"!x", "ax", "bx"}),
+    "a class that holds a bracket": Rules("[\\]]x", {"]x"}, {"]x", "\\x", "x"}),
+    "escapes": Rules(
+        "\\*.md\n\\?\n\\[a]\n\\a.b", {"*.md", "?", "[a]"}, {"*.md", "x.md", "?", "x", "[a]", "a", "a.b", "axb"}
+    ),
+    "an escaped exclamation mark": Rules("\\!a", {"!a"}, {"!a", "a"}),
+    "an escaped comment": Rules("\\#a", {"#a"}, {"#a", "a"}),
+    "the context itself": Rules(".\n./\n/", set()),
+    "what is outside of it": Rules("../main.py\n..\n/../file1.txt", {"file1.txt"}),
+    "paths that are not clean": Rules("docs//./a.md\n./docs/deep/../keep.md", {"docs/a.md", "docs/keep.md"}),
+    "wildcards in the context's own path": Rules(
+        "**/*.md\n!docs/*.md", {"README.md", "docs/deep/b.md"}, context="[a-z]*{b,c}?"
+    ),
+    "a link to nowhere that is not let through": Rules(
+        "*\n!main.py", TREE - {"main.py"}, links={"gone": "nowhere", "docs/gone": "../nowhere"}
+    ),
+    "an exception inside of an ignored folder": Rules("docs\n!docs/deep/b.md", {"docs/a.md", "docs/keep.md"}),
+    "an exception for a folder that is not ignored itself": Rules(
+        "**/*.md\n!docs", {"README.md", "docs/a.md", "docs/keep.md", "docs/deep/b.md"}
+    ),
+    "an exception inside of a folder that is ignored once more": Rules(
+        "nm\n!nm/keep\n**/nm", {"nm/a", "x/nm/b"}, {"nm/a", "nm/keep/f", "x/nm/b", "m"}
+    ),
+    "rules of alternating signs": Rules(
+        "a\n!a/b\na/b/c\n!a/b/c/d\na/b/c/d/e",
+        {"a/x", "a/b/c/x", "a/b/c/d/e/x"},
+        {"a/x", "a/b/x", "a/b/c/x", "a/b/c/d/x", "a/b/c/d/e/x"},
+    ),
+    "what is special to regular expressions alone": Rules(
+        "a+b\n(x)\nc.d\n^e$\n{f,g}\nh|i",
+        {"a+b", "(x)", "c.d", "^e$", "{f,g}", "h|i"},
+        {"a+b", "aab", "(x)", "x", "c.d", "cxd", "^e$", "e", "{f,g}", "f", "h|i", "h", "i"},
+    ),
+    "the same beside wildcards": Rules(
+        "a+b*\n(x)*\nc.d*\n{f,g}*\n*$",
+        {"a+b", "(x)", "c.d", "{f,g}", "^e$"},
+        {"a+b", "aab", "(x)", "x", "c.d", "cxd", "^e$", "e", "{f,g}", "f"},
+    ),
+    "what is not taken for mere text beside wildcards": Rules(
+        "h|i*\nj{2}*\n^k*",
+        {"h", "ha/b", "x/i", "jj", "jjx", "k"},
+        {"h", "ha/b", "i", "x/i", "x/y", "j{2}", "j", "jj", "jjx", "^k", "k"} - {"i"},
+    ),
+    "names beyond ASCII": Rules(
+        "é*\n**/?.ü\n日本", {"école", "a/ß.ü", "日本/a"}, {"école", "ecole", "a/ß.ü", "a/ss.ü", "日本/a", "日/a"}
+    ),
+    "blanks inside of names": Rules("a b\n*c  d", {"a b", "xc  d"}, {"a b", "a", "b", "xc  d", "xc d"}),
+    "an ignore file of the Dockerfile's own": Rules(
+        "docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}, file="Dockerfile.dockerignore"
+    ),
 }
+# Lines that are no patterns: Docker refuses to build with them.
+NO_RULES = ("[", "a[", "a[b", "[]a", "[a-]", "[^]", "!", "a\\")
 
 
-def ignore_file(text: str) -> str:
-    # Last, so that no rule can let the file itself through: then the rules are all that two contexts differ in.
-    return f"{text}\n.dockerignore\n"
+class Cases:
+    """Cases by name, each a folder and an entry of the root's variable."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self.names: dict[str, str] = {}
+        self.inputs: dict[str, Any] = {}
+
+    def add(self, name: str, architecture: str = "x86_64", context: str = "context", **build: Any) -> Path:
+        """Add one, and return its folder, which is made."""
+        key = f"case-{len(self.names)}"
+        folder = self.root.path / "cases" / key
+        (folder / context).mkdir(parents=True)
+        self.names[key] = name
+        arguments = {
+            "context": f"cases/{key}/{context}",
+            "dockerfile": "../Dockerfile",
+            "args": {},
+            "target": None,
+            "log_file": None,
+        }
+        self.inputs[key] = {"architecture": architecture, "build": arguments | build}
+        return folder
 
 
 @pytest.fixture(scope="module")
-def hashes(
-    once_per_run: Callable[[str, Callable[[], Any]], Any],
-    terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
-) -> Hashes:
-    """The source hash of every case by its name; those of IGNORED twice, the second with only the files that are left."""
-    planned: Hashes = once_per_run("source-hashes", lambda: _plan_all(terraform_roots))
-    return planned
+def decided(
+    once_per_run: Callable[[str, Callable[[], Any]], Any], terraform_project: Path, terraform_roots: Roots
+) -> Decided:
+    """Files and hash of every case by its name."""
+    found: Decided = once_per_run("source-hashes", lambda: _decide(terraform_project / MODULE, terraform_roots))
+    return found
 
 
-def _plan_all(terraform_roots: Callable[[str, Mapping[str, str] | None], Root]) -> Hashes:
-    root = terraform_roots(".", {"main.tf": ROOT})
-    cases: dict[str, Any] = {}
-    names: dict[str, str] = {}
+def _decide(module: Path, terraform_roots: Roots) -> Decided:
+    files = {f"source/{name}": (module / name).read_text(encoding="utf-8") for name in ("source.tf", "variables.tf")}
+    cases = Cases(terraform_roots(".", {"main.tf": ROOT, "source/outputs.tf": SOURCE, **files}))
 
-    def case(name: str, files: Mapping[str, str], architecture: str = "x86_64", **build: Any) -> None:
-        key = f"case-{len(cases)}"
-        for path, text in {"../Dockerfile": "FROM scratch AS last\nCOPY . /\n", **files}.items():
-            root.write(f"cases/{key}/context/{path}", text)
-        names[key] = name
-        cases[key] = {
-            "architecture": architecture,
-            "build": {"context": f"cases/{key}/context", "dockerfile": "../Dockerfile", **build},
-        }
-
-    case("base", FILES | IGNORE)
-    for name, (changed, build) in {**SAME, **OTHER}.items():
-        files = {p: t for p, t in {**FILES, **IGNORE, **changed}.items() if t is not None}
-        case(name, files, **build)
-    for name, (text, ignored) in IGNORED.items():
-        case(name, dict.fromkeys(TREE, "text\n") | {".dockerignore": ignore_file(text)})
-        case(f"{name}: sent", dict.fromkeys(TREE - ignored, "text\n"))
-    outputs = root.plan(cases=cases).outputs
-    return {names[key]: value for key, value in outputs["hashes"].items()}
+    for name, (changed, build) in {"base": ({}, {}), **SAME, **OTHER}.items():
+        folder = cases.add(name, **build)
+        for path, text in {"../Dockerfile": DOCKERFILE, **FILES, **IGNORE, **changed}.items():
+            if text is not None:
+                (folder / "context" / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / "context" / path).write_text(text)
+    for name, rules in RULES.items():
+        rules.write(cases.add(name, context=rules.context))
+    found = cases.root.plan(cases=cases.inputs).outputs["cases"]
+    return {name: found[key] for key, name in cases.names.items()}
 
 
 @pytest.mark.parametrize("change", SAME)
-def test_the_same_image_after(change: str, hashes: Hashes) -> None:
-    assert hashes[change] == hashes["base"]
+def test_the_same_image_after(change: str, decided: Decided) -> None:
+    assert decided[change]["hash"] == decided["base"]["hash"]
 
 
 @pytest.mark.parametrize("change", OTHER)
-def test_another_image_after(change: str, hashes: Hashes) -> None:
-    assert hashes[change] != hashes["base"]
+def test_another_image_after(change: str, decided: Decided) -> None:
+    assert decided[change]["hash"] != decided["base"]["hash"]
 
 
-def test_every_change_makes_an_image_of_its_own(hashes: Hashes) -> None:
-    assert len({hashes[change] for change in OTHER}) == len(OTHER)
+def test_every_change_makes_an_image_of_its_own(decided: Decided) -> None:
+    assert len({decided[change]["hash"] for change in OTHER}) == len(OTHER)
 
 
-@pytest.mark.parametrize("rule", IGNORED)
-def test_the_hash_covers_what_the_builder_gets_of_a_context_with(rule: str, hashes: Hashes) -> None:
-    assert hashes[rule] == hashes[f"{rule}: sent"]
+def test_what_release_0_1_0_has_built_is_not_built_again(decided: Decided) -> None:
+    def encoded(value: Any) -> str:
+        return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def content(text: str) -> str:
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    sent = {path: content(text) for path, text in (FILES | IGNORE).items() if path != "README.md"}
+    files = encoded({"files": sent, "dockerfile": content(DOCKERFILE)})
+
+    stated = {"content": files, "args": {}, "platform": "linux/amd64", "target": None}
+    assert decided["base"]["hash"] == encoded(stated)
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_the_hash_covers_what_the_builder_gets_of_a_context_with(rules: str, decided: Decided) -> None:
+    assert set(decided[rules]["files"]) == RULES[rules].sent
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("rule", IGNORED)
-def test_the_builder_really_gets_no_more_of_a_context_with(rule: str, tmp_path: Path, engine: Engine) -> None:
-    text, ignored = IGNORED[rule]
-    for path in TREE:
-        (tmp_path / "context" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "context" / path).write_text("text\n")
-    (tmp_path / "context/.dockerignore").write_text(ignore_file(text), newline="")
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY . /sent/\n")
+@pytest.mark.parametrize("rules", RULES)
+def test_the_builder_really_gets_no_more_of_a_context_with(rules: str, tmp_path: Path, builder: str) -> None:
+    if RULES[rules].file and builder != "BuildKit":
+        pytest.skip(f"an ignore file of the Dockerfile's own is BuildKit's, and the builder here is the {builder}")
+    RULES[rules].write(tmp_path)
 
-    assert _sent(tmp_path) == TREE - ignored
+    not_looked_for = set() if builder == "BuildKit" else RULES[rules].not_looked_for
+    assert _sent(tmp_path, RULES[rules].context) == RULES[rules].sent - not_looked_for
 
 
-def _sent(folder: Path) -> set[str]:
+@pytest.mark.engine
+@pytest.mark.parametrize("line", NO_RULES)
+def test_the_builder_really_refuses(line: str, tmp_path: Path, builder: str) -> None:
+    Rules(line, set()).write(tmp_path)
+
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        _sent(tmp_path, "context")
+    assert re.search(rb"syntax error in pattern|illegal exclusion pattern", refusal.value.stderr), (
+        f"{builder}: {refusal.value.stderr!r}"
+    )
+
+
+@pytest.fixture(scope="module")
+def builder(engine: Engine, note: Callable[[str], None]) -> str:
+    """Which of Docker's builders the rules are compared with: BuildKit where its plug-in is, else the classic one.
+
+    Both read .dockerignore with moby's patternmatcher; for the classic one the command does, before it sends the context.
+    """
+    plugged = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0
+    name = "BuildKit" if plugged else "classic builder"
+    note(f"ignore rules are compared with: {name}")
+    return name
+
+
+def _docker(*arguments: str) -> bytes:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True).stdout
+
+
+def _sent(folder: Path, context: str) -> set[str]:
     """Build an image of the context alone, and return the files that it holds."""
-
-    def docker(*arguments: str) -> bytes:
-        return subprocess.run(["docker", *arguments], check=True, capture_output=True).stdout
-
     tag = f"what-is-sent:{uuid.uuid4().hex}"
-    docker("build", "--quiet", "--tag", tag, "--file", str(folder / "Dockerfile"), str(folder / "context"))
-    container = docker("create", tag, "none").decode().strip()
+    _docker("build", "--quiet", "--tag", tag, "--file", str(folder / "Dockerfile"), str(folder / context))
+    container = _docker("create", tag, "none").decode().strip()
     try:
-        with tarfile.open(fileobj=io.BytesIO(docker("export", container))) as files:
+        with tarfile.open(fileobj=io.BytesIO(_docker("export", container))) as files:
             return {f.name.removeprefix("sent/") for f in files if f.isfile() and f.name.startswith("sent/")}
     finally:
-        docker("rm", container)
-        docker("rmi", tag)
+        _docker("rm", container)
+        _docker("rmi", tag)
