@@ -417,8 +417,10 @@ variable "image" {
     Exactly one of
     - `build`: built and pushed by this apply whenever its content changes. `context` is a folder, relative to the root module (an absolute path differs on every
       checkout and builds again); `dockerfile` is relative to the context and may lie outside of it; `target` names a stage; `args` are build arguments (readable in state: nothing secret);
-      `log_file` keeps the builder's whole output; `source_hash` replaces the hash over the context's files for callers that compute their own.
-    - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed then. Same region as the function.
+      `log_file` keeps the builder's whole output, outside of the context. `source_hash` stands for context and Dockerfile in place of the hash over their bytes, and nothing of the context is
+      read then: any text that is another whenever they are, such as git's tree id, which sees modes and links as well.
+    - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed then. It must be in ECR, of any account, in the function's region (Lambda's limit);
+      the registry may also be the one that `repository.registry_host` names.
   EOT
   type = object({
     build = optional(object({
@@ -439,7 +441,7 @@ variable "image" {
   }
 
   validation {
-    condition     = var.image.uri == null ? true : can(regex("^[^@/\\s]+/[^@\\s]+@sha256:[0-9a-f]{64}$", var.image.uri))
+    condition     = var.image.uri == null ? true : can(regex("^[^@\\s]+/[^@\\s]+@sha256:[0-9a-f]{64}$", var.image.uri))
     error_message = "image.uri must name the image by digest, <registry>/<repository>@sha256:<64 hex>: a tag can be moved, and Lambda would not notice until its next update."
   }
 
@@ -453,14 +455,14 @@ variable "image" {
   # fileexists fails for a folder. It reads nothing of it, as fileset would, and a context may hold much.
   validation {
     condition     = var.image.build == null ? true : var.image.build.context != null && !can(fileexists(var.image.build.context))
-    error_message = "image.build.context (${nonsensitive(try("${var.image.build.context}", "null"))}) is not a folder. The path is relative to the root module."
+    error_message = "image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))}) is not a folder. The path is relative to the root module."
   }
 
   validation {
     condition = var.image.build == null ? true : try(fileexists(
       startswith(var.image.build.dockerfile, "/") ? var.image.build.dockerfile : "${var.image.build.context}/${var.image.build.dockerfile}"
     ), false)
-    error_message = "image.build.dockerfile (${nonsensitive(try(var.image.build.dockerfile, ""))}) does not exist: it is looked for relative to image.build.context (${nonsensitive(try("${var.image.build.context}", "null"))})."
+    error_message = "image.build.dockerfile (${nonsensitive(try(var.image.build.dockerfile, ""))}) does not exist: it is looked for relative to image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))})."
   }
 }
 

@@ -17,6 +17,8 @@ from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
 from tests.infra.conftest import CONTEXT, LEAST, MODULE_FILES, PROVIDERS, URI, literal
 from tests.infra.test_release_gate import REFUSED, STOPPED
+from tests.infra.test_source_hash import ELSEWHERE
+from tests.infra.test_source_hash import REFUSED as SOURCES
 
 JSON = dict[str, Any]
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
@@ -32,8 +34,7 @@ REASON = "Ten chars."
 ROOM = 4096 - len('{"LOG_LEVEL":"INFO","TEXT":""}')
 TOO_MANY_TAGS = "tags must not exceed 50, the provider's default_tags included"
 # Refused by the module's own tests, in which there is something deployed: tests/defaults.tftest.hcl.
-ELSEWHERE = "This API is deployed in region … of account …, and the AWS provider is in region …"
-EMPTY_CONTEXT = "image.build.context (…) holds no file that its .dockerignore lets through"
+MOVED = "This API is deployed in region … of account …, and the AWS provider is in region …"
 
 
 def function(**values: Any) -> JSON:
@@ -473,16 +474,23 @@ LIMITS = {
         "image.uri must name the image by digest",
         [
             uri(u)
-            for u in ("registry.example/orders:1.2", "orders@sha256:" + "0" * 64, URI[:-1], URI.replace("@", "@@"))
+            for u in ("", "registry.example/orders:1.2", "orders@sha256:" + "0" * 64, URI[:-1], URI.replace("@", "@@"))
         ],
         [uri(URI), uri("localhost:5000/a/b@sha256:" + "f" * 64)],
     ),
-    "an empty or missing context": Limit(
-        "image.build.context (…) is not a folder", [build(context="empty"), build(context="nowhere")], [build()]
+    "a context that is no folder": Limit(
+        "image.build.context (…) is not a folder",
+        [build(context=c, dockerfile="../app/Dockerfile") for c in ("nowhere", "app/main.py", None)],
+        [build(), build(context="./app/"), build(context="empty", dockerfile="../app/Dockerfile")],
+    ),
+    'a "" in place of what is not there': Limit(
+        "image.build: context, dockerfile, log_file, source_hash and target must not be",
+        [build(**{name: ""}) for name in ("context", "dockerfile", "log_file", "source_hash", "target")],
+        [build(**dict.fromkeys(("args", "dockerfile", "log_file", "source_hash", "target")))],
     ),
     "a missing Dockerfile": Limit(
         "image.build.dockerfile (…) does not exist",
-        [build(dockerfile="Containerfile"), build(dockerfile="../Dockerfile")],
+        [build(dockerfile="Containerfile"), build(dockerfile="../Dockerfile"), build(context="empty")],
         [build(dockerfile="../other/Dockerfile"), build(dockerfile="Dockerfile")],
     ),
     # logs
@@ -829,17 +837,11 @@ def test_refuses_what_is_of_another_account_or_region(
 
 def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) -> None:
     gates = {rule for _, _, rule, _ in (REFUSED | STOPPED).values()}
+    sources = {case.message for case in SOURCES.values()}
 
     assert_every_condition_is_tested(
         conditions(terraform_project / MODULE),
-        [
-            *(limit.message for limit in LIMITS.values()),
-            *PRECONDITIONS,
-            *gates,
-            EMPTY_CONTEXT,
-            TOO_MANY_TAGS,
-            ELSEWHERE,
-        ],
+        [*(limit.message for limit in LIMITS.values()), *PRECONDITIONS, *gates, *sources, ELSEWHERE, TOO_MANY_TAGS, MOVED],
     )
 
 
@@ -858,18 +860,6 @@ def test_refuses_a_misspelt_variable(interface: Root) -> None:
 def test_refuses_to_plan_without(missing: str, interface: Root) -> None:
     with pytest.raises(PlanError, match=f'No value for required variable.*"{missing}" is not set'):
         interface.check({name: value for name, value in LEAST.items() if name != missing})
-
-
-def test_refuses_a_context_of_which_its_dockerignore_leaves_nothing(terraform_root: RootFactory) -> None:
-    root = terraform_root(MODULE, files=MODULE_FILES | {"app/.dockerignore": "**\n"})
-
-    with pytest.raises(PlanError) as refusal:
-        root.check(LEAST)
-    (stated,) = refusal.value.diagnostics
-    assert states(EMPTY_CONTEXT.replace("…", "app"), stated.detail)
-    root.check(LEAST, image={"build": {"context": "app", "source_hash": "hashed elsewhere"}})
-    root.write("app/.dockerignore", "**\n!main.py\n")
-    root.check(LEAST)
 
 
 def test_refuses_more_tags_than_a_resource_has_with_those_of_the_provider(terraform_root: RootFactory) -> None:

@@ -1,6 +1,6 @@
 """What makes another image and what does not, and which files of its folder an image is made of.
 
-The files are decided in `source.tf`, which is planned here by itself, as the one file of a module with the same variables: no provider is
+The files are decided in `source.tf`, which is planned here by itself, as the one file of a module with the same variable: no provider is
 asked, and all cases are calls in one plan. What the module refuses, and what else depends on it, is planned as a whole.
 """
 
@@ -20,14 +20,19 @@ from typing import Any
 
 import pytest
 
-from harness import Root
+from harness import PlanError, Root, states
 from sandbox.engine import Engine
+from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
 
 Decided = Mapping[str, Mapping[str, Any]]
 Roots = Callable[[str, Mapping[str, str] | None], Root]
 
 SOURCE = """
+variable "function" {
+  type = object({ architecture = string })
+}
+
 output "files" {
   value = local.source_files
 }
@@ -48,10 +53,8 @@ module "case" {
   source   = "./source"
   for_each = var.cases
 
-  name     = "orders"
   image    = { build = each.value.build }
   function = { architecture = each.value.architecture }
-  auth     = { iam = {} }
 }
 
 output "cases" {
@@ -70,6 +73,7 @@ SAME: dict[str, tuple[dict[str, str | None], dict[str, Any]]] = {
     "an ignored file that changes": ({"README.md": "goodbye\n"}, {}),
     "an ignored file that goes": ({"README.md": None}, {}),
     "another build log": ({}, {"log_file": "build.log"}),
+    "an argument that is null": ({}, {"args": {"PYTHON": None}}),
 }
 OTHER: dict[str, tuple[dict[str, str | None], dict[str, Any]]] = {
     "a file that appears": ({"new.py": "\n"}, {}),
@@ -248,6 +252,120 @@ RULES: dict[str, Rules] = {
 # Lines that are no patterns: Docker refuses to build with them.
 NO_RULES = ("[", "a[", "a[b", "[]a", "[a-]", "[^]", "!", "a\\")
 
+WHOLE = (
+    AWS_PROVIDER
+    + """
+provider "docker" {}
+
+variable "images" {
+  type = map(object({
+    build = optional(object({
+      context     = string
+      dockerfile  = optional(string, "../Dockerfile")
+      log_file    = optional(string)
+      source_hash = optional(string)
+    }))
+    uri = optional(string)
+  }))
+}
+
+module "case" {
+  source   = "./modules/lambda_container_api"
+  for_each = var.images
+
+  name      = each.key
+  image     = each.value
+  auth      = { iam = {} }
+  alarms    = null
+  dashboard = false
+}
+"""
+)
+# Outputs of a root must be declared sensitive where they are, and this one's are not.
+NOT_LOOKED_INTO = """
+resource "terraform_data" "digest" {}
+
+module "secret" {
+  source = "./modules/lambda_container_api"
+
+  name      = "secret"
+  image     = { build = sensitive({ context = "app", target = "last", log_file = "build.log", args = { TOKEN = "abc", GONE = null } }) }
+  auth      = { iam = {} }
+  alarms    = null
+  dashboard = false
+}
+
+module "later" {
+  source = "./modules/lambda_container_api"
+
+  name      = "later"
+  image     = { uri = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/later@sha256:${terraform_data.digest.id}" }
+  auth      = { iam = {} }
+  alarms    = null
+  dashboard = false
+}
+
+output "hash" {
+  value = module.secret.source_hash
+}
+
+output "images" {
+  value = [module.secret.image_uri, module.later.image_uri]
+}
+"""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """How the refusal of a context begins (… for the folder's path), its files beside a main.py, and what is named as wrong."""
+
+    message: str
+    files: Mapping[str, bytes]
+    named: str = ""
+    log_file: str | None = None
+
+
+REFUSED: dict[str, Refused] = {
+    "an ignore file in another encoding": Refused(
+        "image.build: … cannot be read as UTF-8 text",
+        {".dockerignore": "é\n".encode("latin-1")},
+        "context/.dockerignore",
+    ),
+    "an ignore file that Docker refuses": Refused(
+        "image.build: … holds lines that are no patterns to Docker",
+        {".dockerignore": "\n".join(NO_RULES).encode()},
+        f"context/.dockerignore holds lines that are no patterns to Docker, which refuses to build with them: {' '.join(NO_RULES)}",
+    ),
+    "nothing that is let through": Refused(
+        "image.build.context (…) holds no file that its .dockerignore lets through", {".dockerignore": b"**\n"}
+    ),
+    "a name that Terraform changes": Refused(
+        "image.build.context (…): Terraform cannot read", {"Cafe\u0301.md": b"text\n"}, "Café.md. A file"
+    ),
+    "what Terraform itself writes": Refused(
+        "image.build.context (…) holds files that Terraform itself writes",
+        {
+            ".terraform/modules/modules.json": b"{}",
+            "terraform.tfstate": b"{}",
+            "infra/x.tfplan": b"",
+            ".terraform.lock.hcl": b"",
+        },
+        ".terraform/modules/modules.json, infra/x.tfplan, terraform.tfstate. Keep",
+    ),
+    "the log of its own build": Refused(
+        "image.build.context (…) holds files that Terraform itself writes", {}, "build.log. Keep", log_file="build.log"
+    ),
+}
+ELSEWHERE = "image.uri names the registry …, and Lambda pulls from ECR of the function's own region alone"
+HOSTS = {
+    "111122223333.dkr.ecr.us-east-1.amazonaws.com": False,
+    "111122223333.dkr.ecr-fips.eu-central-1.amazonaws.com": False,
+    "public.ecr.aws": False,
+    "localhost:5000": False,
+    "111122223333.dkr.ecr.eu-central-1.amazonaws.com": True,
+    "111122223333.dkr-ecr.eu-central-1.on.aws": True,
+}
+
 
 class Cases:
     """Cases by name, each a folder and an entry of the root's variable."""
@@ -263,7 +381,7 @@ class Cases:
         folder = self.root.path / "cases" / key
         (folder / context).mkdir(parents=True)
         self.names[key] = name
-        arguments = {
+        arguments: dict[str, Any] = {
             "context": f"cases/{key}/{context}",
             "dockerfile": "../Dockerfile",
             "args": {},
@@ -284,8 +402,11 @@ def decided(
 
 
 def _decide(module: Path, terraform_roots: Roots) -> Decided:
-    files = {f"source/{name}": (module / name).read_text(encoding="utf-8") for name in ("source.tf", "variables.tf")}
-    cases = Cases(terraform_roots(".", {"main.tf": ROOT, "source/outputs.tf": SOURCE, **files}))
+    source, variables = ((module / name).read_text(encoding="utf-8") for name in ("source.tf", "variables.tf"))
+    image = re.search(r'^variable "image" {$.*?^}$', variables, re.MULTILINE | re.DOTALL)
+    assert image
+    files = {"source/source.tf": source, "source/variables.tf": f"{SOURCE}\n{image[0]}\n"}
+    cases = Cases(terraform_roots(".", {"main.tf": ROOT, **files}))
 
     for name, (changed, build) in {"base": ({}, {}), **SAME, **OTHER}.items():
         folder = cases.add(name, **build)
@@ -323,7 +444,7 @@ def test_what_release_0_1_0_has_built_is_not_built_again(decided: Decided) -> No
     sent = {path: content(text) for path, text in (FILES | IGNORE).items() if path != "README.md"}
     files = encoded({"files": sent, "dockerfile": content(DOCKERFILE)})
 
-    stated = {"content": files, "args": {}, "platform": "linux/amd64", "target": None}
+    stated: dict[str, Any] = {"content": files, "args": {}, "platform": "linux/amd64", "target": None}
     assert decided["base"]["hash"] == encoded(stated)
 
 
@@ -382,3 +503,60 @@ def _sent(folder: Path, context: str) -> set[str]:
     finally:
         _docker("rm", container)
         _docker("rmi", tag)
+
+
+@pytest.fixture(scope="module")
+def refused(once_per_run: Callable[[str, Callable[[], Any]], Any], terraform_roots: Roots) -> Mapping[str, list[str]]:
+    """What is said of each of REFUSED, which are calls in one plan."""
+
+    def plan() -> list[str]:
+        root, images = terraform_roots(".", {"main.tf": WHOLE}), {}
+        for number, case in enumerate(REFUSED.values()):
+            folder = f"cases/{number}/context"
+            root.write(f"cases/{number}/Dockerfile", DOCKERFILE)
+            for path, content in {"main.py": b"\n", **case.files}.items():
+                root.write(f"{folder}/{path}", "").write_bytes(content)
+            images[f"case-{number}"] = {
+                "build": {"context": folder, "log_file": case.log_file and f"{folder}/{case.log_file}"}
+            }
+        return _errors(root, images)
+
+    said: list[str] = once_per_run("refused-sources", plan)
+    return {name: [text for text in said if f"cases/{n}/context" in text] for n, name in enumerate(REFUSED)}
+
+
+def _errors(root: Root, images: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(PlanError) as refusal:
+        root.check(images=images)
+    return [" ".join(d.detail.split()) for d in refusal.value.diagnostics if d.severity == "error"]
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses_a_context_with(case: str, refused: Mapping[str, list[str]]) -> None:
+    (said,) = refused[case]
+
+    assert states(REFUSED[case].message, said)
+    assert REFUSED[case].named in said
+
+
+def test_takes_images_of_ecr_in_its_region_alone(terraform_roots: Roots) -> None:
+    images = {f"case-{n}": {"uri": f"{host}/orders@sha256:{'0' * 64}"} for n, host in enumerate(HOSTS)}
+
+    said = _errors(terraform_roots(".", {"main.tf": WHOLE}), images)
+
+    expected = sorted(ELSEWHERE.replace("…", host) for host, taken in HOSTS.items() if not taken)
+    assert [text[: len(start)] for text, start in zip(sorted(said), expected, strict=True)] == expected
+
+
+def test_what_is_secret_unknown_or_hashed_elsewhere_is_not_looked_into(terraform_roots: Roots) -> None:
+    root = terraform_roots(
+        ".", {"main.tf": WHOLE, "secret.tf": NOT_LOOKED_INTO, "app/Dockerfile": DOCKERFILE, "Dockerfile": DOCKERFILE}
+    )
+    for case in REFUSED.values():
+        for path, content in case.files.items():
+            root.write(f"context/{path}", "").write_bytes(content)
+    hashed = {"build": {"context": "context", "log_file": "context/build.log", "source_hash": "hashed elsewhere"}}
+
+    outputs = root.plan(images={"elsewhere": hashed}).outputs
+
+    assert re.fullmatch("[0-9a-f]{64}", outputs["hash"])

@@ -1,5 +1,9 @@
 # What the module refuses, one input of each variable: each run must fail at what it names, or the test does.
-mock_provider "aws" {}
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = { id = "eu-central-1" }
+  }
+}
 
 mock_provider "docker" {}
 
