@@ -78,6 +78,7 @@ e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
 
 bench: .venvs/dev/.ready .venvs/emulator/.ready ## Measure speed as ratios: plans with the module, the service against its peers
 	$(dev)/python -m benchmarks.plan_time
+	$(dev)/python -m benchmarks.ignored_files
 	$(dev)/python -m benchmarks.service_speed
 
 docs: .venvs/dev/.ready ## Write the generated parts of the documentation anew

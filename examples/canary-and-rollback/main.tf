@@ -21,7 +21,7 @@ module "api" {
   source = "../../modules/lambda_container_api"
 
   name  = "release-api"
-  image = { build = { context = "../minimal/app" } }
+  image = { build = { context = "../minimal/app", source_hash = var.source_hash } }
   auth  = { public = { reason = "Says hello to everybody and holds no data" } }
 
   release = {

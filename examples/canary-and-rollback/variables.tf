@@ -10,3 +10,9 @@ variable "release_version" {
   type        = number
   default     = null
 }
+
+variable "source_hash" {
+  description = "Stands for the source in place of a hash over its bytes, and for its modes and links as well: $(git rev-parse HEAD:examples/minimal/app), run where the repository begins."
+  type        = string
+  default     = null
+}

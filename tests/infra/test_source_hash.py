@@ -45,7 +45,14 @@ ROOT = """
 variable "cases" {
   type = map(object({
     architecture = string
-    build        = any
+    build = object({
+      args        = map(string)
+      context     = string
+      dockerfile  = string
+      log_file    = optional(string)
+      source_hash = optional(string)
+      target      = optional(string)
+    })
   }))
 }
 
@@ -401,12 +408,16 @@ def decided(
     return found
 
 
-def _decide(module: Path, terraform_roots: Roots) -> Decided:
+def _cases(module: Path, terraform_roots: Roots) -> Cases:
     source, variables = ((module / name).read_text(encoding="utf-8") for name in ("source.tf", "variables.tf"))
     image = re.search(r'^variable "image" {$.*?^}$', variables, re.MULTILINE | re.DOTALL)
     assert image
     files = {"source/source.tf": source, "source/variables.tf": f"{SOURCE}\n{image[0]}\n"}
-    cases = Cases(terraform_roots(".", {"main.tf": ROOT, **files}))
+    return Cases(terraform_roots(".", {"main.tf": ROOT, **files}))
+
+
+def _decide(module: Path, terraform_roots: Roots) -> Decided:
+    cases = _cases(module, terraform_roots)
 
     for name, (changed, build) in {"base": ({}, {}), **SAME, **OTHER}.items():
         folder = cases.add(name, **build)
@@ -446,6 +457,35 @@ def test_what_release_0_1_0_has_built_is_not_built_again(decided: Decided) -> No
 
     stated: dict[str, Any] = {"content": files, "args": {}, "platform": "linux/amd64", "target": None}
     assert decided["base"]["hash"] == encoded(stated)
+
+
+def test_a_mode_is_seen_by_gits_id_of_the_folder_and_not_by_the_hash_over_its_bytes(
+    terraform_project: Path, terraform_roots: Roots
+) -> None:
+    cases = _cases(terraform_project / MODULE, terraform_roots)
+    folder = cases.add("bytes")
+
+    def git(*arguments: str) -> str:
+        author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+        command = ["git", "-C", str(folder), *author, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def hashes() -> dict[str, str]:
+        git("add", "--all")
+        git("commit", "--quiet", "--message", "change")
+        tree = {**cases.inputs["case-0"]["build"], "source_hash": git("rev-parse", "HEAD:context")}
+        images = cases.inputs | {"tree": {"architecture": "x86_64", "build": tree}}
+        return {name: case["hash"] for name, case in cases.root.plan(cases=images).outputs["cases"].items()}
+
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "context/start").write_text("#!/bin/sh\n")
+    git("init", "--quiet")
+    before = hashes()
+    (folder / "context/start").chmod(0o755)
+    after = hashes()
+
+    assert after["case-0"] == before["case-0"]
+    assert after["tree"] != before["tree"]
 
 
 @pytest.mark.parametrize("rules", RULES)
