@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ CLIENTS = (
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, hello: str) -> Root:
-    made = example("canary-and-rollback", module=SHORT + hello)
+    made = example(
+        "canary-and-rollback", module=SHORT + hello.replace("log_file", "source_hash = var.source_hash, log_file")
+    )
     made.apply()
     return made
 
@@ -122,6 +125,24 @@ def test_a_rollback_builds_nothing(root: Root, alias: Callable[[], dict[str, Any
     changed = {c.address for c in plan.resources.values() if c.changes}
     assert changed == {'module.api.aws_lambda_invocation.smoke["live"]', "module.api.aws_lambda_alias.live"}
     assert alias()["version"] == serving
+
+
+def test_a_changed_mode_builds_by_gits_id_of_the_folder_alone(root: Root) -> None:
+    def tree() -> str:
+        git = ("git", "-C", str(root.path.parent / "minimal"))
+        for command in (["init", "--quiet"], ["add", "app"]):
+            subprocess.run([*git, *command], check=True)
+        return subprocess.run([*git, "write-tree", "--prefix=app/"], check=True, capture_output=True, text=True).stdout
+
+    before = tree()
+    source(root).chmod(0o755)
+    root.assert_idempotent()
+    after = tree()
+
+    plans = [root.plan(source_hash=identifier.strip()) for identifier in (before, after)]
+    built = [plan.values["module.api.docker_registry_image.this[0]"]["triggers"]["source_hash"] for plan in plans]
+    assert built[0] != built[1]
+    assert all(plan.resources["module.api.docker_registry_image.this[0]"].destroys for plan in plans)
 
 
 def test_a_canary_of_the_version_that_serves_is_refused(root: Root) -> None:

@@ -841,7 +841,15 @@ def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) ->
 
     assert_every_condition_is_tested(
         conditions(terraform_project / MODULE),
-        [*(limit.message for limit in LIMITS.values()), *PRECONDITIONS, *gates, *sources, ELSEWHERE, TOO_MANY_TAGS, MOVED],
+        [
+            *(limit.message for limit in LIMITS.values()),
+            *PRECONDITIONS,
+            *gates,
+            *sources,
+            ELSEWHERE,
+            TOO_MANY_TAGS,
+            MOVED,
+        ],
     )
 
 
