@@ -71,17 +71,6 @@ MAY_BE_EMPTY = {
     "tags[*]": "AWS takes a tag without a value",
 }
 
-# Waits for the image's own validations.
-PENDING = frozenset(
-    {
-        "image.build.context = null",
-        'image.build.dockerfile = ""',
-        'image.build.log_file = ""',
-        'image.build.source_hash = ""',
-        'image.build.target = ""',
-    }
-)
-
 
 def elements(path: str) -> str | None:
     """Return the path of a collection's elements; None when it is no collection."""
@@ -258,9 +247,8 @@ def test_a_null_is_absent_and_what_is_empty_is_refused_by_name(
 ) -> None:
     tried = cases(samples)
     said = refusals(interface, tmp_path, tried)
-    # Faults of a condition itself, which point at no call: among those that are pending there are some.
+    # A fault of a condition itself points at no call.
     strays = said.keys() - {case.name for case in tried}
-    wrong = {} if PENDING else {name: [str(d) for d in said[name]] for name in strays}
+    wrong = {name: [str(d) for d in said[name]] for name in strays}
     wrong |= {case.name: [str(d) for d in said[case.name]] for case in tried if not case.as_expected(said[case.name])}
-    assert {name: text for name, text in wrong.items() if name not in PENDING} == {}
-    assert sorted(PENDING - wrong.keys()) == []
+    assert wrong == {}
