@@ -13,6 +13,8 @@ resource "aws_apigatewayv2_api" "this" {
 }
 
 resource "aws_apigatewayv2_stage" "this" {
+  depends_on = [aws_apigatewayv2_route.this]
+
   api_id = aws_apigatewayv2_api.this.id
   name   = "$default"
 
@@ -24,6 +26,22 @@ resource "aws_apigatewayv2_stage" "this" {
       throttling_rate_limit  = 5
     }
   }
+}
+
+# Settings of a route that is not there are refused.
+resource "aws_apigatewayv2_integration" "this" {
+  api_id             = aws_apigatewayv2_api.this.id
+  integration_type   = "HTTP_PROXY"
+  integration_method = "ANY"
+  integration_uri    = "https://example.com"
+}
+
+resource "aws_apigatewayv2_route" "this" {
+  for_each = toset(["GET /orders/{id}", "POST /orders"])
+
+  api_id    = aws_apigatewayv2_api.this.id
+  route_key = each.key
+  target    = "integrations/${aws_apigatewayv2_integration.this.id}"
 }
 
 variable "routes" {
