@@ -66,15 +66,19 @@ locals {
       startswith(token, "**") ? n > 0 && n == length(local.ignore_tokens[i]) - 1 ? "[^\\n\\x00]*" : "(?:[^\\n\\x00]*/)?" :
       token == "*" ? "[^/\\x00]*" :
       token == "?" ? "[^/\\x00]" :
-      startswith(token, "[^") ? "[^\\x00${substr(token, 2, -1)}" :
+      token == "|" ? "[^\\x00]*|[^\\x00]*" :
+      token == "^" && n == 0 ? "" :
+      startswith(token, "[") ? join("", [
+        for c in regexall("(?s)^\\[\\^|\\\\.|.", token) : c == "[^" ? "[^\\x00" : c == "*" ? "[^/\\x00]*" : c == "?" ? "[^/\\x00]" : c
+      ]) :
       can(regex("^\\\\[DSW]$", token)) ? "[^\\x00${lower(token)}]" :
-      startswith(token, "\\") || startswith(token, "[") ? token : replace(token, "/[.+()|{}$]/", "\\$0")
+      startswith(token, "\\") ? token : replace(token, "/[.+()$]/", "\\$0")
     ])
   ]
   # Docker checks a rule with Go's filepath.Match, and then compiles what it became.
   ignore_refused = [
     for i, rule in local.ignore_rules : rule.line
-    if !can(regex("(?s)^([^\\\\\\[]|\\\\.|\\[\\^?(([^\\\\\\]-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?)+\\])*$", rule.pattern))
+    if !can(regex("(?s)^([^\\\\\\[]|\\\\.|\\[(\\^([^\\\\\\]-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?|([^\\\\\\]^-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?)(([^\\\\\\]-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?)*\\])*$", rule.pattern))
     || rule.negated && rule.pattern == ""
     || !can(regexall("(?:${local.ignore_translated[i]})", ""))
   ]
@@ -88,7 +92,7 @@ locals {
     from = local.context, pattern = "**", prefix = ""
   }]
   # The log is in the context once the build has begun, so it counts as there.
-  log_file_inside = try(startswith(abspath(local.log_file), "${local.context_root}/"), false) ? trimprefix(abspath(local.log_file), "${local.context_root}/") : null
+  log_file_inside = try(local.hashes_files && startswith(abspath(local.log_file), "${local.context_root}/"), false) ? trimprefix(abspath(local.log_file), "${local.context_root}/") : null
   # Text is fast where lists of many are slow, so paths stay text until few are left: each between two \x00, with a slash before it.
   listing = join("", concat(
     [for l in local.listed : replace("\u0000/${join("\u0000\u0000/", fileset(l.from, l.pattern))}\u0000", "\u0000/${l.prefix}", "\u0000/")],
