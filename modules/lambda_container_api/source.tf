@@ -78,9 +78,11 @@ locals {
   # Docker checks a rule with Go's filepath.Match, and then compiles what it became.
   ignore_refused = [
     for i, rule in local.ignore_rules : rule.line
-    if !can(regex("(?s)^([^\\\\\\[]|\\\\.|\\[(\\^([^\\\\\\]-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?|([^\\\\\\]^-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?)(([^\\\\\\]-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?)*\\])*$", rule.pattern))
-    || rule.negated && rule.pattern == ""
-    || !can(regexall("(?:${local.ignore_translated[i]})", ""))
+    if anytrue([
+      !can(regex("(?s)^([^\\\\\\[]|\\\\.|\\[(\\^([^\\\\\\]-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?|([^\\\\\\]^-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?)(([^\\\\\\]-]|\\\\.)(-([^\\\\\\]-]|\\\\.))?)*\\])*$", rule.pattern)),
+      rule.negated && rule.pattern == "",
+      !can(regexall("(?:${local.ignore_translated[i]})", "")),
+    ])
   ]
 
   # fileset fills in wildcards in the folder's name as well. (Both sides of ?: are always evaluated, hence the list of one or none.)
