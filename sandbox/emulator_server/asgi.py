@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,10 +79,29 @@ async def ask(app: App, scope: Scope, receive: Receive, method: str, path: str, 
     if body:
         headers += [(b"content-type", b"application/json")]
     own = {**scope, "method": method, "path": unquote(path), "raw_path": path.encode(), "headers": headers}
+    return await held_back(app, own, replayed(body, receive))
+
+
+async def held_back(app: App, scope: Scope, receive: Receive) -> Response:
+    """Return an application's response to a request in place of sending it."""
     response = Response()
 
     async def keep(message: Message) -> None:
         response.messages.append(message)
 
-    await app(own, replayed(body, receive), keep)
+    await app(scope, receive, keep)
     return response
+
+
+def whole(status: int, headers: dict[str, str], body: bytes) -> Response:
+    """Return a response of headers and a body."""
+    pairs = [(key.encode(), value.encode("latin-1", "replace")) for key, value in headers.items()]
+    pairs += [(b"content-length", str(len(body)).encode())] if body else []
+    start: Message = {"type": "http.response.start", "status": status, "headers": pairs}
+    return Response([start, {"type": "http.response.body", "body": body}])
+
+
+def document(status: int, value: Any, **headers: str) -> Response:
+    """Return a response whose body is a value's JSON; headers have _ for -."""
+    named = {key.replace("_", "-"): header for key, header in headers.items()}
+    return whole(status, {"content-type": "application/json"} | named, json.dumps(value).encode())

@@ -9,10 +9,22 @@ import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import unquote
 
-from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, ask, header, read, replayed
+from sandbox.emulator_server.asgi import (
+    App,
+    Message,
+    Receive,
+    Response,
+    Scope,
+    Send,
+    ask,
+    document,
+    header,
+    read,
+    replayed,
+    whole,
+)
 
 logger = logging.getLogger("sandbox.faults")
 # What the log says of each; whoever counts them looks for these words.
@@ -45,7 +57,7 @@ class Authorizers:
             authorizer = json.loads(described.body)
             for name in self.NOT_ITS.get(authorizer.get("authorizerType"), ()):
                 authorizer.pop(name, None)
-            described = _response(200, document=authorizer)
+            described = document(200, authorizer)
         await described.send(send)
 
 
@@ -74,11 +86,12 @@ class RouteSettings:
             return known
         settings = json.loads(known.body).get("routeSettings", {})
         if route not in settings:
-            return _response(404, "NotFoundException", f"The stage has no settings of the route {route}")
+            problem = {"message": f"The stage has no settings of the route {route}"}
+            return document(404, problem, x_amzn_errortype="NotFoundException")
         del settings[route]
         change = json.dumps({"routeSettings": settings}).encode()
         updated = await ask(self.app, scope, receive, "PATCH", stage, change)
-        return updated if updated.status != 200 else _response(204)
+        return updated if updated.status != 200 else whole(204, {}, b"")
 
 
 class DyingContainers:
@@ -216,12 +229,3 @@ class AnsweredOnce:
                 break
             if call.made.is_set():
                 del self.calls[key]
-
-
-def _response(status: int, error: str = "", message: str = "", document: Any = None) -> Response:
-    document = {"message": message} if error else document
-    body = json.dumps(document).encode() if document else b""
-    headers = [(b"x-amzn-errortype", error.encode())] if error else []
-    headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())] if body else []
-    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
-    return Response([start, {"type": "http.response.body", "body": body}])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
 
-from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, header, read
+from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, header, held_back, read, whole
 from sandbox.emulator_server.strict import answers, requests
 from sandbox.emulator_server.strict.asking import Asking
 from sandbox.emulator_server.strict.gate import Gate
@@ -38,7 +38,7 @@ class Behind:
             self.accounts.add(signed["key"])
         addressed = requests.addressed(scope)
         if addressed is None:
-            await answers.whole(200, {}, json.dumps(self.outputs.get(scope["path"])).encode()).send(send)
+            await whole(200, {}, json.dumps(self.outputs.get(scope["path"])).encode()).send(send)
             return
         call = requests.read(scope, body, *addressed)
         self.taken.append(call.name)
@@ -48,7 +48,7 @@ class Behind:
         if output is None and asks:
             await answers.error(call.protocol, 404, "NotFoundException", "not there").send(send)
             return
-        await answers.whole(200, {}, written(call, output or {})).send(send)
+        await whole(200, {}, written(call, output or {})).send(send)
 
 
 def written(call: requests.Call, output: Any) -> bytes:
@@ -96,19 +96,11 @@ def raw(app: App, method: str, path: str, headers: dict[str, str], body: bytes =
         "query_string": query.encode(),
         "headers": pairs,
     }
-    response = Response()
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def send(message: Message) -> None:
-        response.messages.append(message)
-
-    async def main() -> None:
-        await app(scope, receive, send)
-
-    asyncio.run(main())
-    return response
+    return asyncio.run(held_back(app, scope, receive))
 
 
 def gate(behind: App, rules: Iterable[Refusal] = ()) -> Gate:

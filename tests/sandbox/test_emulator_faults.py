@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import issuer as issuers
 from sandbox.emulator import REGION, Emulator
-from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send
+from sandbox.emulator_server.asgi import App, Message, Receive, Scope, Send, held_back
 from sandbox.emulator_server.faults import ANSWERED_AGAIN, REPEATED, AnsweredOnce, handled
 
 DEAD = b'{"errorMessage": "409 Client Error: Conflict (can not get logs from container which is dead or marked for removal)"}'
@@ -50,15 +50,10 @@ class Answers:
 
 
 async def ask(app: App, scope: Scope) -> tuple[int, bytes]:
-    response = Response()
-
     async def receive() -> Message:
         return {"type": "http.request", "body": b"sent", "more_body": False}
 
-    async def send(message: Message) -> None:
-        response.messages.append(message)
-
-    await app(scope, receive, send)
+    response = await held_back(app, scope, receive)
     return response.status, response.body
 
 

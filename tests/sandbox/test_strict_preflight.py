@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.emulator_server.asgi import App, Receive, Scope, Send, read
-from sandbox.emulator_server.strict import answers
+from sandbox.emulator_server.asgi import App, Receive, Scope, Send, read, whole
 from sandbox.emulator_server.strict.preflight import Preflights, match
 from tests.sandbox.strict import Behind, raw
 
@@ -50,9 +49,9 @@ class Api(Behind):
                 "headers": {"X-Route": event["routeKey"]},
                 "body": f"{http['method']} {http['path']}",
             }
-            await answers.whole(200, {}, json.dumps(answer).encode()).send(send)
+            await whole(200, {}, json.dumps(answer).encode()).send(send)
         elif scope["method"].upper() == "OPTIONS":
-            await answers.whole(299, {}, scope["method"].encode()).send(send)
+            await whole(299, {}, scope["method"].encode()).send(send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -138,7 +137,7 @@ def test_a_function_that_fails_is_an_error_of_the_gateway() -> None:
     class Broken(Api):
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"].endswith("/invocations"):
-                await answers.whole(200, {"x-amz-function-error": "Unhandled"}, b"{}").send(send)
+                await whole(200, {"x-amz-function-error": "Unhandled"}, b"{}").send(send)
             else:
                 await super().__call__(scope, receive, send)
 

@@ -6,7 +6,7 @@ import json
 import uuid
 from xml.sax.saxutils import escape
 
-from sandbox.emulator_server.asgi import Message, Response
+from sandbox.emulator_server.asgi import Response, whole
 
 JSON = "application/x-amz-json-1.1"
 
@@ -34,14 +34,6 @@ def error(protocol: str, status: int, code: str, message: str, service: str = ""
         body = text.encode()
         headers["content-type"] = "text/xml"
     return whole(status, headers, body)
-
-
-def whole(status: int, headers: dict[str, str], body: bytes) -> Response:
-    """Return a response of headers and a body."""
-    pairs = [(key.encode(), value.encode("latin-1", "replace")) for key, value in headers.items()]
-    pairs += [(b"content-length", str(len(body)).encode())] if body else []
-    start: Message = {"type": "http.response.start", "status": status, "headers": pairs}
-    return Response([start, {"type": "http.response.body", "body": body}])
 
 
 def _cbor_text(text: str) -> bytes:

@@ -14,7 +14,7 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from sandbox.emulator_server.asgi import App, Response, Scope, header, replayed
+from sandbox.emulator_server.asgi import App, Response, Scope, header, held_back, replayed
 from sandbox.emulator_server.strict import requests
 
 # The emulator's Cognito stands for AWS's, and has its documents at the pool's path.
@@ -85,16 +85,11 @@ class Asking:
             "raw_path": path.encode(),
             "query_string": query.encode(),
         }
-        response = Response()
-
-        async def keep(message: Any) -> None:
-            response.messages.append(message)
 
         async def nothing() -> Any:
             await asyncio.Event().wait()
 
-        await self.app({**self.scope, **own, "headers": pairs}, replayed(body, nothing), keep)
-        return response
+        return await held_back(self.app, {**self.scope, **own, "headers": pairs}, replayed(body, nothing))
 
     async def _document(self, url: str) -> Any:
         if found := COGNITO.fullmatch(url):

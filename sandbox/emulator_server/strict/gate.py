@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, unquote
 from botocore.exceptions import BotoCoreError
 from jmespath.exceptions import JMESPathError
 
-from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, header, read, replayed
+from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, document, header, read, replayed
 from sandbox.emulator_server.strict import answers, models, refusals, requests
 from sandbox.emulator_server.strict.asking import Asking
 from sandbox.emulator_server.strict.injection import Injected
-from sandbox.emulator_server.strict.record import Record, Remark
+from sandbox.emulator_server.strict.record import Entry, Record
 from sandbox.emulator_server.strict.refusals import Refusal
 from sandbox.emulator_server.strict.requests import Call, UnmatchedError
 
@@ -75,14 +75,15 @@ class Gate:
         except (UnmatchedError, UnicodeDecodeError) as error:
             self._violation(service, str(error), client)
             return answers.error("json", 400, "UnknownOperationException", str(error))
-        self.record.add(call.name, client, _text(scope, body))
+        text = _text(scope, body)
+        self.record.add(call.name, client, text)
         problems = [*call.problems, *models.violations(call.operation.input_shape, call.input)]
         if problems:
-            text = f"{call.name}: {'; '.join(problems)}"
-            self._violation(call.name, text, client)
+            problem = f"{call.name}: {'; '.join(problems)}"
+            self._violation(call.name, problem, client)
             code = MODEL_ERRORS.get(service, "ValidationException")
-            return answers.error(call.protocol, 400, code, text, service)
-        return self._injected(call, scope, body) or await self._refused(call, scope, client)
+            return answers.error(call.protocol, 400, code, problem, service)
+        return self._injected(call, text) or await self._refused(call, scope, client)
 
     async def _refused(self, call: Call, scope: Scope, client: str) -> Response | None:
         """Return what AWS answers by the first rule that is met; what is noted only goes on."""
@@ -98,7 +99,7 @@ class Gate:
             if text is None:
                 continue
             if not rule.message:
-                self.record.notes.append(Remark(rule.id, text, client))
+                self.record.notes.append(Entry(rule.id, text, client))
                 continue
             self.record.refused[rule.id] += 1
             logger.warning("refused by %s: %s: %s", rule.id, call.name, text)
@@ -108,10 +109,9 @@ class Gate:
 
     def _violation(self, operation: str, problem: str, client: str) -> None:
         logger.error("violation: %s", problem)
-        self.record.violations.append(Remark(operation, problem, client))
+        self.record.violations.append(Entry(operation, problem, client))
 
-    def _injected(self, call: Call, scope: Scope, body: bytes) -> Response | None:
-        text = _text(scope, body)
+    def _injected(self, call: Call, text: str) -> Response | None:
         for injected in self.injected.values():
             if injected.refuses(call, text):
                 return answers.error(call.protocol, injected.status, injected.code, injected.message, call.service)
@@ -128,8 +128,6 @@ class Gate:
                 number = next(self.ids)
                 self.injected[number] = Injected(**json.loads(body))
                 answer = {"id": number}
-            case "GET", "refusals":
-                answer = asdict(self.injected[int(name)])
             case "DELETE", "refusals":
                 answer = asdict(self.injected.pop(int(name)))
             case "GET", "operations":
@@ -144,7 +142,7 @@ class Gate:
             case "DELETE", "violations":
                 answer = self.record.take(query.get("containing", ""))
         status = 404 if answer is None else 200
-        return answers.whole(status, {"content-type": "application/json"}, json.dumps(answer).encode())
+        return document(status, answer)
 
 
 def _text(scope: Scope, body: bytes) -> str:

@@ -15,8 +15,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, header, read
-from sandbox.emulator_server.strict import answers
+from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, header, read, whole
 from sandbox.emulator_server.strict.asking import Asking
 
 API_HOST = re.compile(r"^(?P<api>[^.]+)\.execute-api\.")
@@ -80,7 +79,7 @@ async def _invoked(sent: dict[str, Any], api: dict[str, str], route: dict[str, A
     content = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
     headers = {key.lower(): str(value) for key, value in (answer.get("headers") or {}).items()}
     headers.pop("content-length", None)
-    return answers.whole(int(answer["statusCode"]), headers, content)
+    return whole(int(answer["statusCode"]), headers, content)
 
 
 def event(scope: Scope, body: bytes, api: str, route: dict[str, Any], path: str) -> dict[str, Any]:
@@ -152,4 +151,4 @@ def match(routes: list[dict[str, Any]], method: str, path: str) -> dict[str, Any
 
 
 def _message(status: int, text: str) -> Response:
-    return answers.whole(status, {"content-type": "application/json"}, f'{{"message":"{text}"}}'.encode())
+    return whole(status, {"content-type": "application/json"}, f'{{"message":"{text}"}}'.encode())

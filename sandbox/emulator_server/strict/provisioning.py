@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, ask, read, replayed
-from sandbox.emulator_server.strict import answers
+from sandbox.emulator_server.asgi import App, Receive, Response, Scope, Send, ask, document, held_back, read, replayed
 from sandbox.emulator_server.strict.refusals import LAMBDA_NAME
 
 CONFIG = re.compile(r"^/2019-09-30/functions/([^/]+)/provisioned-concurrency$")
@@ -54,11 +53,11 @@ class Provisioning:
 
     async def _config(self, scope: Scope, receive: Receive, name: str, qualifier: str) -> Response:
         if scope["method"] == "GET" and b"List=ALL" in scope["query_string"]:
-            return _json(200, {"ProvisionedConcurrencyConfigs": [
+            return document(200, {"ProvisionedConcurrencyConfigs": [
                 {"FunctionArn": f"arn:aws:lambda:::function:{name}:{key}", **self._now(config)}
                 for key, config in self.configs.get(name, {}).items()
             ]})  # fmt: skip
-        response = await self._forwarded(scope, receive, await read(receive))
+        response = await held_back(self.app, scope, receive)
         configs = self.configs.setdefault(name, {})
         if scope["method"] == "PUT" and response.status < 300:
             configs[qualifier] = (json.loads(response.body), time.monotonic() + self.SECONDS)
@@ -66,7 +65,7 @@ class Provisioning:
             configs.pop(qualifier, None)
         elif response.status >= 300 or qualifier not in configs:
             return response
-        return response if scope["method"] == "DELETE" else _json(response.status, self._now(configs[qualifier]))
+        return response if scope["method"] == "DELETE" else document(response.status, self._now(configs[qualifier]))
 
     def _now(self, config: tuple[dict[str, Any], float]) -> dict[str, Any]:
         described, ready = config
@@ -79,7 +78,7 @@ class Provisioning:
         body = await read(receive)
         provisioned = scope["method"] == "PUT" and alias in self.configs.get(name, {})
         before = await ask(self.app, scope, receive, "GET", scope["raw_path"].decode()) if provisioned else None
-        response = await self._forwarded(scope, receive, body)
+        response = await held_back(self.app, scope, replayed(body, receive))
         if scope["method"] == "DELETE":
             self.configs.get(name, {}).pop(alias, None)
         if response.status >= 300 or scope["method"] not in ("GET", "PUT"):
@@ -93,16 +92,7 @@ class Provisioning:
         shift = self.shifts.get((name, alias))
         if shift and time.monotonic() < shift.until:
             described["RoutingConfig"] = {"AdditionalVersionWeights": {shift.served: 1.0}}
-            return _json(response.status, described)
-        return response
-
-    async def _forwarded(self, scope: Scope, receive: Receive, body: bytes) -> Response:
-        response = Response()
-
-        async def keep(message: Message) -> None:
-            response.messages.append(message)
-
-        await self.app(scope, replayed(body, receive), keep)
+            return document(response.status, described)
         return response
 
 
@@ -111,7 +101,3 @@ def _named(function: str, scope: Scope) -> tuple[str, str]:
     found = LAMBDA_NAME.match(unquote(function))
     asked = parse_qs(scope["query_string"].decode()).get("Qualifier", [""])[0]
     return (found["name"], asked or found["qualifier"] or "") if found else (function, asked)
-
-
-def _json(status: int, document: Any) -> Response:
-    return answers.whole(status, {"content-type": "application/json"}, json.dumps(document).encode())

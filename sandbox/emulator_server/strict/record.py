@@ -12,8 +12,8 @@ TEXT = 1000
 
 
 @dataclass(frozen=True)
-class Remark:
-    """What is to be said of a request: a violation by its operation, a note by its rule."""
+class Entry:
+    """A request or what is to be said of one: its operation, or the rule that says it; its text; whose it was."""
 
     about: str
     text: str
@@ -21,30 +21,20 @@ class Remark:
     at: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True)
-class Request:
-    """A request that was an operation."""
-
-    operation: str
-    client: str
-    text: str
-    at: float = field(default_factory=time.time)
-
-
 @dataclass
 class Record:
     """Kept in memory: an emulator's state goes with it, too."""
 
-    requests: deque[Request] = field(default_factory=lambda: deque(maxlen=KEPT))
+    requests: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
     # No client may send these: AWS's model does not allow them, or they are no operation at all.
-    violations: list[Remark] = field(default_factory=list)
+    violations: list[Entry] = field(default_factory=list)
     # AWS takes these, and whoever counts on the opposite should know.
-    notes: list[Remark] = field(default_factory=list)
+    notes: list[Entry] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
     def add(self, operation: str, client: str, text: str) -> None:
         """Remember a request, and the beginning of what it says."""
-        self.requests.append(Request(operation, client, text[:TEXT]))
+        self.requests.append(Entry(operation, text[:TEXT], client))
 
     def found(self, client: str = "", containing: str = "", since: float = 0) -> list[str]:
         """Return the operations that were asked for since a time, in order, by clients whose user agent has a text in it.
@@ -52,7 +42,7 @@ class Record:
         Those with a text in their path or body alone: a function's name, for one.
         """
         kept = (request for request in self.requests if request.at >= since and client in request.client)
-        return [request.operation for request in kept if containing in request.text]
+        return [request.about for request in kept if containing in request.text]
 
     def take(self, containing: str) -> list[dict[str, Any]]:
         """Return the violations with a text in them, and forget them."""
