@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.plan_time import measure
+from benchmarks.runs import own_emulator, spread
 from harness import Root
 from harness.root import copy_project
-from sandbox import emulator, providers, removal
-from sandbox.emulator import free_port
+from sandbox import emulator, providers
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import ROOT
 
@@ -92,18 +92,11 @@ def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
 
 def main() -> None:
     """Measure, and print a line for each number."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "sandbox"
-        home.mkdir()
-        aws = emulator.start(home, free_port())
-        try:
-            seconds = measure(roots(Path(folder) / "roots", aws), ROUNDS)
-        finally:
-            removal.remove(home, aws.port)
+    with own_emulator() as aws, tempfile.TemporaryDirectory() as folder:
+        seconds = measure(roots(Path(folder) / "roots", aws), ROUNDS)
     median = {number: statistics.median(times) for number, times in seconds.items()}
     for number, times in seconds.items():
-        ratio = median[number] / median["0"]
-        print(f"{number:>6} ignored {median[number]:6.2f} s  ({min(times):.2f} to {max(times):.2f})  / 0: {ratio:.2f}")
+        print(f"{number:>6} ignored {spread(times)}  / 0: {median[number] / median['0']:.2f}")
 
 
 if __name__ == "__main__":

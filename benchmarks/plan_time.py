@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.runs import own_emulator, spread
 from harness import Plan, Root
 from harness.plan import INDEX
 from harness.root import copy_project
-from sandbox import emulator, overrides, providers, removal
-from sandbox.emulator import free_port
+from sandbox import emulator, overrides, providers
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 
@@ -114,19 +114,13 @@ def measure(compared: Mapping[str, Root], rounds: int = ROUNDS) -> dict[str, lis
 
 def main() -> None:
     """Measure, and print a line for each root and each ratio."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "sandbox"
-        home.mkdir()
-        aws = emulator.start(home, free_port())
-        try:
-            compared = roots(Path(folder) / "roots", aws)
-            resources = {name: sum(root.plan().counts.values()) for name, root in compared.items()}
-            seconds = measure(compared)
-        finally:
-            removal.remove(home, aws.port)
+    with own_emulator() as aws, tempfile.TemporaryDirectory() as folder:
+        compared = roots(Path(folder) / "roots", aws)
+        resources = {name: sum(root.plan().counts.values()) for name, root in compared.items()}
+        seconds = measure(compared)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     for name, times in seconds.items():
-        print(f"{name:20} {resources[name]:3} resources {median[name]:5.2f} s  ({min(times):.2f} to {max(times):.2f})")
+        print(f"{name:20} {resources[name]:3} resources {spread(times)}")
     for name in EXAMPLES:
         for peer in (f"{name}, flat", "AWS provider alone"):
             print(f"{name} / {peer}: {median[name] / median[peer]:.2f}")

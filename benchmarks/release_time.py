@@ -20,10 +20,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.runs import own_emulator, spread
 from harness import Root
 from harness.root import copy_project
-from sandbox import base_image, emulator, engine, overrides, providers, removal
-from sandbox.emulator import Emulator, free_port
+from sandbox import base_image, emulator, engine, overrides, providers
+from sandbox.emulator import Emulator
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 from sandbox.progress import Step
 
@@ -172,25 +173,19 @@ def roots(
 def main() -> None:
     """Measure, and print a line for each root and each ratio."""
     projects = {"module": ROOT} | {f"module of {path}": Path(path).resolve() for path in sys.argv[1:]}
-    with tempfile.TemporaryDirectory() as temporary:
-        home = Path(temporary) / "sandbox"
-        home.mkdir()
-        aws = emulator.start(home, free_port())
-        try:
-            engine.ensure(home, Step("Docker engine"))
-            base = base_image.ensure(Step("Base image")).reference
-            with ExitStack() as applied:
-                compared = roots(Path(temporary), aws, base, projects, applied)
-                seconds: dict[str, list[float]] = {name: [] for name in compared}
-                for number in range(ROUNDS):
-                    for name, deployed in compared.items():
-                        seconds[name].append(deployed.release(aws, f"edit {number}"))
-                        print(f"round {number + 1} of {ROUNDS}: {name} {seconds[name][-1]:.2f} s", flush=True)
-        finally:
-            removal.remove(home, aws.port)
+    with own_emulator() as aws, tempfile.TemporaryDirectory() as folder:
+        engine.ensure(aws.home, Step("Docker engine"))
+        base = base_image.ensure(Step("Base image")).reference
+        with ExitStack() as applied:
+            compared = roots(Path(folder), aws, base, projects, applied)
+            seconds: dict[str, list[float]] = {name: [] for name in compared}
+            for number in range(ROUNDS):
+                for name, deployed in compared.items():
+                    seconds[name].append(deployed.release(aws, f"edit {number}"))
+                    print(f"round {number + 1} of {ROUNDS}: {name} {seconds[name][-1]:.2f} s", flush=True)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     for name, times in seconds.items():
-        print(f"{name:20} {median[name]:5.2f} s  ({min(times):.2f} to {max(times):.2f})")
+        print(f"{name:20} {spread(times)}")
     for name in compared:
         if name != "flat":
             print(f"{name} / flat: {median[name] / median['flat']:.2f}")

@@ -15,9 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.runs import own_emulator, spread
 from harness import Root
 from harness.root import copy_project
-from sandbox import base_image, emulator, engine, overrides, providers, removal
+from sandbox import base_image, emulator, engine, overrides, providers
 from sandbox.emulator import Emulator
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 from sandbox.progress import Step
@@ -107,27 +108,18 @@ def applies(made: dict[str, Root], rounds: int) -> float:
                 taken[name].append(seconds)
     medians = {name: statistics.median(times) for name, times in taken.items()}
     for name, times in taken.items():
-        print(f"examples/minimal {name} the gate: {medians[name]:5.2f} s ({min(times):.2f} to {max(times):.2f})")
+        print(f"examples/minimal {name} the gate: {spread(times)}")
     return medians["with"] / medians["without"]
 
 
 def main(rounds: int = ROUNDS) -> None:
     """Measure, and fail where the gate costs more than it may."""
-    started: dict[str, Emulator] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        homes = {name: Path(folder) / name for name in ("with", "without")}
-        try:
-            for name, home in homes.items():
-                home.mkdir()
-                emulator.SERVER = ("-m", "sandbox.emulator_server") if name == "with" else ("-c", WITHOUT)
-                started[name] = emulator.start(home, emulator.free_port())
-            requests(started)
-            engine.ensure(homes["with"], Step("Docker engine"))
-            image = base_image.ensure(Step("Base image"))
-            ratio = applies(roots(Path(folder) / "roots", started, image.reference), rounds)
-        finally:
-            for name, aws in started.items():
-                removal.remove(homes[name], aws.port)
+    with own_emulator() as held, own_emulator(("-c", WITHOUT)) as not_held, tempfile.TemporaryDirectory() as folder:
+        started = {"with": held, "without": not_held}
+        requests(started)
+        engine.ensure(held.home, Step("Docker engine"))
+        image = base_image.ensure(Step("Base image"))
+        ratio = applies(roots(Path(folder) / "roots", started, image.reference), rounds)
     print(f"with the gate / without: {ratio:.2f} (at most {MOST:.2f})")
     if ratio > MOST:
         raise SystemExit(1)

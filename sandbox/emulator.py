@@ -15,7 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,8 +227,8 @@ def refuse_a_port_in_use(port: int, server: str, way_out: str, *addresses: str) 
                 ) from error
 
 
-def start(home: Path, port: int) -> Emulator:
-    """Start the emulator, or find the one already started from this folder.
+def start(home: Path, port: int, server: Sequence[str] = SERVER) -> Emulator:
+    """Start the emulator, or find the one already started from this folder. `server` is what Python runs.
 
     Raises SandboxError when something else holds the port, when its environment is missing, or when it does not answer
     within START_SECONDS.
@@ -262,7 +262,7 @@ def start(home: Path, port: int) -> Emulator:
     }
     with (home / "emulator.log").open("ab") as log:
         process = subprocess.Popen(
-            [python, "-B", *SERVER],
+            [python, "-B", *server],
             cwd=paths.ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
