@@ -8,9 +8,8 @@ locals {
   authorizer_id      = one(concat(aws_apigatewayv2_authorizer.jwt[*].id, aws_apigatewayv2_authorizer.lambda[*].id))
 
   # A function's ARN, and the URI by which API Gateway calls it: partition and region are the function's.
-  function_arn  = "/^arn:([^:]+):lambda:([^:]+):.+$/"
-  function_uri  = "arn:$1:apigateway:$2:lambda:path/2015-03-31/functions/$0/invocations"
-  own_functions = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:"
+  function_arn = "/^arn:([^:]+):lambda:([^:]+):.+$/"
+  function_uri = "arn:$1:apigateway:$2:lambda:path/2015-03-31/functions/$0/invocations"
 
   # The gateway waits a second longer than the function may run, so that the function's own time-out is what callers and logs see.
   integration_timeout_ms = min(var.function.timeout_seconds + 1, 30) * 1000
@@ -78,8 +77,8 @@ resource "aws_apigatewayv2_authorizer" "lambda" {
     create_before_destroy = true
 
     precondition {
-      condition     = startswith(var.auth.lambda.function_arn, local.own_functions)
-      error_message = "auth.lambda.function_arn must begin with ${local.own_functions}, as the API's own functions do: API Gateway calls none of another region, and only its own account may write a function's resource policy."
+      condition     = startswith(var.auth.lambda.function_arn, "${local.lambda_arn_prefix}:")
+      error_message = "auth.lambda.function_arn must begin with ${local.lambda_arn_prefix}:, as the API's own functions do: API Gateway calls none of another region, and only its own account may write a function's resource policy."
     }
   }
 }

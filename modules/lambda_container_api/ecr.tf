@@ -1,7 +1,7 @@
 # Only for images that are built here: an image by `uri` has its repository elsewhere.
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136:The caller decides, by repository.kms_key_arn; without it AES-256 with ECR's own key
-  count = nonsensitive(var.image.build != null) ? 1 : 0
+  count = local.builds ? 1 : 0
 
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"

@@ -84,7 +84,7 @@ resource "aws_iam_role_policy" "execution" {
 locals {
   managed_policies = merge(
     nonsensitive(var.function.tracing) ? { AWSXRayDaemonWriteAccess = "AWSXRayDaemonWriteAccess" } : {},
-    nonsensitive(var.function.vpc != null) ? { "service-role/AWSLambdaVPCAccessExecutionRole" = "service-role/AWSLambdaENIManagementAccess" } : {},
+    local.in_vpc ? { "service-role/AWSLambdaVPCAccessExecutionRole" = "service-role/AWSLambdaENIManagementAccess" } : {},
   )
 }
 
@@ -97,7 +97,7 @@ resource "aws_iam_role_policy_attachment" "managed" {
 
 # Lambda itself manages the network interfaces, and not the function: its own code is denied it, as Lambda's developer guide advises.
 resource "aws_iam_role_policy" "network_interfaces" {
-  count = nonsensitive(var.function.vpc != null) ? 1 : 0
+  count = local.in_vpc ? 1 : 0
 
   name = "network-interfaces"
   role = aws_iam_role.execution.name

@@ -3,6 +3,8 @@ locals {
   # Once the function may run again, the same apply publishes and releases what was deployed meanwhile.
   stopped = var.function.reserved_concurrency == null ? false : var.function.reserved_concurrency == 0
 
+  in_vpc = nonsensitive(var.function.vpc != null)
+
   # What no data source tells of a version, so that each plan can tell whether the newest one has it (release.tf).
   start = nonsensitive(var.function.image_config == null && !var.function.snap_start) ? "" : " (start ${nonsensitive(substr(sha256(jsonencode([var.function.image_config, var.function.snap_start])), 0, 8))})"
 }
@@ -69,7 +71,7 @@ resource "aws_lambda_function" "this" {
   }
 
   dynamic "vpc_config" {
-    for_each = nonsensitive(var.function.vpc != null) ? [1] : []
+    for_each = local.in_vpc ? [1] : []
 
     content {
       subnet_ids         = [for id in var.function.vpc.subnet_ids : id if id != null]

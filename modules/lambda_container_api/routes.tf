@@ -45,8 +45,8 @@ resource "aws_apigatewayv2_integration" "legacy" {
     create_before_destroy = true
 
     precondition {
-      condition     = startswith(var.routes[each.key].legacy.function_arn, local.own_functions)
-      error_message = "routes: legacy.function_arn must begin with ${local.own_functions}, as the API's own functions do: API Gateway calls none of another region, and only its own account may write a function's resource policy."
+      condition     = startswith(var.routes[each.key].legacy.function_arn, "${local.lambda_arn_prefix}:")
+      error_message = "routes: legacy.function_arn must begin with ${local.lambda_arn_prefix}:, as the API's own functions do: API Gateway calls none of another region, and only its own account may write a function's resource policy."
     }
   }
 }
