@@ -5,6 +5,8 @@ A file's tests share what they apply: under pytest-xdist one worker runs a whole
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -76,6 +78,22 @@ def hello(base_image: BaseImage) -> str:
 def issuer(emulator: Emulator) -> Issuer:
     """The sandbox's issuer of tokens, on the run's emulator."""
     return issuers.ensure(emulator)
+
+
+def zip_function(lambda_: Any, name: str, code: str) -> str:
+    """Make a function of the old kind, one file in an archive, and return its ARN."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("old.py", code)
+    made = lambda_.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role="arn:aws:iam::000000000000:role/old",
+        Handler="old.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    arn: str = made["FunctionArn"]
+    return arn
 
 
 def gateway(emulator: Emulator, endpoint: str, token: str | None = None) -> httpx2.Client:

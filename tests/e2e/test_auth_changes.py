@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 from harness import IsFlagged, Root, probe
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
-from tests.e2e.conftest import Deployable, gateway
+from tests.e2e.conftest import Deployable, gateway, zip_function
 
 NAME = "changes-e2e"
 ROUTE = "GET /thing"
@@ -53,21 +51,9 @@ REFERRED = {
 @pytest.fixture(scope="module")
 def functions(aws: Callable[[str], Any]) -> Iterator[dict[str, str]]:
     """ARNs by name; one is an alias."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("old.py", CODE)
     names = [f"{NAME}-{name}" for name in ("ask", "ask-otherwise", "old", "older")]
     lambda_ = aws("lambda")
-    made = {
-        name: lambda_.create_function(
-            FunctionName=name,
-            Runtime="python3.12",
-            Role="arn:aws:iam::000000000000:role/old",
-            Handler="old.handler",
-            Code={"ZipFile": archive.getvalue()},
-        )["FunctionArn"]
-        for name in names
-    }
+    made = {name: zip_function(lambda_, name, CODE) for name in names}
     version = lambda_.publish_version(FunctionName=names[0])["Version"]
     alias = lambda_.create_alias(FunctionName=names[0], Name="live", FunctionVersion=version)["AliasArn"]
     yield {name.removeprefix(f"{NAME}-"): arn for name, arn in (made | {names[0]: alias}).items()}

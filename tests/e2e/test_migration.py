@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 
 from harness.root import Root
 from sandbox.emulator import Emulator
-from tests.e2e.conftest import Deployable, gateway, load
+from tests.e2e.conftest import Deployable, gateway, load, zip_function
 
 NAME = "migration-e2e"
 OLD = "old-add-thing"
@@ -26,17 +24,7 @@ NEW = '\n\n@app.get("/legacy-thing")\nasync def thing() -> str:\n    """Answer a
 
 @pytest.fixture(scope="module")
 def old_function(aws: Callable[[str], Any]) -> Iterator[str]:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("old.py", CODE)
-    made = aws("lambda").create_function(
-        FunctionName=OLD,
-        Runtime="python3.12",
-        Role="arn:aws:iam::000000000000:role/old",
-        Handler="old.handler",
-        Code={"ZipFile": archive.getvalue()},
-    )
-    yield made["FunctionArn"]
+    yield zip_function(aws("lambda"), OLD, CODE)
     aws("lambda").delete_function(FunctionName=OLD)
 
 

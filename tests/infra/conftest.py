@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import Plan, Root
+from harness import Plan, Root, scenarios
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
 
@@ -59,6 +60,34 @@ def literal(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: literal(inner) for key, inner in value.items()}
     return [literal(inner) for inner in value] if isinstance(value, list) else value
+
+
+SCENARIOS = scenarios(Path(__file__).parent / "scenarios")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What Terraform reads from a scenario's tfvars file: the inputs, and what the module's types take of them."""
+
+    inputs: dict[str, Any]
+    taken: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def given(interface: Root, once_per_run: Callable[[str, Callable[[], Any]], Any]) -> Mapping[str, Given]:
+    """What each scenario gives, by name; read once for all tests of the run."""
+
+    def read() -> dict[str, Any]:
+        plans = {scenario.name: interface.plan(var_file=scenario.tfvars) for scenario in SCENARIOS}
+        return {
+            name: {
+                "inputs": {variable: stated["value"] for variable, stated in plan.raw["variables"].items()},
+                "taken": plan.outputs["taken"],
+            }
+            for name, plan in plans.items()
+        }
+
+    return {name: Given(**kept) for name, kept in once_per_run("scenarios", read).items()}
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from harness import Diagnostic, PlanError, Root, copy_project, scenarios
+from harness import Diagnostic, PlanError, Root, copy_project
 from sandbox.paths import MODULE, ROOT
-from tests.infra.conftest import CONTEXT, PROVIDERS, literal
+from tests.infra.conftest import CONTEXT, PROVIDERS, Given, literal
 from tools.release.interface import snapshot
 
 # By path (`function.vpc.subnet_ids`; `[*]` is each element of a collection): type, and default where there is one.
@@ -104,17 +104,15 @@ def replaced(inputs: Mapping[str, Any], keys: Keys, value: Any) -> dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def samples(interface: Root) -> Mapping[str, dict[str, Any]]:
+def samples(given: Mapping[str, Given]) -> Mapping[str, dict[str, Any]]:
     """As few scenarios as give every input, by name, the largest first."""
-    given = {}
-    for scenario in scenarios(Path(__file__).parent / "scenarios"):
-        stated = interface.plan(var_file=scenario.tfvars).raw["variables"]
-        given[scenario.name] = {name: variable["value"] for name, variable in stated.items()}
-    paths = {name: {path for path, _, value in all_of(inputs) if value is not None} for name, inputs in given.items()}
+    paths = {
+        name: {path for path, _, value in all_of(stated.inputs) if value is not None} for name, stated in given.items()
+    }
     needed, chosen = set().union(*paths.values()), {}
     while needed:
         name = max(paths, key=lambda name: len(paths[name] & needed))
-        chosen[name] = given[name]
+        chosen[name] = given[name].inputs
         needed -= paths.pop(name)
     return chosen
 

@@ -5,39 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import hcl2
 import pytest
 
-from harness import Plan, Root, Scenario, dropped_attributes, scenarios
+from harness import Plan, Root, Scenario, dropped_attributes
 from sandbox.paths import MODULE
-from tests.infra.conftest import CONTEXT, PROVIDERS, literal
-
-SCENARIOS = scenarios(Path(__file__).parent / "scenarios")
-
-
-@pytest.fixture(scope="module")
-def given(interface: Root) -> Mapping[str, Plan]:
-    """The plan of the module's variables alone, by scenario: what Terraform reads from its tfvars file."""
-    return {scenario.name: interface.plan(var_file=scenario.tfvars) for scenario in SCENARIOS}
+from tests.infra.conftest import CONTEXT, PROVIDERS, SCENARIOS, Given, literal
 
 
 @pytest.fixture(scope="module")
 def plans(
-    given: Mapping[str, Plan], terraform_roots: Callable[[str, Mapping[str, str] | None], Root]
+    given: Mapping[str, Given], terraform_roots: Callable[[str, Mapping[str, str] | None], Root]
 ) -> Mapping[str, Plan]:
     """Each scenario's part of one plan."""
-    calls = {name: {"source": f"./{MODULE}", **literal(_inputs(plan))} for name, plan in given.items()}
+    calls = {name: {"source": f"./{MODULE}", **literal(scenario.inputs)} for name, scenario in given.items()}
     outputs = {name: {"value": f"${{module.{name}}}"} for name in given}
     root = {"main.tf.json": json.dumps({"module": calls, "output": outputs}), "providers.tf": PROVIDERS}
     plan = terraform_roots(".", root | CONTEXT).plan()
     return {name: _part(plan, name) for name in given}
-
-
-def _inputs(plan: Plan) -> dict[str, Any]:
-    return {name: stated["value"] for name, stated in plan.raw["variables"].items()}
 
 
 def _part(plan: Plan, name: str) -> Plan:
@@ -63,20 +50,20 @@ def test_scenario_plans_its_inventory(scenario: Scenario, plans: Mapping[str, Pl
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_scenario_gives_nothing_that_the_module_does_not_know(scenario: Scenario, given: Mapping[str, Plan]) -> None:
-    plan = given[scenario.name]
+def test_scenario_gives_nothing_that_the_module_does_not_know(scenario: Scenario, given: Mapping[str, Given]) -> None:
+    stated = given[scenario.name]
 
-    assert dropped_attributes(_inputs(plan), plan.outputs["taken"]) == []
+    assert dropped_attributes(stated.inputs, stated.taken) == []
 
 
-def test_every_input_is_given_in_a_scenario(given: Mapping[str, Plan]) -> None:
+def test_every_input_is_given_in_a_scenario(given: Mapping[str, Given]) -> None:
     known, stated = set(), set()
     for scenario in SCENARIOS:
-        plan = given[scenario.name]
-        known |= set(inputs(plan.outputs["taken"]))
+        found = given[scenario.name]
+        known |= set(inputs(found.taken))
         # A plan states the variables that are not given, too: with their defaults.
         named = hcl2.loads(scenario.tfvars.read_text()).keys()
-        stated |= set(inputs({name: value for name, value in _inputs(plan).items() if name in named}))
+        stated |= set(inputs({name: value for name, value in found.inputs.items() if name in named}))
 
     assert sorted(known - stated) == []
 

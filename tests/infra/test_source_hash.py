@@ -374,6 +374,10 @@ HOSTS = {
 }
 
 
+MODES = (0o644, 0o755)
+MODE_KINDS = ("bytes", "git's id")
+
+
 class Cases:
     """Cases by name, each a folder and an entry of the root's variable."""
 
@@ -408,16 +412,12 @@ def decided(
     return found
 
 
-def _cases(module: Path, terraform_roots: Roots) -> Cases:
+def _decide(module: Path, terraform_roots: Roots) -> Decided:
     source, variables = ((module / name).read_text(encoding="utf-8") for name in ("source.tf", "variables.tf"))
     image = re.search(r'^variable "image" {$.*?^}$', variables, re.MULTILINE | re.DOTALL)
     assert image
     files = {"source/source.tf": source, "source/variables.tf": f"{SOURCE}\n{image[0]}\n"}
-    return Cases(terraform_roots(".", {"main.tf": ROOT, **files}))
-
-
-def _decide(module: Path, terraform_roots: Roots) -> Decided:
-    cases = _cases(module, terraform_roots)
+    cases = Cases(terraform_roots(".", {"main.tf": ROOT, **files}))
 
     for name, (changed, build) in {"base": ({}, {}), **SAME, **OTHER}.items():
         folder = cases.add(name, **build)
@@ -427,8 +427,29 @@ def _decide(module: Path, terraform_roots: Roots) -> Decided:
                 (folder / "context" / path).write_text(text)
     for name, rules in RULES.items():
         rules.write(cases.add(name, context=rules.context))
+    for mode in MODES:
+        _of_mode(cases, mode)
     found = cases.root.plan(cases=cases.inputs).outputs["cases"]
     return {name: found[key] for key, name in cases.names.items()}
+
+
+def _of_mode(cases: Cases, mode: int) -> None:
+    """Add a context with a file of that mode twice: hashed over its bytes, and by git's id of the folder."""
+    names = [f"{kind} of mode {mode:o}" for kind in MODE_KINDS]
+    folder = cases.add(names[0])
+
+    def git(*arguments: str) -> str:
+        author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+        command = ["git", "-C", str(folder), *author, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "context/start").write_text("#!/bin/sh\n")
+    (folder / "context/start").chmod(mode)
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "change")
+    (cases.add(names[1], source_hash=git("rev-parse", "HEAD:context")) / "Dockerfile").write_text(DOCKERFILE)
 
 
 @pytest.mark.parametrize("change", SAME)
@@ -459,33 +480,11 @@ def test_what_release_0_1_0_has_built_is_not_built_again(decided: Decided) -> No
     assert decided["base"]["hash"] == encoded(stated)
 
 
-def test_a_mode_is_seen_by_gits_id_of_the_folder_and_not_by_the_hash_over_its_bytes(
-    terraform_project: Path, terraform_roots: Roots
-) -> None:
-    cases = _cases(terraform_project / MODULE, terraform_roots)
-    folder = cases.add("bytes")
+def test_a_mode_is_seen_by_gits_id_of_the_folder_and_not_by_the_hash_over_its_bytes(decided: Decided) -> None:
+    (plain, executable) = ({kind: decided[f"{kind} of mode {mode:o}"]["hash"] for kind in MODE_KINDS} for mode in MODES)
 
-    def git(*arguments: str) -> str:
-        author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
-        command = ["git", "-C", str(folder), *author, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    def hashes() -> dict[str, str]:
-        git("add", "--all")
-        git("commit", "--quiet", "--message", "change")
-        tree = {**cases.inputs["case-0"]["build"], "source_hash": git("rev-parse", "HEAD:context")}
-        images = cases.inputs | {"tree": {"architecture": "x86_64", "build": tree}}
-        return {name: case["hash"] for name, case in cases.root.plan(cases=images).outputs["cases"].items()}
-
-    (folder / "Dockerfile").write_text(DOCKERFILE)
-    (folder / "context/start").write_text("#!/bin/sh\n")
-    git("init", "--quiet")
-    before = hashes()
-    (folder / "context/start").chmod(0o755)
-    after = hashes()
-
-    assert after["case-0"] == before["case-0"]
-    assert after["tree"] != before["tree"]
+    assert executable["bytes"] == plain["bytes"]
+    assert executable["git's id"] != plain["git's id"]
 
 
 @pytest.mark.parametrize("rules", RULES)

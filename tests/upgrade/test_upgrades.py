@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from sandbox.base_image import BaseImage
 from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
 from sandbox.paths import EXAMPLE_SOURCES
-from tests.e2e.conftest import load
+from tests.e2e.conftest import load, zip_function
 from tests.upgrade.conftest import CLAIMED, PROJECT, RELEASE, Deployment, Planned, Released, Setting
 from tools.release.changes import Level
 from tools.release.records import MODULE
@@ -103,17 +101,9 @@ def zone(aws: Callable[[str], Any]) -> Iterator[str]:
 
 @pytest.fixture
 def legacy_routes(aws: Callable[[str], Any]) -> Iterator[dict[str, str]]:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("old.py", 'def handler(event, context):\n    return {"statusCode": 200, "body": "old"}\n')
+    code = 'def handler(event, context):\n    return {"statusCode": 200, "body": "old"}\n'
     made = {
-        route: aws("lambda").create_function(
-            FunctionName=name,
-            Runtime="python3.12",
-            Role="arn:aws:iam::000000000000:role/old",
-            Handler="old.handler",
-            Code={"ZipFile": archive.getvalue()},
-        )["FunctionArn"]
+        route: zip_function(aws("lambda"), name, code)
         for route, name in (("POST /users", "AddUser"), ("DELETE /users/{id}", "DeleteUser"))
     }
     yield made
