@@ -30,6 +30,8 @@ Start it, or install one: https://docs.docker.com/engine/install/ (on Debian and
 As root on Debian or Ubuntu, and without DOCKER_HOST, the sandbox does that by itself.
 The Docker client says: {answer}"""
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+BRIDGE = "docker0"
+NAMESPACES = Path("/run/docker/netns")
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ def _lease(home: Path, lessee: Path) -> Path:
 
 def _start(home: Path) -> Engine:
     home.mkdir(parents=True, exist_ok=True)
+    if not _any_engine_runs():
+        _remove_remains(BRIDGE, NAMESPACES)
     before = home / "network.json"
     if not before.exists():
         before.write_text(json.dumps({"forward": _forward_policies(), "forwarding": FORWARDING.read_text()}))
@@ -180,6 +184,21 @@ def _start(home: Path) -> Engine:
     return engine
 
 
+def _remove_remains(bridge: str, namespaces: Path) -> None:
+    """Take away a bridge that an engine has left behind when it was killed, with all that is still plugged into it.
+
+    The next engine would use the bridge and give its containers the same addresses once more: some of them could then not be
+    reached, and nothing would say why. Only for a machine on which no engine runs.
+    """
+    if shutil.which("ip") is None:
+        return
+    ports = Path("/sys/class/net", bridge, "brif")
+    for link in [*(port.name for port in ports.glob("*")), bridge]:
+        subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
+    for mount in _mounts_below(namespaces):
+        subprocess.run(["umount", "--lazy", mount], check=False)
+
+
 def _label(home: Path) -> str:
     return f"--label={LABEL}={home}"
 
@@ -202,10 +221,15 @@ def _stop(home: Path) -> None:
 
 
 def _remove_files(home: Path) -> None:
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{home}/")), reverse=True):
+    for mount in _mounts_below(home):
         subprocess.run(["umount", "--lazy", mount], check=False)
     shutil.rmtree(home)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    """Return what is mounted in a folder, the innermost first."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True)
 
 
 def _processes(argument: str) -> list[int]:
@@ -216,6 +240,15 @@ def _processes(argument: str) -> list[int]:
             if any(word.startswith(argument.encode()) for word in command.read_bytes().split(b"\0")):
                 found.append(int(command.parent.name))
     return found
+
+
+def _any_engine_runs() -> bool:
+    """Tell whether this machine runs an engine, though it may be one that the client does not know."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            if name.read_text().strip() == "dockerd":
+                return True
+    return False
 
 
 def _alive(pid: int) -> bool:
@@ -244,10 +277,10 @@ def _restore_network(before: Path) -> None:
         return
     state = json.loads(before.read_text())
     if shutil.which("ip"):
-        subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+        subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
     for tables, policy in state["forward"].items():
         saved = subprocess.run([f"{tables}-save"], capture_output=True, text=True, check=False).stdout
-        kept = [line for line in saved.splitlines() if "DOCKER" not in line and "docker0" not in line]
+        kept = [line for line in saved.splitlines() if "DOCKER" not in line and BRIDGE not in line]
         kept = [line.replace(":FORWARD DROP", f":FORWARD {policy}") for line in kept]
         if len(kept) < len(saved.splitlines()):
             subprocess.run([f"{tables}-restore"], input="\n".join(kept) + "\n", text=True, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +150,24 @@ def test_one_sandbox_of_the_machine_at_a_time_changes_what_they_share() -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             other.communicate(timeout=0.5)
     assert other.communicate(timeout=30)[0] == "in\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="makes network interfaces, as root")
+def test_what_a_killed_engine_left_on_its_bridge_is_gone_before_the_next_starts(tmp_path: Path) -> None:
+    bridge, port, far = (f"lca{os.getpid()}{kind}" for kind in "bpf")
+    namespace = tmp_path / "netns/container"
+    namespace.parent.mkdir()
+    namespace.touch()
+    commands = [
+        ["ip", "link", "add", bridge, "type", "bridge"],
+        ["ip", "link", "add", port, "type", "veth", "peer", "name", far],
+        ["ip", "link", "set", port, "master", bridge],
+        # What holds a dead container's network: a mount of its namespace.
+        ["unshare", f"--net={namespace}", "true"],
+        ["ip", "link", "set", far, "netns", str(namespace)],
+    ]
+    for command in commands:
+        subprocess.run(command, check=True)
+    engines._remove_remains(bridge, tmp_path / "netns")
+    assert [name for name in (bridge, port, far) if Path("/sys/class/net", name).exists()] == []
+    assert not os.path.ismount(namespace)
