@@ -1,4 +1,4 @@
-"""HTTP as a test asks it: until an answer is good, and without a pause while something changes."""
+"""HTTP as a test asks it: until an answer is good, and again and again while something changes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def wait_for_answer(
 
 @dataclass
 class Probe:
-    """What came of requests that were sent without a pause.
+    """What came of requests that were sent again and again.
 
     - `sent`: how many; `failures`: how many of them had no good answer.
     - `failed`: those in words, and `answers`: the different texts of all answers; of each the first MOST_KEPT.
@@ -79,15 +79,16 @@ def probe(
     good: Callable[[httpx2.Response], bool] = successful,
     client: Callable[[], httpx2.Client] = httpx2.Client,
     clients: int = 4,
+    pause: float = 0.0,
 ) -> Iterator[Probe]:
-    """Ask for a URL without a pause until the block ends, and count: for claims such as "a release fails no request".
+    """Ask for a URL again and again until the block ends, and count: for claims such as "a release fails no request".
 
         with probe(f"{endpoint}/healthz") as asked:
             root.apply(release=2)
         asked.assert_none_failed(least=100)
 
-    `clients` ask at the same time, each with a client that `client` makes, which keeps its connection. The counts are whole
-    once the block has ended.
+    `clients` ask at the same time, each with a client that `client` makes, which keeps its connection, and each waits for
+    `pause` seconds after an answer: without one they take all that the machine has. The counts are whole once the block has ended.
     """
     total, lock, stop = Probe(), Lock(), Event()
 
@@ -105,8 +106,8 @@ def probe(
                     failure = repr(error)
                 with lock:
                     _count(total, time.monotonic() - begin, text, failure)
-                if failure:
-                    stop.wait(PAUSE_AFTER_FAILURE)
+                if wait := max(pause, PAUSE_AFTER_FAILURE if failure else 0):
+                    stop.wait(wait)
 
     with ThreadPoolExecutor(clients) as pool:
         asking = [pool.submit(ask) for _ in range(clients)]

@@ -178,6 +178,7 @@ class Root:
         self.pinned = False
         self.imports_allowed = False
         self.applied: tuple[dict[str, Any], Path | None] | None = None
+        self._planned: tuple[dict[str, Any], Path | None, list[str]] | None = None
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the copy, named relative to the root module, and return its path.
@@ -242,7 +243,7 @@ class Root:
     def _plan(self, variables: dict[str, Any], var_file: Path | None, out: str | None = None) -> Result:
         # A failed plan leaves the file of the one before, or a file of its own half: `show` and `apply` would read it.
         self._initialise()
-        file = self.path / PLAN_FILE
+        file, self._planned = self.path / PLAN_FILE, None
         file.unlink(missing_ok=True)
         result = self.terraform.plan(out=out, var=variables, var_file=var_file)
         refused = result.code not in {0, CHANGES}
@@ -251,6 +252,8 @@ class Root:
             # An undeclared variable is a warning of Terraform's, and here the reason of the failure.
             stated = [replace(d, severity="error") if d.undeclared_variable else d for d in result.diagnostics]
             raise PlanError("plan", stated, result.err)
+        if out == PLAN_FILE:
+            self._planned = variables, var_file, result.imports
         return result
 
     def apply(
@@ -266,14 +269,30 @@ class Root:
         self._retried(lambda: self._apply(merged, var_file))
         return self.outputs()
 
+    def apply_planned(self) -> dict[str, Any]:
+        """Apply the plan that `plan` has just made, so that what was read is what is done, and return the outputs.
+
+        Errors as `apply`, but nothing is tried again, since the plan is stale then. AssertionError when there is no plan: none
+        was made, the last one was refused, or it is applied already.
+        """
+        self._apply_plan()
+        return self.outputs()
+
     def _apply(self, variables: dict[str, Any], var_file: Path | None) -> None:
-        planned = self._plan(variables, var_file, out=PLAN_FILE)
-        if planned.imports and not self.imports_allowed:
-            what = ", ".join(planned.imports)
+        self._plan(variables, var_file, out=PLAN_FILE)
+        self._apply_plan()
+
+    def _apply_plan(self) -> None:
+        if self._planned is None:
+            raise AssertionError("nothing is planned, so nothing can be applied: see Root.plan")
+        variables, var_file, imports = self._planned
+        if imports and not self.imports_allowed:
+            what = ", ".join(imports)
             raise PlanError(
                 "apply", (), f"it would import {what}, which destroy would then delete: see Root.imports_allowed"
             )
         self.resume(variables, var_file=var_file)
+        self._planned = None
         result = self.terraform.apply(PLAN_FILE)
         if result.code:
             raise TerraformError("apply", result.diagnostics, result.err)

@@ -106,8 +106,17 @@ def gateway(emulator: Emulator, endpoint: str, token: str | None = None) -> http
     return httpx2.Client(base_url=emulator.url, headers=headers, timeout=40, trust_env=False)
 
 
-def load(emulator: Emulator, endpoint: str, path: str, clients: int = 8) -> AbstractContextManager[Probe]:
-    """Ask an API behind the emulator's gateway without a pause, until the block ends."""
+def load(
+    emulator: Emulator, endpoint: str, path: str, clients: int = 4, token: str | None = None
+) -> AbstractContextManager[Probe]:
+    """Ask an API behind the emulator's gateway some ten times a second, until the block ends.
+
+    Without a pause it would take the machine from the applies that it is to watch.
+    """
     return probe(
-        path, good=lambda answer: answer.status_code == 200, client=lambda: gateway(emulator, endpoint), clients=clients
+        path,
+        good=lambda answer: answer.status_code == 200,
+        client=lambda: gateway(emulator, endpoint, token),
+        clients=clients,
+        pause=0.1 * clients,
     )

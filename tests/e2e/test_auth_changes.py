@@ -7,13 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx2
 import pytest
 
-from harness import IsFlagged, Root, probe
+from harness import IsFlagged, Root
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
-from tests.e2e.conftest import Deployable, gateway, zip_function
+from tests.e2e.conftest import Deployable, gateway, load, zip_function
 
 NAME = "changes-e2e"
 ROUTE = "GET /thing"
@@ -122,13 +121,8 @@ def test_auth_and_functions_change_and_change_back_and_no_request_fails(
         (jwt, {}, 401, '"container"'),
     ]
 
-    def good(answer: httpx2.Response) -> bool:
-        return answer.status_code == 200
-
-    def asked(path: str) -> Any:
-        return probe(path, good=good, client=lambda: gateway(emulator, endpoint, token), clients=1)
-
-    with asked("/") as container, asked("/thing") as thing, gateway(emulator, endpoint) as stranger:
+    container_load, thing_load = (load(emulator, endpoint, path, clients=1, token=token) for path in ("/", "/thing"))
+    with container_load as container, thing_load as thing, gateway(emulator, endpoint) as stranger:
         for auth, route, refused, answer in changes:
             change(root, auth=auth, routes=OPEN | {ROUTE: route})
             assert stranger.get("/").status_code == refused
@@ -180,7 +174,6 @@ def test_browsers_preflights_are_answered_whatever_a_call_needs(
 def test_what_calls_a_replaced_function_or_comes_from_a_replaced_api_is_replaced(root: Root) -> None:
     assert root.applied
     variables, _ = root.applied
-    root.assert_idempotent()
 
     def replaced(address: str) -> dict[str, Any]:
         result = root.terraform.plan(out="replacing.tfplan", var=variables, replace=f"module.api.{address}")

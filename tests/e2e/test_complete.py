@@ -18,6 +18,7 @@ from sandbox import overrides
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
+from tests.contract import check
 from tests.e2e.conftest import Deployable, gateway
 
 NAME = "people-e2e"
@@ -260,6 +261,17 @@ def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
     root.apply(variables)
     assert version(api)["source_hash"] == serving["source_hash"]
     root.assert_idempotent()
+
+
+# Of each operation and phase: through the gateway and a container a case takes its time.
+EXAMPLES = 5
+
+
+def test_every_answer_through_the_gateway_is_documented_and_none_is_a_server_error(
+    api: httpx2.Client, issuer: Issuer, emulator: Emulator, note: Callable[[str], None]
+) -> None:
+    summary = check(emulator.url, issuer.token(), {"host": api.headers["host"]}, EXAMPLES)
+    note(f"schemathesis through API Gateway: {summary}")
 
 
 def test_destroying_leaves_nothing(

@@ -24,6 +24,7 @@ MODULE = f"""  name = "{NAME}"
     timeout_seconds      = 15
   }}
 """
+FUNCTION = "module.api.aws_lambda_function.this"
 VARIABLES = """
 variable "step" {
   default = "first"
@@ -39,9 +40,15 @@ variable "warm" {
 
 
 @pytest.fixture(scope="module")
-def root(example: Deployable, hello: str) -> Root:
+def root(example: Deployable, hello: str, emulator: Emulator) -> Root:
+    """Applied once in vain, after its function was made, and then in the way that the README says."""
     made = example("canary-and-rollback", module=MODULE + hello)
     made.write("steps.tf", VARIABLES)
+    refused = emulator.refusing("lambda.PutFunctionConcurrency", containing=NAME, message="below its minimum value")
+    with refused, pytest.raises(TerraformError, match="below its minimum value"):
+        made.apply()
+    # Terraform means to replace it, and makes the next one first, whose name is taken.
+    made.terraform.cmd("untaint", FUNCTION)
     made.apply()
     return made
 
@@ -61,10 +68,20 @@ def serving(aws: Callable[[str], Any]) -> Callable[[], str]:
 def publish_as_told(root: Root, aws: Callable[[str], Any], inputs: dict[str, Any]) -> None:
     """See that a plan says what is wrong, and do what it says."""
     with pytest.raises(PlanError) as told:
-        root.plan(inputs)
+        root.check(inputs)
     assert "it does not run what this configuration says (environment" in str(told.value)
     (name,) = re.findall(r"aws lambda publish-version --region \S+ --function-name (\S+)", str(told.value))
     aws("lambda").publish_version(FunctionName=name)
+
+
+def test_a_first_apply_that_failed_after_the_function_was_made_goes_on_with_that_function(
+    root: Root, emulator: Emulator
+) -> None:
+    made = emulator.operations(client="terraform-provider-aws/", containing=NAME).count("lambda.CreateFunction")
+    assert made == 1
+    with gateway(emulator, root.output("endpoint", str)) as api:
+        assert api.get("/").raise_for_status().json()["message"] == "hello"
+    root.assert_idempotent()
 
 
 # The steps of a release in their order; those at which the function is updated and nothing will publish the update.
@@ -91,7 +108,7 @@ def test_a_release_that_was_interrupted_at_each_step_goes_live_in_the_end(
         assert serving() == "first"
         if unpublished:
             # A rollback works meanwhile.
-            root.plan(inputs | {"release_version": 1})
+            root.check(inputs | {"release_version": 1})
             publish_as_told(root, aws, inputs)
 
     root.apply(inputs)
@@ -123,23 +140,3 @@ def test_a_function_that_is_stopped_is_released_once_it_may_run_again(
     publish_as_told(root, aws, again)
     root.apply(again)
     assert serving() == "third"
-
-
-def test_a_first_apply_that_failed_after_the_function_was_made_goes_on_with_that_function(
-    example: Deployable, hello: str, emulator: Emulator
-) -> None:
-    name = "untainted-e2e"
-    root = example("canary-and-rollback", module=MODULE.replace(NAME, name) + hello)
-    root.write("steps.tf", VARIABLES)
-    cold = {"warm": False}
-    refused = emulator.refusing("lambda.PutFunctionConcurrency", containing=name, message="below its minimum value")
-    with refused, pytest.raises(TerraformError, match="below its minimum value"):
-        root.apply(cold)
-
-    # Terraform means to replace it, and makes the next one first, whose name is taken: the README's row says what to do.
-    root.terraform.cmd("untaint", "module.api.aws_lambda_function.this")
-    root.apply(cold)
-
-    with gateway(emulator, root.output("endpoint", str)) as api:
-        assert api.get("/").raise_for_status().json()["message"] == "hello"
-    root.assert_idempotent()

@@ -131,6 +131,14 @@ def test_a_probe_that_asked_too_little_proves_nothing() -> None:
         Probe().assert_none_failed()
 
 
+def test_a_pause_is_kept_after_each_answer_and_ends_with_the_block(server: Server) -> None:
+    with probe(server.url, clients=2, pause=600) as asked:
+        while server.requests < 2:
+            pass
+
+    assert asked.sent == server.requests == 2
+
+
 def test_a_failure_in_the_block_ends_the_probe_too(server: Server) -> None:
     with pytest.raises(RuntimeError, match="apply failed"), probe(server.url):
         raise RuntimeError("apply failed")

@@ -57,6 +57,29 @@ def test_a_plan_from_before_another_apply_is_refused(root: Root) -> None:
     assert [d.summary for d in result.diagnostics] == ["Saved plan is stale"]
 
 
+def test_a_plan_that_was_read_is_applied_as_it_was_read(root: Root) -> None:
+    planned = root.plan(text="two")
+    root.write("later.tf", 'output "later" {\n  value = "not in the plan"\n}\n')
+
+    outputs = root.apply_planned()
+
+    assert "later" not in outputs
+    assert planned.changed
+    assert root.applied == ({"text": "two"}, None)
+
+
+def test_without_a_plan_that_was_taken_nothing_is_applied(root: Root) -> None:
+    root.plan(text="two")
+    with pytest.raises(PlanError):
+        root.plan(text="too long")
+    with pytest.raises(AssertionError, match="nothing is planned"):
+        root.apply_planned()
+    root.plan(text="two")
+    root.apply_planned()
+    with pytest.raises(AssertionError, match="nothing is planned"):
+        root.apply_planned()
+
+
 def test_a_second_apply_changes_nothing(root: Root) -> None:
     root.apply(text="two")
 
