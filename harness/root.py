@@ -266,8 +266,7 @@ class Root:
         """
         merged = _merged(given, variables)
         # Each attempt plans anew: a saved plan is stale as soon as an apply of it has made something.
-        self._retried(lambda: self._apply(merged, var_file))
-        return self.outputs()
+        return self._retried(lambda: self._apply(merged, var_file))
 
     def apply_planned(self) -> dict[str, Any]:
         """Apply the plan that `plan` has just made, so that what was read is what is done, and return the outputs.
@@ -275,14 +274,13 @@ class Root:
         Errors as `apply`, but nothing is tried again, since the plan is stale then. AssertionError when there is no plan: none
         was made, the last one was refused, or it is applied already.
         """
-        self._apply_plan()
-        return self.outputs()
+        return self._apply_plan()
 
-    def _apply(self, variables: dict[str, Any], var_file: Path | None) -> None:
+    def _apply(self, variables: dict[str, Any], var_file: Path | None) -> dict[str, Any]:
         self._plan(variables, var_file, out=PLAN_FILE)
-        self._apply_plan()
+        return self._apply_plan()
 
-    def _apply_plan(self) -> None:
+    def _apply_plan(self) -> dict[str, Any]:
         if self._planned is None:
             raise AssertionError("nothing is planned, so nothing can be applied: see Root.plan")
         variables, var_file, imports = self._planned
@@ -296,6 +294,8 @@ class Root:
         result = self.terraform.apply(PLAN_FILE)
         if result.code:
             raise TerraformError("apply", result.diagnostics, result.err)
+        told = result.outputs
+        return self.outputs() if told is None else told
 
     def resume(self, given: Mapping[str, Any], *, var_file: Path | None = None) -> None:
         """Have `destroy` take away what is in this root's state, with these variables: an earlier run has applied it."""

@@ -81,6 +81,14 @@ class Result:
         return [_diagnostic(event["diagnostic"], event.get("@testfile", "")) for event in found]
 
     @property
+    def outputs(self) -> dict[str, Any] | None:
+        """Values by name, as an `apply -json` tells them at its end; None when it tells none, or keeps one to itself."""
+        told = [event["outputs"] for event in self.events if event.get("type") == "outputs"]
+        if not told or any("value" not in output for output in told[-1].values()):
+            return None
+        return {name: output["value"] for name, output in told[-1].items()}
+
+    @property
     def imports(self) -> list[str]:
         """Addresses of what a `plan -json` would import."""
         planned = [event["change"] for event in self.events if event.get("type") == "planned_change"]

@@ -184,10 +184,10 @@ def providers(emulator: Emulator) -> Providers:
 def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[str, str]:
     """What every Terraform command of the harness gets.
 
-    Terraform and its providers live for seconds, of which collecting garbage is a fifth.
+    Terraform and its providers live for seconds, of which collecting garbage is a fifth: they do it from a gibibyte on.
     """
     own = emulator.environment() | providers.environment() | emulators.engine_of_the_client()
-    return own | {"GOGC": "400"}
+    return own | {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 
 
 @pytest.fixture(scope="session")

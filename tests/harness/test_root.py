@@ -80,6 +80,16 @@ def test_without_a_plan_that_was_taken_nothing_is_applied(root: Root) -> None:
         root.apply_planned()
 
 
+@pytest.mark.parametrize("sensitive", ["false", "true"])
+def test_an_apply_returns_all_outputs_secret_ones_too(root: Root, sensitive: str) -> None:
+    root.write("more.tf", f'output "more" {{\n  value     = toset(["a"])\n  sensitive = {sensitive}\n}}\n')
+
+    outputs = root.apply(text="two")
+
+    assert outputs == root.outputs()
+    assert outputs["more"] == ["a"]
+
+
 def test_a_second_apply_changes_nothing(root: Root) -> None:
     root.apply(text="two")
 
