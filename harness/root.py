@@ -44,6 +44,8 @@ CHANGES = 2  # exit code of a plan that would change something
 _IN_QUOTES = r'"(?:\[root\] )?((?:[^"\\]|\\.)+?)(?: \(expand\))?"'
 NODE = re.compile(rf'^\s*{_IN_QUOTES} \[label ?= ?"[^"]+"(?:, shape = "box")?\];?$', re.MULTILINE)
 EDGE = re.compile(rf"^\s*{_IN_QUOTES} -> {_IN_QUOTES};?$", re.MULTILINE)
+# Terraform reads each provider whole for them, before every command: half a second for AWS's. One init has checked them.
+CHECKSUMS = re.compile(r"\n  hashes = \[[^\]]*\]")
 T = TypeVar("T")
 
 
@@ -71,7 +73,8 @@ class InitCache:
     """One `terraform init` for all copies of a root, in a folder that any number of processes may share.
 
     Copies use Terraform's data directory (`TF_DATA_DIR`) in common. Plan and apply only read it; it is a whole init and
-    not a plugin cache, which Terraform does not lock.
+    not a plugin cache, which Terraform does not lock. The providers' checksums are checked by that init, and not again by
+    each command: a copy's lock file names versions alone, unless the root came with a lock file of its own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,9 +93,10 @@ class InitCache:
                 data.mkdir(parents=True, exist_ok=True)
                 init(terraform, pinned=pinned)
                 # A root without providers has no lock file.
-                kept.write_bytes(lock_file.read_bytes() if lock_file.exists() else b"")
-        if content := kept.read_bytes():
-            lock_file.write_bytes(content)
+                lock = lock_file.read_text(encoding="utf-8") if lock_file.exists() else ""
+                kept.write_text(lock if pinned else CHECKSUMS.sub("", lock), encoding="utf-8")
+        if content := kept.read_text(encoding="utf-8"):
+            lock_file.write_text(content, encoding="utf-8")
 
 
 def init(terraform: Terraform, *, pinned: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import IsolationError, PlanError, Retry, Root, Terraform, TerraformError, copy_project
+from harness import InitCache, IsolationError, PlanError, Retry, Root, Terraform, TerraformError, copy_project
 from harness.isolation import LOCAL_STATE, OVERRIDE
 from harness.kept import Kept
 from harness.root import copied_root
@@ -297,6 +297,27 @@ def test_a_lock_file_is_honoured_and_stays_as_it_is(tmp_path: Path, terraform_en
     other = Root(copy_project(real, tmp_path / "other"), environment=terraform_environment, retry=Retry(attempts=1))
     with pytest.raises(TerraformError, match=r"the providers are those that \.terraform\.lock\.hcl pins.*5\.100\.99"):
         other.init()
+
+
+def test_a_shared_init_checks_the_providers_for_all_copies_but_for_those_with_a_lock_file(
+    tmp_path: Path, terraform_environment: Mapping[str, str]
+) -> None:
+    real = declare(tmp_path / "real", "", 'data "aws_partition" "this" {}\n')
+    shutil.copy(ROOT / "versions.tf", real)
+    cache = InitCache(tmp_path / "cache")
+
+    def lock(name: str) -> str:
+        root = Root(copy_project(real, tmp_path / name), environment=terraform_environment)
+        root.init(cache)
+        return (root.path / ".terraform.lock.hcl").read_text()
+
+    assert [lock(name).count("h1:") for name in ("first", "second")] == [0, 0]
+    assert "hashicorp/aws" in lock("third")
+
+    alone = Root(copy_project(real, tmp_path / "alone"), environment=dict(terraform_environment))
+    alone.init()
+    shutil.copy(alone.path / ".terraform.lock.hcl", real)
+    assert lock("pinned").count("h1:") == 2
 
 
 def test_a_root_without_a_lock_file_may_come_to_need_another_provider(
