@@ -145,6 +145,7 @@ def test_a_number_that_the_scaler_has_moved_stays_as_it_moved_it(root: Root, aws
     assert provisioned(aws) == {"1": 7}
 
 
+LIVE = "module.api.aws_lambda_provisioned_concurrency_config.live[0]"
 CANARY = "module.api.aws_lambda_provisioned_concurrency_config.canary[0]"
 # What one apply changes, how many environments each version has afterwards, and which the scaler has.
 STEPS: dict[str, tuple[dict[str, Any], dict[str, int], list[str]]] = {
@@ -195,6 +196,9 @@ def test_no_version_serves_without_its_environments(
                 assert given_up.destroys
                 # Destroyed with what the state holds of it: the canary's version, whose environments are deleted.
                 assert (given_up.before["qualifier"], given_up.before["skip_destroy"]) == ("2", False)
+    # Another function of the same name would have a version of the same number, and none of its environments.
+    replaced = root.terraform.plan(out="replaced.tfplan", var=inputs, replace="module.api.aws_lambda_function.this")
+    assert f"{LIVE}: Plan to replace" in replaced.out
     root.assert_idempotent()
     # The gate notes each alias that moves to a version whose environments are not ready, and each version that serves and loses its own.
     assert emulator.notes(NAME) == []
