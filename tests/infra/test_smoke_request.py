@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flask
@@ -145,6 +146,16 @@ def by_serverless_wsgi() -> Handler:
     return lambda event, context: dict(serverless_wsgi.handle_request(app, event, context))
 
 
+@pytest.fixture
+def loop() -> Iterator[None]:
+    """The event loop that Mangum takes; it would make one that nobody closes."""
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        yield
+    asyncio.set_event_loop(None)
+
+
+@pytest.mark.usefixtures("loop")
 @pytest.mark.parametrize("adapter", [by_mangum, by_powertools, by_apig_wsgi, by_serverless_wsgi])
 def test_an_application_understands_each_request(adapter: Callable[[], Handler], events: list[Event]) -> None:
     handler = adapter()
