@@ -35,6 +35,7 @@ UNKNOWN = {
     "destination_arn": ARN,
     "function_version": "1",
     "image_uri": f"111122223333.dkr.ecr.eu-central-1.amazonaws.com/somebody@sha256:{'0' * 64}",
+    "input": "{}",
     "integration_uri": ARN,
     "name": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/somebody:tag",
     "qualifier": "1",
@@ -48,7 +49,8 @@ def flat(plan: Plan) -> dict[str, Any]:
     """Return a plan's resources written out one by one, as Terraform's JSON: no module, variable, loop or reference is left."""
     stated = dict(_stated(plan.raw["configuration"]["root_module"]))
     resources: dict[str, dict[str, Any]] = {}
-    for number, change in enumerate(plan.raw["resource_changes"]):
+    managed = [change for change in plan.raw["resource_changes"] if change["mode"] == "managed"]
+    for number, change in enumerate(managed):
         kind, planned = change["type"], change["change"]
         block = _written(stated[INDEX.sub("", change["address"])], planned["after"], planned["after_unknown"])
         resources.setdefault(kind, {})[f"flat_{number}"] = block
