@@ -278,13 +278,6 @@ class Root:
         Errors as `apply`, but nothing is tried again, since the plan is stale then. AssertionError when there is no plan: none
         was made, the last one was refused, or it is applied already.
         """
-        return self._apply_plan()
-
-    def _apply(self, variables: dict[str, Any], var_file: Path | None) -> dict[str, Any]:
-        self._plan(variables, var_file, out=PLAN_FILE)
-        return self._apply_plan()
-
-    def _apply_plan(self) -> dict[str, Any]:
         if self._planned is None:
             raise AssertionError("nothing is planned, so nothing can be applied: see Root.plan")
         variables, var_file, imports = self._planned
@@ -300,6 +293,10 @@ class Root:
             raise TerraformError("apply", result.diagnostics, result.err)
         told = result.outputs
         return self.outputs() if told is None else told
+
+    def _apply(self, variables: dict[str, Any], var_file: Path | None) -> dict[str, Any]:
+        self._plan(variables, var_file, out=PLAN_FILE)
+        return self.apply_planned()
 
     def resume(self, given: Mapping[str, Any], *, var_file: Path | None = None) -> None:
         """Have `destroy` take away what is in this root's state, with these variables: an earlier run has applied it."""

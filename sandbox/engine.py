@@ -195,8 +195,7 @@ def _remove_remains(bridge: str, namespaces: Path) -> None:
     ports = Path("/sys/class/net", bridge, "brif")
     for link in [*(port.name for port in ports.glob("*")), bridge]:
         subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
-    for mount in _mounts_below(namespaces):
-        subprocess.run(["umount", "--lazy", mount], check=False)
+    _unmount_below(namespaces)
 
 
 def _label(home: Path) -> str:
@@ -221,15 +220,15 @@ def _stop(home: Path) -> None:
 
 
 def _remove_files(home: Path) -> None:
-    for mount in _mounts_below(home):
-        subprocess.run(["umount", "--lazy", mount], check=False)
+    _unmount_below(home)
     shutil.rmtree(home)
 
 
-def _mounts_below(folder: Path) -> list[str]:
-    """Return what is mounted in a folder, the innermost first."""
+def _unmount_below(folder: Path) -> None:
+    """Unmount what is mounted in a folder, the innermost first."""
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    return sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True)
+    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], check=False)
 
 
 def _processes(argument: str) -> list[int]:

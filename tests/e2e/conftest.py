@@ -107,7 +107,7 @@ def gateway(emulator: Emulator, endpoint: str, token: str | None = None) -> http
 
 
 def load(
-    emulator: Emulator, endpoint: str, path: str, clients: int = 4, token: str | None = None
+    emulator: Emulator, endpoint: str, path: str, clients: int = 8, token: str | None = None
 ) -> AbstractContextManager[Probe]:
     """Ask an API behind the emulator's gateway some ten times a second, until the block ends.
 

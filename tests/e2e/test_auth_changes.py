@@ -174,6 +174,7 @@ def test_browsers_preflights_are_answered_whatever_a_call_needs(
 def test_what_calls_a_replaced_function_or_comes_from_a_replaced_api_is_replaced(root: Root) -> None:
     assert root.applied
     variables, _ = root.applied
+    root.assert_idempotent()
 
     def replaced(address: str) -> dict[str, Any]:
         result = root.terraform.plan(out="replacing.tfplan", var=variables, replace=f"module.api.{address}")

@@ -22,6 +22,8 @@ from tests.contract import check
 from tests.e2e.conftest import Deployable, gateway
 
 NAME = "people-e2e"
+# Of the contract's cases of each operation and phase: through the gateway and a container one takes its time.
+EXAMPLES = 5
 
 
 @pytest.fixture(scope="module")
@@ -261,10 +263,6 @@ def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
     root.apply(variables)
     assert version(api)["source_hash"] == serving["source_hash"]
     root.assert_idempotent()
-
-
-# Of each operation and phase: through the gateway and a container a case takes its time.
-EXAMPLES = 5
 
 
 def test_every_answer_through_the_gateway_is_documented_and_none_is_a_server_error(

@@ -24,7 +24,6 @@ MODULE = f"""  name = "{NAME}"
     timeout_seconds      = 15
   }}
 """
-FUNCTION = "module.api.aws_lambda_function.this"
 VARIABLES = """
 variable "step" {
   default = "first"
@@ -48,7 +47,7 @@ def root(example: Deployable, hello: str, emulator: Emulator) -> Root:
     with refused, pytest.raises(TerraformError, match="below its minimum value"):
         made.apply()
     # Terraform means to replace it, and makes the next one first, whose name is taken.
-    made.terraform.cmd("untaint", FUNCTION)
+    made.terraform.cmd("untaint", "module.api.aws_lambda_function.this")
     made.apply()
     return made
 

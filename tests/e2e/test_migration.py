@@ -64,7 +64,7 @@ def test_the_old_function_is_asked_in_the_format_that_it_knows(root: Root, aws: 
 def test_moving_a_route_over_and_back_loses_no_request(
     root: Root, emulator: Emulator, endpoint: str, old_function: str, note: Callable[[str], None]
 ) -> None:
-    with load(emulator, endpoint, "/legacy-thing") as total:
+    with load(emulator, endpoint, "/legacy-thing", clients=4) as total:
         root.apply(legacy_routes={})
         with gateway(emulator, endpoint) as api:
             assert api.get("/legacy-thing").json() == "new"

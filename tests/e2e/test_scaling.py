@@ -197,7 +197,7 @@ def test_no_version_serves_without_its_environments(
                 # Destroyed with what the state holds of it: the canary's version, whose environments are deleted.
                 assert (given_up.before["qualifier"], given_up.before["skip_destroy"]) == ("2", False)
     # Another function of the same name would have a version of the same number, and none of its environments.
-    replaced = root.terraform.plan(out="replaced.tfplan", var=inputs, replace="module.api.aws_lambda_function.this")
+    replaced = root.terraform.plan(var=inputs, replace="module.api.aws_lambda_function.this")
     assert f"{LIVE}: Plan to replace" in replaced.out
     root.assert_idempotent()
     # The gate notes each alias that moves to a version whose environments are not ready, and each version that serves and loses its own.
