@@ -9,7 +9,7 @@ ARG AWS_SERVICES=dynamodb
 # One date for all files: the same content is the same layer on any machine, and a layer that the registry has is not pushed.
 # (In Python, because AWS's image has no find.)
 ENV SET_DATES="import os, sys; [os.utime(os.path.join(d, f), (0, 0)) for d, _, fs in os.walk(sys.argv[1]) for f in ['.', *fs]]"
-COPY requirements.txt trim_botocore.py precompiled.py /tmp/
+COPY requirements.txt aws_lambda/cold_start/trim_botocore.py aws_lambda/cold_start/precompiled.py /tmp/
 # Bytecode that is never checked against its source: nothing in the image changes, and start-up takes half the time with it.
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-compile \
       --require-hashes --requirement /tmp/requirements.txt --target /dependencies${LAMBDA_TASK_ROOT} \
@@ -20,7 +20,7 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user
  && python -c "$SET_DATES" /dependencies
 COPY . /code${LAMBDA_TASK_ROOT}/service
 # Readable by the user below, whatever the umask of the checkout was.
-RUN cd /code${LAMBDA_TASK_ROOT}/service && rm requirements.txt trim_botocore.py \
+RUN cd /code${LAMBDA_TASK_ROOT}/service && rm requirements.txt aws_lambda/cold_start/trim_botocore.py \
  && python -m compileall -q --invalidation-mode unchecked-hash /code \
  && chmod -R u=rwX,go=rX /code \
  && python -c "$SET_DATES" /code
@@ -34,4 +34,4 @@ USER 1000
 # What the module built the image from, for /version. Last, since it changes with every change.
 ARG SOURCE_HASH=unknown
 ENV SOURCE_HASH=${SOURCE_HASH}
-CMD ["service.main.handler"]
+CMD ["service.aws_lambda.handler.handler"]

@@ -9,7 +9,7 @@ from typing import Any
 
 OURS = sys.argv[1] == "service"
 if OURS:
-    from service import startup
+    from service.aws_lambda.cold_start import startup
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, Field

@@ -27,8 +27,8 @@ from typing import Any
 
 from benchmarks.runtime import FOUND, ITEM, Runtime
 from sandbox.paths import ROOT
-from service.precompiled import FILE
-from service.trim_botocore import trim
+from service.aws_lambda.cold_start.precompiled import FILE
+from service.aws_lambda.cold_start.trim_botocore import trim
 
 PINS = ROOT / "requirements" / "bench.txt"
 RESULTS = ROOT / ".reports" / "bench"
@@ -122,7 +122,7 @@ def applications(folder: Path) -> list[Application]:
     ours = folder / "service"
     install(ours, "--requirement", str(ROOT / "service/requirements.txt"))
     trim(ours, {"dynamodb"})
-    script = ROOT / "service" / "precompiled.py"
+    script = ROOT / "service/aws_lambda/cold_start/precompiled.py"
     subprocess.run([sys.executable, "-S", "-B", str(script), str(ours), "dynamodb"], check=True)
     shutil.copytree(ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
     shutil.copy(apps / "service_unlogged.py", ours / "unlogged.py")
@@ -142,16 +142,16 @@ def applications(folder: Path) -> list[Application]:
 
     tuned = peer("typical", "fastapi", "mangum", trimmed=True)
     (tuned / "app.py").write_text(floor((apps / "typical.py").read_text()))
-    (tuned / "service").mkdir()
+    (tuned / "service/aws_lambda/cold_start").mkdir(parents=True)
     for module in ("precompiled.py", "startup.py"):
-        shutil.copy(ROOT / "service" / module, tuned / "service")
+        shutil.copy(ROOT / "service/aws_lambda/cold_start" / module, tuned / "service/aws_lambda/cold_start")
     shutil.copy(ours / FILE, tuned)  # of the same packages, and some more
     compiled(tuned, "--invalidation-mode", "unchecked-hash")
     quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
     powertools = ("powertools", "aws-lambda-powertools")
     plain = peer(*powertools)
     return [
-        Application("service", ours, "service.main.handler", table=False, unlogged="unlogged.handler"),
+        Application("service", ours, "service.aws_lambda.handler.handler", table=False, unlogged="unlogged.handler"),
         Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
         Application("floor", tuned, "app.handler"),
         Application("powertools", plain, "app.handler", environment=quiet),
@@ -166,7 +166,7 @@ def floor(typical: str) -> str:
     """Return *typical* with all that makes the service fast, and nothing of what it adds: what FastAPI and boto3 cost by themselves."""
     routes = re.sub(r"^def (?!existing)", "async def ", typical, flags=re.MULTILINE)
     served = routes.replace("Mangum(app)", 'Mangum(app, lifespan="off")')
-    return f"from service import startup\n{served}\nstartup.finish()\n"
+    return f"from service.aws_lambda.cold_start import startup\n{served}\nstartup.finish()\n"
 
 
 class Bench:

@@ -29,7 +29,7 @@ class Watch:
 reach("interpreter")
 sys.meta_path.insert(0, Watch)
 
-import service.startup
+import service.aws_lambda.cold_start.startup
 
 reach("import fastapi")
 import mangum  # noqa: F401
@@ -37,12 +37,12 @@ import pydantic_settings  # noqa: F401
 
 reach("import the rest")
 import service.app
-import service.table
+import service.kit.table
 
 reach("import the service")
-service.table.table()
+service.app.table()
 reach("DynamoDB client")
-import service.main
+import service.aws_lambda.handler
 
 reach("application")
 
@@ -50,6 +50,6 @@ import json
 from types import SimpleNamespace
 
 context: Any = SimpleNamespace(aws_request_id="bench", get_remaining_time_in_millis=lambda: 10_000)
-service.main.handler(json.loads(sys.argv[1]), context)
+service.aws_lambda.handler.handler(json.loads(sys.argv[1]), context)
 reach("first request")
 print(json.dumps(reached))

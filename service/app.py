@@ -5,11 +5,15 @@ time, so that a thread pool would only add its cost, which is several times that
 """
 
 import os
+from functools import cache
 from importlib import import_module
 
 from fastapi import APIRouter, FastAPI
 
-from service import docs, errors, logs, middleware, system
+from service import system
+from service.kit import docs, errors, logs, middleware
+from service.kit.table import Table, open_table
+from service.kit.table import install as install_table
 from service.settings import settings
 
 # Folders of this package. A new one is its line here, and no line of Terraform.
@@ -19,6 +23,12 @@ DOMAINS = [
 ]
 # FastAPI asks for each request whether OpenTelemetry has been set up. Whoever sets it up does so by these variables.
 SPANS = any(name.startswith("OTEL_") for name in os.environ)
+
+
+@cache
+def table() -> Table:
+    """Return the table that the settings name, through one client for the life of the process."""
+    return open_table(settings().table_name)
 
 
 def create_app() -> FastAPI:
@@ -36,6 +46,7 @@ def create_app() -> FastAPI:
     middleware.install(app)
     errors.install(app)
     logs.install(app, settings().function_name)
+    install_table(app, table, settings().request_seconds)
     for router in [system.router, *(import_module(f"service.{domain}.routes").router for domain in DOMAINS)]:
         add(app, router)
     docs.install(app)  # last: routes are tried in their order

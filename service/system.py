@@ -6,10 +6,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service.docs import operation_id
-from service.errors import Unavailable, documented
+from service.kit.docs import operation_id
+from service.kit.errors import Unavailable, documented
+from service.kit.table import RequestTable
 from service.settings import settings
-from service.table import SharedTable
 
 router = APIRouter(tags=["system"], generate_unique_id_function=operation_id)
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ async def read_health() -> Status:
 
 
 @router.get("/readyz", responses=documented(503))
-async def read_readiness(table: SharedTable) -> Status:
+async def read_readiness(table: RequestTable) -> Status:
     """Answer whether the table can be read."""
     try:
         table.get("readiness", "probe")

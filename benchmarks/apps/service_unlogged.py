@@ -1,8 +1,8 @@
 """The service without the line that it logs for each request, which the peers do not: adapter, routing and validation are left."""
 
-import service.startup  # noqa: F401 - before all other imports, as in the service's own module
-from service import logs
+import service.aws_lambda.cold_start.startup  # noqa: F401 - before all other imports, as in the service's own module
+from service.kit import logs
 
 logs.install = lambda *_: None
 
-from service.main import handler  # noqa: F401
+from service.aws_lambda.handler import handler  # noqa: F401

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from service.models import Body, Email, Id, Name, Stored, unset
+from service.kit.models import Body, Email, Id, Name, Stored, unset
 
 
 class CustomerWrite(Body):

@@ -1,9 +1,9 @@
 """Customers over HTTP."""
 
-from service.crud import router_of
 from service.customers.models import Customer, CustomerUpdate, CustomerWrite
-from service.models import Email
-from service.resource import Lookup, Resource
+from service.kit.crud import router_of
+from service.kit.models import Email
+from service.kit.resource import Lookup, Resource
 
 router = router_of(
     Resource(

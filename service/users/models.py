@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from service.models import Body, Email, Name, Stored, unset
+from service.kit.models import Body, Email, Name, Stored, unset
 
 
 class UserWrite(Body):

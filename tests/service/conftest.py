@@ -15,11 +15,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-import service.table
+import service.app
+import service.kit.table
 from sandbox.cli import TABLE_SCHEMA
 from sandbox.emulator import Emulator
 from service.app import create_app
-from service.logs import JsonFormatter
+from service.kit.logs import JsonFormatter
 from service.settings import settings
 from tests.service.domains import DOMAINS, SCOPES, AsCaller, Domain, jwt
 
@@ -59,7 +60,7 @@ def table(
 def forget_environment() -> None:
     """Make the service read its environment anew."""
     settings.cache_clear()
-    service.table.table.cache_clear()
+    service.app.table.cache_clear()
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def client(as_caller: AsCaller) -> TestClient:
 def main(table: "Table", stdout: io.StringIO) -> Iterator[ModuleType]:
     """Yield the module with Lambda's handler, imported anew as each execution environment does."""
     with redirect_stdout(stdout):
-        module = importlib.reload(importlib.import_module("service.main"))
+        module = importlib.reload(importlib.import_module("service.aws_lambda.handler"))
     yield module
     asyncio.get_event_loop().close()
     asyncio.set_event_loop(None)

@@ -28,7 +28,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.paths import ROOT
-from service.adapter import Adapter, EventLoop
+from service.aws_lambda.adapter import Adapter, EventLoop
 from tests.service.test_handler import event
 
 # What Mangum's tests import from then on; it tells how many of their requests went the shorter way.
@@ -36,7 +36,7 @@ SUBSTITUTE = """
 import asyncio
 
 import mangum
-from service import adapter
+from service.aws_lambda import adapter
 
 mangum.Mangum = mangum.adapter.Mangum = adapter.Adapter
 loop = adapter.EventLoop()

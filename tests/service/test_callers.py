@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.auth import Principal, caller
+from service.kit.auth import Principal, caller
 from tests.service.domains import SCOPES, UNKNOWN, USERS, AsCaller, Domain, created, jwt
 
 ARN = "arn:aws:iam::111122223333:user/ada"

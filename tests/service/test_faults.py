@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from fastapi.testclient import TestClient
 
-import service.table
+import service.app
+import service.kit.table
 from tests.service.domains import CUSTOMERS, SCOPES, USERS, AsCaller, Domain, created, jwt
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ PASSING = [
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[None]:
     """Make so many of the next queries fail; return one None per try."""
-    query = service.table.table()._client.query
+    query = service.app.table()._client.query
     tries: list[None] = []
 
     def refuse(**request: Any) -> Any:
@@ -38,7 +39,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> li
             return query(**request)
         raise error
 
-    monkeypatch.setattr(service.table.table()._client, "query", refuse)
+    monkeypatch.setattr(service.app.table()._client, "query", refuse)
     return tries
 
 
@@ -61,7 +62,7 @@ def test_a_lasting_fault_is_told_with_the_time_to_come_back(
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["retry-after"] == "1"
-    assert len(tries) == service.table.ATTEMPTS
+    assert len(tries) == service.kit.table.ATTEMPTS
 
 
 def test_a_fault_that_does_not_pass_is_not_tried_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,7 @@ def test_a_fault_that_does_not_pass_is_not_tried_again(client: TestClient, monke
 def test_a_create_whose_answer_was_lost_is_done_once(
     client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dynamodb = service.table.table()._client
+    dynamodb = service.app.table()._client
     write = dynamodb.transact_write_items
     tries: list[None] = []
 
@@ -92,7 +93,7 @@ def test_a_create_whose_answer_was_lost_is_done_once(
 
 
 def test_what_a_batch_left_out_is_asked_for_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    dynamodb = service.table.table()._client
+    dynamodb = service.app.table()._client
     read = dynamodb.batch_get_item
     sizes: list[int] = []
 
@@ -119,15 +120,15 @@ def test_no_call_begins_that_could_outlast_the_functions_time(
 ) -> None:
     clock = [1000.0]
     made = failing(monkeypatch, ReadTimeoutError(endpoint_url="https://dynamodb"), 1000)
-    refuse = service.table.table()._client.query
+    refuse = service.app.table()._client.query
 
     def slow(**request: Any) -> Any:
-        clock[0] += service.table.CONNECT_SECONDS + service.table.READ_SECONDS
+        clock[0] += service.kit.table.CONNECT_SECONDS + service.kit.table.READ_SECONDS
         return refuse(**request)
 
-    monkeypatch.setattr(service.table.table()._client, "query", slow)
-    monkeypatch.setattr("service.table.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr("service.table.time.sleep", int)
+    monkeypatch.setattr(service.app.table()._client, "query", slow)
+    monkeypatch.setattr("service.kit.table.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("service.kit.table.time.sleep", int)
     begin = clock[0]
     client = as_caller(jwt(SCOPES), SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds))
     assert client.get("/users").status_code == 503

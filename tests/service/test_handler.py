@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 from fastapi import Request, Response
 
-from service.auth import Caller
+from service.kit.auth import Caller
 from tests.service.domains import SCOPES, UNKNOWN, Domain, jwt
 
 ADA = '{"email":"ada@example.com","name":"Ada"}'

@@ -9,9 +9,10 @@ from botocore.exceptions import ReadTimeoutError
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-import service.table
+import service.app
+import service.kit.table
 from service.customers.models import CustomerWrite
-from service.idempotency import LIFE_SECONDS, Record
+from service.kit.idempotency import LIFE_SECONDS, Record
 from tests.service.domains import (
     CUSTOMERS,
     ROUNDS,
@@ -96,7 +97,7 @@ def test_a_create_that_came_to_nothing_leaves_no_key_behind(
         raise ReadTimeoutError(endpoint_url="https://dynamodb")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.table.table()._client, "transact_write_items", refuse)
+        patch.setattr(service.app.table()._client, "transact_write_items", refuse)
         patch.setattr("time.sleep", int)  # which takes a number and does nothing with it
         assert keyed(client, domain, "k").status_code == 503
     assert table.scan()["Items"] == []
@@ -107,13 +108,13 @@ def test_a_key_is_kept_for_a_day_whenever_dynamodb_deletes_it(
     client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = int(time.time())
-    monkeypatch.setattr("service.idempotency.time.time", lambda: now)
+    monkeypatch.setattr("service.kit.idempotency.time.time", lambda: now)
     first = keyed(client, CUSTOMERS, "k")
     (record,) = [item for item in table.scan()["Items"] if item["pk"] == "idempotency"]
     assert record["expires_at"] == now + LIFE_SECONDS == now + 24 * 60 * 60
-    monkeypatch.setattr("service.idempotency.time.time", lambda: now + LIFE_SECONDS - 1)
+    monkeypatch.setattr("service.kit.idempotency.time.time", lambda: now + LIFE_SECONDS - 1)
     assert parts(keyed(client, CUSTOMERS, "k")) == parts(first)
-    monkeypatch.setattr("service.idempotency.time.time", lambda: now + LIFE_SECONDS)
+    monkeypatch.setattr("service.kit.idempotency.time.time", lambda: now + LIFE_SECONDS)
     second = keyed(client, CUSTOMERS, "k", CUSTOMERS.other)
     assert second.status_code == 201
     assert parts(keyed(client, CUSTOMERS, "k", CUSTOMERS.other)) == parts(second)
@@ -124,7 +125,7 @@ def test_a_release_that_adds_an_optional_field_keeps_the_first_answers(client: T
         nickname: str | None = None
 
     first = keyed(client, CUSTOMERS, "k")
-    record = Record(service.table.table(), "customer", "ada", "k", WiderWrite(**CUSTOMERS.whole))
+    record = Record(service.app.table(), "customer", "ada", "k", WiderWrite(**CUSTOMERS.whole))
     assert record.first()["id"] == first.json()["id"]
 
 
@@ -132,8 +133,8 @@ def test_what_has_expired_counts_as_gone(client: TestClient, table: "Table") -> 
     now = int(time.time())
     for identity, expires_at in (("gone", now - 1), ("there", now + 1000)):
         table.put_item(Item={"pk": "kind", "sk": identity, "expires_at": expires_at})
-    assert service.table.table().get("kind", "gone") is None
-    assert service.table.table().get("kind", "there") is not None
+    assert service.app.table().get("kind", "gone") is None
+    assert service.app.table().get("kind", "there") is not None
 
 
 @pytest.mark.parametrize("key", [b"", b"a b", b"x" * 256, b"\xc3\xbc"])

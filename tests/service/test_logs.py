@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service import logs
 from service.app import create_app
+from service.kit import logs
 from service.settings import settings
 from tests.service.domains import SCOPES, UNKNOWN, AsCaller, jwt
 from tests.service.test_handler import ADA, event
@@ -109,11 +109,11 @@ def test_a_message_carries_the_correlation_id_of_its_request_and_of_no_other(
     def failing(*arguments: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("service.table.Table.page", failing)
+    monkeypatch.setattr("service.kit.table.Table.page", failing)
     client.get("/users", headers={"x-correlation-id": "mine"})
     logging.getLogger("service").warning("between requests")
     written = {line["logger"]: line for line in map(json.loads, stdout.getvalue().splitlines())}
-    assert written["service.errors"]["correlation_id"] == "mine"
+    assert written["service.kit.errors"]["correlation_id"] == "mine"
     assert "correlation_id" not in written["service"]
     request = written["requests"]
     assert (request["level"], request["status"], request["correlation_id"]) == ("ERROR", 500, "mine")

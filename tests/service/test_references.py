@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-import service.table
-from service.resource import Resource
+import service.kit.table
+from service.kit.resource import Resource
 from service.users.models import User, UserUpdate, UserWrite
 from tests.service.domains import CUSTOMERS, ROUNDS, UNKNOWN, USERS, at_once, created, path_of, statuses
 
@@ -103,14 +103,14 @@ def test_a_filter_follows_changes(client: TestClient) -> None:
 
 def test_what_changes_while_it_is_looked_up_is_left_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = sorted(path_of(CUSTOMERS, created(client, CUSTOMERS)) for _ in range(3))
-    read = service.table.Table.several
+    read = service.kit.table.Table.several
 
-    def late(table: service.table.Table, kind: str, identities: list[str]) -> list[service.table.Item]:
+    def late(table: service.kit.table.Table, kind: str, identities: list[str]) -> list[service.kit.table.Item]:
         client.patch(paths[0], json={"contact": None})
         client.delete(paths[1])
         return read(table, kind, identities)
 
-    monkeypatch.setattr(service.table.Table, "several", late)
+    monkeypatch.setattr(service.kit.table.Table, "several", late)
     page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.whole["contact"]}).json()
     assert [path_of(CUSTOMERS, customer) for customer in page["items"]] == paths[2:]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi.testclient import TestClient
 
-import service.table
-from service.table import Item
+import service.kit.table
+from service.kit.table import Item
 from tests.service.domains import CUSTOMERS, DOMAINS, UNKNOWN, Domain, created, path_of
 
 if TYPE_CHECKING:
@@ -136,16 +136,16 @@ def test_a_name_is_kept_trimmed_and_composed(client: TestClient, domain: Domain)
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
     """Do something just after the service next reads an item, which is when it is about to change it."""
-    read = service.table.Table.get
+    read = service.kit.table.Table.get
     waiting = [action]
 
-    def get(table: service.table.Table, kind: str, identity: str) -> Item | None:
+    def get(table: service.kit.table.Table, kind: str, identity: str) -> Item | None:
         item = read(table, kind, identity)
         if waiting:
             waiting.pop()()
         return item
 
-    monkeypatch.setattr(service.table.Table, "get", get)
+    monkeypatch.setattr(service.kit.table.Table, "get", get)
 
 
 def test_an_update_between_anothers_read_and_write_is_not_lost(

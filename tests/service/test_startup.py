@@ -26,9 +26,9 @@ from boto3.compat import TRANSFER_CONFIG_SUPPORTS_CRT
 
 from sandbox.emulator import REGION, Emulator
 from sandbox.paths import ROOT
-from service.precompiled import FILE, WRITERS, forget, recall
-from service.startup import finish
-from service.trim_botocore import trim
+from service.aws_lambda.cold_start.precompiled import FILE, WRITERS, forget, recall
+from service.aws_lambda.cold_start.startup import finish
+from service.aws_lambda.cold_start.trim_botocore import trim
 
 finish()  # the import has put off this process's garbage collection
 USE = """
@@ -136,12 +136,12 @@ def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_
 def started(script: str, variables: Mapping[str, str] = MappingProxyType({}), first: str = "") -> str:
     """Return what a script prints in a process that has imported the handler, and may have done something first."""
     environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION} | dict(variables)
-    command = [sys.executable, "-c", f"{first}\nimport service.main\n{script}"]
+    command = [sys.executable, "-c", f"{first}\nimport service.aws_lambda.handler\n{script}"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_models_that_are_built_later_give_the_same_document() -> None:
-    stated = json.loads(started("import json\nprint(json.dumps(service.main.app.openapi()))"))
+    stated = json.loads(started("import json\nprint(json.dumps(service.aws_lambda.handler.app.openapi()))"))
     committed = json.loads((ROOT / "docs/openapi.json").read_text())
     stated["info"]["version"] = committed["info"]["version"]
     assert stated == committed
@@ -186,7 +186,11 @@ s3.download_fileobj("startup", "file", sys.stdout.buffer)
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the build writes of all that the import of the installed packages compiles."""
     folder = tmp_path_factory.mktemp("packages")
-    subprocess.run([sys.executable, ROOT / "service/precompiled.py", folder, "dynamodb"], cwd=folder, check=True)
+    subprocess.run(
+        [sys.executable, ROOT / "service/aws_lambda/cold_start/precompiled.py", folder, "dynamodb"],
+        cwd=folder,
+        check=True,
+    )
     return folder / FILE
 
 
@@ -244,7 +248,7 @@ def test_classes_and_types_are_the_same_with_what_the_build_has_written(written:
 def test_nothing_is_in_the_way_of_python_once_the_service_has_started(written: Path) -> None:
     script = f"""
 from pathlib import Path
-from service import precompiled
+from service.aws_lambda.cold_start import precompiled
 recall, recalled = precompiled.recall, []
 precompiled.recall = lambda _: recalled.append(recall(Path({str(written)!r})))
 """
@@ -256,7 +260,7 @@ def test_flags_that_python_counts_as_a_number_are_written_as_one(tmp_path: Path)
     script = f"""
 import re
 from pathlib import Path
-from service import precompiled
+from service.aws_lambda.cold_start import precompiled
 class Zero(int):
     pass
 re._cache[str, "zero", Zero(0)] = re.compile("zero")
@@ -277,7 +281,7 @@ def test_what_another_python_has_written_is_left_alone(written: Path, tmp_path: 
 
 @pytest.mark.parametrize(("variables", "on"), [({}, False), ({"OTEL_SERVICE_NAME": "people"}, True)])
 def test_telemetry_is_on_where_opentelemetry_is_set_up(variables: dict[str, str], on: bool) -> None:
-    script = "print({service.main.app._telemetry[name] for name in ('tracing', 'metrics', 'logs')})"
+    script = "print({service.aws_lambda.handler.app._telemetry[name] for name in ('tracing', 'metrics', 'logs')})"
     assert started(script, variables) == f"{{{on}}}\n"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.logs import JsonFormatter
+from service.kit.logs import JsonFormatter
 from service.settings import Settings
 from tests.service.conftest import forget_environment
 
@@ -89,7 +89,7 @@ def test_levels_have_the_names_that_lambda_knows(level: int, name: str) -> None:
 
 
 def test_start_up_imports_nothing_that_it_does_not_need(table: "Table") -> None:
-    program = "import sys, service.main; print(*{m.partition('.')[0] for m in sys.modules})"
+    program = "import sys, service.aws_lambda.handler; print(*{m.partition('.')[0] for m in sys.modules})"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=os.environ, check=True, capture_output=True, text=True
     )

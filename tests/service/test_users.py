@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from fastapi.testclient import TestClient
 
-import service.table
+import service.app
+import service.kit.table
 from tests.service.domains import ROUNDS, USERS, at_once, created
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
 
     What it says of a condition beside that is not the last word.
     """
-    client = service.table.table()._client
+    client = service.app.table()._client
     write = client.transact_write_items
     tries: list[None] = []
 
@@ -180,7 +181,7 @@ def test_a_write_that_keeps_meeting_others_is_no_duplicate(
     response = client.post("/users", json=USERS.whole)
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
-    assert len(tries) == service.table.ATTEMPTS
+    assert len(tries) == service.kit.table.ATTEMPTS
     assert addresses(table) == []
 
 

@@ -33,7 +33,7 @@ function = {
   }
   vpc          = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
   asynchronous = { max_age_seconds = 60, retries = 0, on_failure = { arn = "arn:aws:sqs:eu-central-1:111122223333:failed" } }
-  image_config = { command = ["service.main.handler"], entry_point = ["/lambda-entrypoint.sh"], working_directory = "/var/task" }
+  image_config = { command = ["service.aws_lambda.handler.handler"], entry_point = ["/lambda-entrypoint.sh"], working_directory = "/var/task" }
 }
 
 release = { smoke = {

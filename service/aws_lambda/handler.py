@@ -8,16 +8,15 @@ import os
 import re
 from typing import Annotated, Any, Literal, NotRequired
 
-from service import startup  # isort: skip - before all other imports
+from service.aws_lambda.cold_start import startup  # isort: skip - before all other imports
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, with_config
 from typing_extensions import TypedDict  # Pydantic asks for it before Python 3.12
 
-from service import logs
-from service.adapter import Adapter, EventLoop
-from service.app import create_app
-from service.errors import MEDIA_TYPE, FieldError, problem
-from service.table import table
+from service.app import create_app, table
+from service.aws_lambda.adapter import Adapter, EventLoop
+from service.kit import logs
+from service.kit.errors import MEDIA_TYPE, FieldError, problem
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 
-from service.errors import Forbidden, Unauthorized
+from service.kit.errors import Forbidden, Unauthorized
 
 
 @dataclass(frozen=True)

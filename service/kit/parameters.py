@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query
 
-from service.errors import BadRequest
-from service.models import ID_PATTERN
+from service.kit.errors import BadRequest
+from service.kit.models import ID_PATTERN
 
 TAG = re.compile(r'(W/)?"[^"]*"')
 

@@ -9,9 +9,9 @@ import hashlib
 import json
 import time
 
-from service.errors import Unprocessable
-from service.models import Body
-from service.table import Changed, Item, Part, Table
+from service.kit.errors import Unprocessable
+from service.kit.models import Body
+from service.kit.table import Changed, Item, Part, Table
 
 KIND = "idempotency"
 LIFE_SECONDS = 24 * 60 * 60

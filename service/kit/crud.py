@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
 from fastapi.security import SecurityScopes
 
-from service.auth import Authorized, Principal
-from service.docs import operation_id
-from service.errors import documented
-from service.models import ID_PATTERN, Page
-from service.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, etag, names
-from service.resource import NO_LOOKUP, Lookup, Repository, Resource
-from service.table import Item, shared
+from service.kit.auth import Authorized, Principal
+from service.kit.docs import operation_id
+from service.kit.errors import documented
+from service.kit.models import ID_PATTERN, Page
+from service.kit.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, etag, names
+from service.kit.resource import NO_LOOKUP, Lookup, Repository, Resource
+from service.kit.table import Item, request_table
 
 Responses = dict[int | str, dict[str, Any]]
 ETAG = {"ETag": {"description": "Names this revision of it.", "schema": {"type": "string"}}}
@@ -29,7 +29,7 @@ class _Opened(Authorized):
     async def __call__(self, request: Request, required: SecurityScopes) -> Repository:
         """Return the repository for a caller who may use it. Raises Unauthorized, Forbidden."""
         caller: Principal = await super().__call__(request, required)
-        return Repository(self._resource, await shared(request), caller.subject)
+        return Repository(self._resource, await request_table(request), caller.subject)
 
 
 def router_of(resource: Resource) -> APIRouter:

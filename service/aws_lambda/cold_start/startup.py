@@ -6,12 +6,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from service import precompiled
+from service.aws_lambda.cold_start import precompiled
 
 # Imports make objects that stay: looking for garbage among them again and again finds none.
 gc.disable()
 
-precompiled.recall(Path(__file__).parents[1] / precompiled.FILE)
+precompiled.recall(Path(__file__).parents[3] / precompiled.FILE)
 
 # boto3 imports all that transfers files to S3 for one constant, which it finds here as well. Who transfers files imports the rest then.
 TRANSFERS = "s3transfer.manager"

@@ -12,17 +12,15 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - as botocore names it
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 
-from service.errors import NotFound, Unavailable
-from service.settings import settings
+from service.kit.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -244,19 +242,26 @@ def settled(change: Callable[[], T]) -> T:
     raise Unavailable("The data is being changed by many requests at once. Try again.")
 
 
-@cache
-def table() -> Table:
-    """Return the table that the settings name, through one client for the life of the process."""
-    return Table(boto3.client("dynamodb", config=CLIENT), settings().table_name)
+def open_table(name: str) -> Table:
+    """Return the table of this name, through a new client."""
+    return Table(boto3.client("dynamodb", config=CLIENT), name)
+
+
+def install(app: FastAPI, table: Callable[[], Table], request_seconds: float) -> None:
+    """Give the application its table, opened at the first use; a request may take `request_seconds` where Lambda sets no deadline."""
+    app.state.table = table
+    app.state.request_seconds = request_seconds
 
 
 # As every dependency here, `async def` for the routes' own reason: a plain one would wait for a thread.
-async def shared(request: Request) -> Table:
-    """Return the table for a request, with the deadline that Lambda has set for it."""
+async def request_table(request: Request) -> Table:
+    """Return the table for a request, with the request's deadline."""
     context = request.scope.get("aws.context")
     remaining = getattr(context, "get_remaining_time_in_millis", None)
-    seconds = remaining() / 1000 if remaining else settings().request_seconds
-    return table().until(time.monotonic() + seconds - RESERVE_SECONDS)
+    state = request.app.state
+    seconds = remaining() / 1000 if remaining else state.request_seconds
+    table: Table = state.table()
+    return table.until(time.monotonic() + seconds - RESERVE_SECONDS)
 
 
-SharedTable = Annotated[Table, Depends(shared)]
+RequestTable = Annotated[Table, Depends(request_table)]

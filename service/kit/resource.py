@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.errors import Conflict, FieldError, PreconditionFailed
-from service.idempotency import Record, Repeated
-from service.models import Body, Page, Stored, new_item, updated_item
-from service.parameters import encoded, etag, names
-from service.table import Changed, Item, Part, Table, settled
+from service.kit.errors import Conflict, FieldError, PreconditionFailed
+from service.kit.idempotency import Record, Repeated
+from service.kit.models import Body, Page, Stored, new_item, updated_item
+from service.kit.parameters import encoded, etag, names
+from service.kit.table import Changed, Item, Part, Table, settled
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Lambda's edge: the handler that Lambda calls, and what makes it start faster."""

@@ -1,0 +1,1 @@
+"""What every API of this kind shares: it knows no domain, no settings and no Lambda function."""
