@@ -7,11 +7,13 @@ time, so that a thread pool would only add its cost, which is several times that
 import os
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
 from service import system
 from service.kit import docs, errors, logs, middleware
+from service.kit.resource import Resource, together
 from service.kit.table import Table, open_table
 from service.kit.table import install as install_table
 from service.settings import settings
@@ -31,6 +33,13 @@ def table() -> Table:
     return open_table(settings().table_name)
 
 
+def resources() -> list[Resource[Any]]:
+    """Return what the domains declare. Raises ValueError for declarations that do not fit together."""
+    modules = [import_module(f"service.{domain}.routes") for domain in DOMAINS]
+    declared = [value for module in modules for value in vars(module).values() if isinstance(value, Resource)]
+    return together(declared)
+
+
 def create_app() -> FastAPI:
     """Return a new application, set up from the environment."""
     logs.configure(settings().log_level)
@@ -46,6 +55,7 @@ def create_app() -> FastAPI:
     middleware.install(app)
     errors.install(app)
     logs.install(app, settings().function_name)
+    resources()
     install_table(app, table, settings().request_seconds)
     for router in [system.router, *(import_module(f"service.{domain}.routes").router for domain in DOMAINS)]:
         add(app, router)

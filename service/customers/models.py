@@ -5,7 +5,7 @@ from pydantic import Field
 from service.kit.models import Body, Email, Id, Name, Stored, unset
 
 
-class CustomerWrite(Body):
+class CustomerCreate(Body):
     """A whole customer, to create or to replace one."""
 
     name: Name
@@ -23,8 +23,8 @@ class CustomerUpdate(Body):
     owner_id: Id | None = None
 
 
-class Customer(Stored):
-    """A customer as the API shows it."""
+class CustomerPublic(Stored):
+    """A customer as the API returns it."""
 
     name: str = Field(examples=["Ada Lovelace"])
     contact: str | None = Field(default=None, examples=["ada@example.com"])

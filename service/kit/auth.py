@@ -1,6 +1,8 @@
 """Who calls, and what they may do. The gateway authenticates; this is the one place where the service learns the result."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -9,6 +11,9 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 
 from service.kit.errors import Forbidden, Unauthorized
+
+# The ARN of an assumed role's session: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+SESSION = re.compile(r"^(arn:[^:]+:sts::[0-9]+:assumed-role/[^/]+)/.*$")
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,14 @@ class Principal:
     scopes: frozenset[str] | None
     """What the token allows. None is everything: of callers who sign with IAM, IAM itself has checked the operation
     (`execute-api:Invoke` by method and path), and it knows no scopes."""
+
+    claims: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What the token says of the caller; empty for callers who sign with IAM."""
+
+    @property
+    def identity(self) -> str:
+        """Who stays the same from one session to the next: the subject, or the ARN without the session of an assumed role."""
+        return SESSION.sub(r"\1", self.subject)
 
     def lacks(self, scopes: list[str]) -> list[str]:
         """Return those of the scopes that the caller does not have."""
@@ -33,7 +46,7 @@ def caller(event: dict[str, Any]) -> Principal | None:
     authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
     claims = (authorizer.get("jwt") or {}).get("claims") or {}
     if subject := claims.get("sub") or claims.get("client_id"):
-        return Principal(str(subject), _words(claims.get("scope")) | _words(claims.get("scp")))
+        return Principal(str(subject), _words(claims.get("scope")) | _words(claims.get("scp")), claims)
     if arn := (authorizer.get("iam") or {}).get("userArn"):
         return Principal(str(arn), scopes=None)
     return None

@@ -1,8 +1,9 @@
-"""The six operations of a kind of thing over HTTP, the same for every kind."""
+"""The operations of a kind of resource over HTTP, the same for every kind."""
 # ruff: noqa: N806 - types that depend on the kind
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
 from fastapi.security import SecurityScopes
@@ -10,140 +11,178 @@ from fastapi.security import SecurityScopes
 from service.kit.auth import Authorized, Principal
 from service.kit.docs import operation_id
 from service.kit.errors import documented
-from service.kit.models import ID_PATTERN, Page
-from service.kit.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, etag, names
-from service.kit.resource import NO_LOOKUP, Lookup, Repository, Resource
-from service.kit.table import Item, request_table
+from service.kit.models import ID_PATTERN, Page, Stored
+from service.kit.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, etag_matches
+from service.kit.preconditions import Preconditions
+from service.kit.repository import Repository
+from service.kit.resource import Public, Resource
+from service.kit.table import request_table
 
 Responses = dict[int | str, dict[str, Any]]
-ETAG = {"ETag": {"description": "Names this revision of it.", "schema": {"type": "string"}}}
-LOCATION = {"Location": {"description": "Where it is read.", "schema": {"type": "string"}}}
+ETAG = {"ETag": {"description": "The entity tag of this revision.", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "The path of the new resource.", "schema": {"type": "string"}}}
+LINK = {"Link": {"description": 'The next page, as rel="next".', "schema": {"type": "string"}}}
 
 
-class _Opened(Authorized):
-    """The dependency that is the things that a caller has asked for: one level, since each that is nested costs a request."""
+class RepositoryDependency(Authorized):
+    """The dependency that is the items a caller may use: one level, since each that is nested costs a request."""
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource[Any]) -> None:
         self._resource = resource
 
-    async def __call__(self, request: Request, required: SecurityScopes) -> Repository:
+    async def __call__(self, request: Request, required: SecurityScopes) -> Repository[Any]:
         """Return the repository for a caller who may use it. Raises Unauthorized, Forbidden."""
         caller: Principal = await super().__call__(request, required)
-        return Repository(self._resource, await request_table(request), caller.subject)
+        return Repository(self._resource, await request_table(request), caller)
 
 
-def router_of(resource: Resource) -> APIRouter:
-    """Return a router with create, list, read, replace, update and delete, to which a domain may add operations of its own."""
-    name, plural = resource.name, f"{resource.name}s"
+def repository(resource: Resource[Any], action: Literal["read", "write"]) -> Any:
+    """Return the dependency of an operation that needs the kind's scope for reading or for writing.
+
+    As in `tickets: Annotated[Repository[TicketPublic], repository(TICKETS, "write")]`.
+    """
+    return Security(RepositoryDependency(resource), scopes=[f"{resource.plural}:{action}"])
+
+
+def router_of(resource: Resource[Public]) -> APIRouter:
+    """Return a router with the resource's operations, to which a domain may add others."""
+    name, plural = resource.name, resource.plural
+    spoken, spoken_plural = name.replace("_", " "), plural.replace("_", " ").replace("-", " ")
     one = f"/{{{name}_id}}"
-    related = [409] if resource.lookup.unique or resource.references else []
+    refused = (
+        [409] if resource.references or resource.before_change or any(each.unique for each in resource.lookups) else []
+    )
     router = APIRouter(
         prefix=f"/{plural}",
         tags=[plural],
         responses=documented(401, 403, 503),
         generate_unique_id_function=operation_id,
     )
+    PublicModel, Create, Update = resource.public, resource.create, resource.update
+    Readable = Annotated[Repository[Any], repository(resource, "read")]
+    Writable = Annotated[Repository[Any], repository(resource, "write")]
+    Identity = Annotated[str, Path(alias=f"{name}_id", pattern=ID_PATTERN, description=f"The {spoken}'s id.")]
 
-    opened = _Opened(resource)
-    Readable = Annotated[Repository, Security(opened, scopes=[f"{plural}:read"])]
-    Writable = Annotated[Repository, Security(opened, scopes=[f"{plural}:write"])]
-    Identity = Annotated[str, Path(alias=f"{name}_id", pattern=ID_PATTERN, description="As the API gave it.")]
-
-    @router.post(
-        "",
-        status_code=201,
-        name=f"create_{name}",
-        summary=f"Create a {name}",
-        response_model=resource.shown,
-        responses=_headed(201, LOCATION | ETAG) | documented(400, 413, *related),
-    )
     async def create(
-        things: Writable,
-        body: resource.write,  # type: ignore[name-defined]  # known when the router is made
+        items: Writable,
+        body: Create,  # type: ignore[valid-type]  # known when the router is made
         response: Response,
         idempotency_key: IdempotencyKey = None,
-    ) -> Item:
-        item = things.create(body, idempotency_key)
-        response.headers.update({"location": f"/{plural}/{item['id']}", "etag": etag(item)})
+    ) -> Stored:
+        item: Stored = items.create(body, idempotency_key)
+        response.headers.update({"location": f"/{plural}/{item.id}", "etag": item.etag})
         return item
 
-    @router.get(
-        "",
-        name=f"list_{plural}",
-        summary=f"List {plural}, a page at a time",
-        response_model=Page[resource.shown],  # type: ignore[name-defined]
-        responses=documented(400),
-    )
     async def list_(
-        things: Readable,
-        value: Annotated[str | None, Depends(_filter(resource.lookup))],
+        request: Request,
+        items: Readable,
+        filters: Annotated[dict[str, Any], Depends(_filters(resource))],
+        response: Response,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[Any]:
-        return things.page(limit, cursor, value)
+        page = items.page(limit, cursor, filters)
+        if page.next_cursor:
+            # A reference that is only a query: right behind any domain and path.
+            query = request.url.include_query_params(cursor=page.next_cursor).query
+            response.headers["link"] = f'<?{query}>; rel="next"'
+        return page
 
-    @router.get(
-        one,
-        name=f"read_{name}",
-        summary=f"Read a {name}",
-        response_model=resource.shown,
-        responses=_headed(200, ETAG) | _headed(304, ETAG) | documented(404),
-    )
     async def read(
-        things: Readable, identity: Identity, response: Response, if_none_match: IfNoneMatch = None
-    ) -> Item | Response:
-        item = things.get(identity)
-        if if_none_match is not None and names(if_none_match, item, weakly=True):
-            return Response(status_code=304, headers={"etag": etag(item)})
-        response.headers["etag"] = etag(item)
+        items: Readable, identity: Identity, response: Response, if_none_match: IfNoneMatch = None
+    ) -> Stored | Response:
+        item: Stored = items.get(identity)
+        if if_none_match is not None and etag_matches(if_none_match, item.etag, weakly=True):
+            return Response(status_code=304, headers={"etag": item.etag})
+        response.headers["etag"] = item.etag
         return item
 
-    @router.put(
-        one,
-        name=f"replace_{name}",
-        summary=f"Replace a {name}",
-        response_model=resource.shown,
-        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *related),
-    )
     async def replace(
-        things: Writable,
+        items: Writable,
         identity: Identity,
         if_match: IfMatch,
-        body: resource.write,  # type: ignore[name-defined]
+        body: Create,  # type: ignore[valid-type]
         response: Response,
-    ) -> Item:
-        item = things.change(identity, body.model_dump(), if_match)
-        response.headers["etag"] = etag(item)
+    ) -> Stored:
+        item: Stored = items.update(identity, body, Preconditions(if_match), whole=True)
+        response.headers["etag"] = item.etag
         return item
 
-    @router.patch(
-        one,
-        name=f"update_{name}",
-        summary=f"Change some fields of a {name}",
-        response_model=resource.shown,
-        responses=_headed(200, ETAG) | documented(400, 404, 412, 413, 428, *related),
-    )
     async def update(
-        things: Writable,
+        items: Writable,
         identity: Identity,
         if_match: IfMatch,
-        body: resource.update,  # type: ignore[name-defined]
+        body: Update,  # type: ignore[valid-type]
         response: Response,
-    ) -> Item:
-        item = things.change(identity, body.model_dump(exclude_unset=True), if_match)
-        response.headers["etag"] = etag(item)
+    ) -> Stored:
+        item: Stored = items.update(identity, body, Preconditions(if_match))
+        response.headers["etag"] = item.etag
         return item
 
-    @router.delete(
-        one,
-        status_code=204,
-        name=f"delete_{name}",
-        summary=f"Delete a {name}",
-        responses=documented(404, 409, 412, 428),
-    )
-    async def delete(things: Writable, identity: Identity, if_match: IfMatch) -> None:
-        things.delete(identity, if_match)
+    async def delete(items: Writable, identity: Identity, if_match: IfMatch) -> None:
+        items.delete(identity, Preconditions(if_match))
 
+    changed = _headed(200, ETAG) | documented(400, 404, 412, 413, 428, *refused)
+    routes: dict[str, dict[str, Any]] = {
+        "create": {
+            "path": "",
+            "endpoint": create,
+            "methods": ["POST"],
+            "status_code": 201,
+            "name": f"create_{name}",
+            "summary": f"Create a {spoken}",
+            "response_model": PublicModel,
+            "responses": _headed(201, LOCATION | ETAG) | documented(400, 413, *refused),
+        },
+        "list": {
+            "path": "",
+            "endpoint": list_,
+            "methods": ["GET"],
+            "name": f"list_{plural.replace('-', '_')}",
+            "summary": f"List {spoken_plural}, a page at a time",
+            "response_model": Page[PublicModel],  # type: ignore[valid-type]
+            "responses": _headed(200, LINK) | documented(400),
+        },
+        "read": {
+            "path": one,
+            "endpoint": read,
+            "methods": ["GET"],
+            "name": f"read_{name}",
+            "summary": f"Read a {spoken}",
+            "response_model": PublicModel,
+            "responses": _headed(200, ETAG) | _headed(304, ETAG) | documented(404),
+        },
+        "replace": {
+            "path": one,
+            "endpoint": replace,
+            "methods": ["PUT"],
+            "name": f"replace_{name}",
+            "summary": f"Replace a {spoken}",
+            "response_model": PublicModel,
+            "responses": changed,
+        },
+        "update": {
+            "path": one,
+            "endpoint": update,
+            "methods": ["PATCH"],
+            "name": f"update_{name}",
+            "summary": f"Change some fields of a {spoken}",
+            "response_model": PublicModel,
+            "responses": changed,
+        },
+        "delete": {
+            "path": one,
+            "endpoint": delete,
+            "methods": ["DELETE"],
+            "status_code": 204,
+            "name": f"delete_{name}",
+            "summary": f"Delete a {spoken}",
+            "responses": documented(404, 409, 412, 428),
+        },
+    }
+    for operation, options in routes.items():
+        if operation in resource.operations:
+            router.add_api_route(**options)
     return router
 
 
@@ -151,19 +190,19 @@ def _headed(status: int, headers: dict[str, Any]) -> Responses:
     return {status: {"description": HTTPStatus(status).phrase, "headers": headers}}
 
 
-def _filter(lookup: Lookup) -> Any:
-    """Return the dependency that is the value to filter a list by, None without."""
-    if lookup is NO_LOOKUP:
+def _filters(resource: Resource[Any]) -> Any:
+    """Return the dependency that is the values to filter a list by, by field: one query parameter for each lookup."""
 
-        async def nothing() -> None:
-            return None
+    async def filters(**values: Any) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value is not None}
 
-        return nothing
-    kind, name = lookup.type, lookup.field
-
-    async def value(
-        value: Annotated[kind | None, Query(alias=name, description=f"Only those with this {name}.")] = None,  # type: ignore[valid-type]
-    ) -> str | None:
-        return value
-
-    return value
+    owner = resource.owner.field if resource.owner else None
+    parameters = []
+    for lookup in resource.lookups:
+        if lookup.field != owner:
+            query = Query(description=f"Only those with this {lookup.field.replace('_', ' ')}.")
+            values: Any = resource.lookup_type(lookup.field)
+            annotation = Annotated[values | None, query]
+            parameters.append(Parameter(lookup.field, Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    filters.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # which FastAPI reads
+    return filters

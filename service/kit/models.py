@@ -3,10 +3,12 @@
 import re
 import unicodedata
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
+from pydantic_core import to_jsonable_python
 
 T = TypeVar("T")
 
@@ -69,21 +71,27 @@ def _nothing() -> None:
 class Body(BaseModel):
     """A request's body. A field that it does not know is an error and no surprise later."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Stored(BaseModel):
-    """What every stored thing has."""
+    """What every stored item has; the public model of a kind extends it."""
 
     id: Id
     created_at: datetime
     created_by: str = Field(examples=["ada"], description="The subject of the caller's token, or its AWS ARN.")
     updated_at: datetime
     updated_by: str = Field(examples=["ada"])
+    _etag: str = PrivateAttr("")
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag of this revision."""
+        return self._etag
 
 
 class Page(BaseModel, Generic[T]):
-    """A part of a list, in the order of the ids, and where the next part begins."""
+    """A page of a list, and where the next page begins."""
 
     items: list[T]
     next_cursor: str | None = Field(
@@ -92,14 +100,21 @@ class Page(BaseModel, Generic[T]):
     )
 
 
-def new_item(body: Body, by: str) -> dict[str, Any]:
-    """Return the item for a new thing: the body's fields, an id, its first revision, by whom and when."""
+def to_json_values(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as JSON values, from which Pydantic makes the same values again."""
+    values: dict[str, Any] = to_jsonable_python(dict(fields), by_alias=False, round_trip=True)
+    return values
+
+
+def new_item(body: Body, initial: Mapping[str, Any], by: str) -> dict[str, Any]:
+    """Return a new item as JSON values: the body's and the initial fields, an id, its first revision, by whom and when."""
     now = datetime.now(UTC).isoformat()
     audit = {"created_at": now, "created_by": by, "updated_at": now, "updated_by": by}
-    return body.model_dump() | audit | {"id": uuid.uuid4().hex, "revision": 1}
+    fields = body.model_dump(mode="json", by_alias=False, round_trip=True)
+    return fields | dict(initial) | audit | {"id": uuid.uuid4().hex, "revision": 1}
 
 
-def updated_item(old: dict[str, Any], fields: dict[str, Any], by: str) -> dict[str, Any]:
+def updated_item(old: Mapping[str, Any], fields: Mapping[str, Any], by: str) -> dict[str, Any]:
     """Return an item with some fields changed: its next revision, by whom and when."""
     audit = {"updated_at": datetime.now(UTC).isoformat(), "updated_by": by}
-    return old | fields | audit | {"revision": old["revision"] + 1}
+    return {**old, **fields, **audit, "revision": old["revision"] + 1}

@@ -2,38 +2,51 @@
 
 import base64
 import binascii
+import hashlib
+import json
 import re
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query
+from fastapi import Header, Query
 
 from service.kit.errors import BadRequest
-from service.kit.models import ID_PATTERN
+
+# Of an item in a list: its id, or the time at which it was created, and its id.
+POSITION = re.compile(r"([0-9T:.+-]+\n)?[0-9a-f]{32}")
+DIGEST_LENGTH = 8
 
 TAG = re.compile(r'(W/)?"[^"]*"')
 
 
-async def _decoded(
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
-) -> str | None:
+Position = str | None
+"""Where in a list a page begins: behind the id, or the time and the id, of the last item before it."""
+
+
+def encode_cursor(position: Position, scope: object) -> str | None:
+    """Return the cursor that continues a list behind a position; `scope` is all that makes the list what it is."""
+    return None if position is None else base64.urlsafe_b64encode(f"{_digest(scope)}{position}".encode()).decode()
+
+
+def decode_cursor(cursor: str | None, scope: object) -> Position:
+    """Return the position in a list. Raises BadRequest for what is no cursor of this list."""
     if cursor is None:
         return None
     try:
-        identity = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
+        text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeError):
-        identity = ""
-    if not re.fullmatch(ID_PATTERN, identity):
-        raise BadRequest("The cursor is not one that this API gave.")
-    return identity
+        text = ""
+    digest, position = text[:DIGEST_LENGTH], text[DIGEST_LENGTH:]
+    if digest != _digest(scope) or not POSITION.fullmatch(position):
+        raise BadRequest("The cursor does not belong to this list: send `next_cursor` of its previous page.")
+    return position
 
 
-def encoded(identity: str | None) -> str | None:
-    """Return the cursor that continues after an id."""
-    return None if identity is None else base64.urlsafe_b64encode(identity.encode()).decode()
+def _digest(scope: object) -> str:
+    return hashlib.sha256(json.dumps(scope).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Most items of a page.")]
-Cursor = Annotated[str | None, Depends(_decoded)]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page.")]
 
 IfMatch = Annotated[
     str,
@@ -63,9 +76,9 @@ def etag(item: dict[str, Any]) -> str:
     return f'"{item["revision"]}"'
 
 
-def names(header: str, item: dict[str, Any], *, weakly: bool = False) -> bool:
-    """Return whether If-Match, or `weakly` If-None-Match, names an item's entity tag (RFC 9110, 8.8.3.2)."""
+def etag_matches(header: str, current: str, *, weakly: bool = False) -> bool:
+    """Return whether If-Match, or `weakly` If-None-Match, lists the current entity tag (RFC 9110, 8.8.3.2)."""
     tags = {found[0] for found in TAG.finditer(header)}
     if weakly:
         tags = {tag.removeprefix("W/") for tag in tags}
-    return header.strip() == "*" or etag(item) in tags
+    return header.strip() == "*" or current in tags

@@ -1,189 +1,277 @@
-"""A kind of thing that the API serves, and all that is done to things of it in the table.
+"""What a domain declares of a kind of resource. What cannot work is refused here, which is when the service starts."""
 
-What must hold between things is declared, and kept by transactions: beside the things themselves the table has an item for each
-value of a looked-up field, and a counter of what refers to a thing.
-"""
-
-from collections import Counter
-from collections.abc import Mapping
+import dataclasses
+import enum
+import re
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date, time, timedelta
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import PurePath
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
 
-from service.kit.errors import Conflict, FieldError, PreconditionFailed
-from service.kit.idempotency import Record, Repeated
-from service.kit.models import Body, Page, Stored, new_item, updated_item
-from service.kit.parameters import encoded, etag, names
-from service.kit.table import Changed, Item, Part, Table, settled
+from pydantic import AnyUrl, BaseModel, PlainSerializer, Secret, SecretBytes, SecretStr, WrapSerializer
+from pydantic.types import EncodedBytes
+
+from service.kit.auth import Principal
+from service.kit.models import Body, Stored
+
+Public = TypeVar("Public", bound=Stored)
+Operation = Literal["create", "list", "read", "replace", "update", "delete"]
+OPERATIONS: tuple[Operation, ...] = typing.get_args(Operation)
+
+# No hyphen: the keys of lookup entries and counters have one.
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+PATH = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+# Kinds of items that the kit itself stores, and attributes of items that it needs.
+RESERVED_NAMES = {"idempotency", "readiness"}
+RESERVED_FIELDS = {"pk", "sk", "expires_at", "revision", "entries", "etag", "references"}
+# Plurals that end otherwise than in an "s" behind the name.
+IRREGULAR = re.compile(r".*([^aeiou]y|s|x|z|ch|sh)")
+# Types whose values do not come back as they were stored, and why.
+LOST: dict[tuple[type, ...], str] = {
+    (bytes, bytearray, memoryview): "bytes need not be text; pydantic's Base64Bytes is",
+    (Secret, SecretStr, SecretBytes): "a secret is written as asterisks",
+}
+# Types that Pydantic writes as JSON and reads back; those that tell it how to do so come to them.
+KEPT: tuple[type, ...] = (
+    str,
+    int,
+    float,
+    Decimal,
+    date,
+    time,
+    timedelta,
+    UUID,
+    enum.Enum,
+    PurePath,
+    types.NoneType,
+    list,
+    dict,
+    set,
+    frozenset,
+    tuple,
+)
+KEPT += (IPv4Address, IPv6Address, IPv4Network, IPv6Network, IPv4Interface, IPv6Interface)
+# What can be a lookup's value: types with one text for each value.
+SINGLE = (str, int, UUID, date, time, enum.Enum, IPv4Address, IPv6Address, AnyUrl)
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """A field by which lists are filtered, and the type of its values. Where it is unique, no two things share a value."""
+    """A field by which lists are filtered: `?field=value`."""
 
     field: str
-    type: Any
     unique: bool = False
+    """Whether no two items share a value: 409 otherwise."""
+    order: Literal["id", "newest"] = "id"
+    """The order of a filtered list: by id, or those that were created last first."""
 
 
-NO_LOOKUP = Lookup("", None)
-"""No thing has a field without a name, so that none is looked up."""
+UNRESTRICTED = object()
+"""What `Owner.of` returns for callers who may see the items of every owner."""
 
 
 @dataclass(frozen=True)
-class Resource:
-    """What a kind of thing is called, how it looks, and what holds between it and others."""
+class Owner:
+    """To whom an item belongs. Callers see and change items of their own alone; to them, all others do not exist (404)."""
+
+    field: str
+    """The field of the public model that holds the owner. It is set when an item is created; requests cannot change it."""
+    of: Callable[[Principal], Any]
+    """The owner whose items a caller may use, such as `lambda caller: caller.claims["tenant"]`; UNRESTRICTED for all."""
+
+
+@dataclass(frozen=True)
+class Resource(Generic[Public]):
+    """A kind of resource: its models, its operations, and what holds between its items and others.
+
+    Raises ValueError or TypeError for what cannot work, with the place and the reason.
+    """
 
     name: str
-    """In the singular, as "user"; the path is /users."""
-    write: type[Body]
-    """A whole one, to create or to replace it."""
-    update: type[Body]
-    """The fields to change."""
-    shown: type[Stored]
-    """One as the API shows it."""
-    lookup: Lookup = NO_LOOKUP
+    """In the singular, as "user" or "line_item"."""
+    public: type[Public]
+    """One as the API returns it."""
+    create: type[Body] | None = None
+    """All of the fields that a request may set: the body of `create` and `replace`."""
+    update: type[Body] | None = None
+    """The same fields, all of them optional: the body of `update`."""
+    plural: str = ""
+    """The path and the scopes: /users, users:read. By default the name with an "s"."""
+    operations: Collection[Operation] = OPERATIONS
+    """What is served over HTTP."""
+    lookups: Collection[Lookup] = ()
     references: Mapping[str, str] = field(default_factory=dict)
-    """The fields that hold an id, and the kind of thing that has it: {"owner_id": "user"}. That one must exist, and cannot be
-    deleted before what refers to it. A kind cannot refer to itself."""
+    """The fields that hold another item's id, and its kind: {"owner_id": "user"}. That item must exist (409 otherwise), and cannot
+    be deleted before the item that refers to it (409). A kind cannot refer to itself."""
+    initial: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that requests cannot set, and what they are in a new item."""
+    before_change: Callable[[Public | None, Public | None], None] | None = None
+    """Called with the item as it is (None: it is created) and as it is to be (None: it is deleted), before anything is written.
+    Raises Conflict, or another ApiError, to refuse the change."""
+    owner: Owner | None = None
 
     def __post_init__(self) -> None:
-        if self.name in self.references.values():
-            # DynamoDB takes one write of an item in a transaction: a thing that refers to itself would need two.
-            raise ValueError(f"references of {self.name!r}: a kind of thing cannot refer to itself")
+        if not self.plural:
+            object.__setattr__(self, "plural", f"{self.name}s")
+            self._require(
+                not IRREGULAR.fullmatch(self.name), "what is its plural? Give `plural`, as in plural='categories'"
+            )
+        if self.owner and self.owner.field not in {lookup.field for lookup in self.lookups}:
+            object.__setattr__(self, "lookups", (*self.lookups, Lookup(self.owner.field)))
+        self._check_names()
+        self._check_models()
+        self._check_relations()
 
+    def bodies(self) -> dict[str, type[Body]]:
+        """Return the models of requests by their parameter's name."""
+        return {name: model for name, model in (("create", self.create), ("update", self.update)) if model}
 
-class Repository:
-    """Things of one kind in a table, and who makes and changes them (`by`)."""
+    def lookup_type(self, name: str) -> Any:
+        """Return the type of a field's values, as a request states them; None is not one of them."""
+        models: list[type[BaseModel]] = [*self.bodies().values(), self.public]
+        info = next(model.model_fields[name] for model in models if name in model.model_fields)
+        kinds = [kind for kind in _members(info.annotation) if kind is not types.NoneType]
+        kind: Any = kinds[0] if len(kinds) == 1 else typing.Union[tuple(kinds)]  # noqa: UP007 - made of what is there
+        return Annotated[(kind, *info.metadata)] if info.metadata else kind
 
-    def __init__(self, resource: Resource, table: Table, by: str) -> None:
-        self._resource = resource
-        self._kind = resource.name
-        self._lookup = resource.lookup
-        self._lookup_kind = f"{resource.name}-{resource.lookup.field}"
-        self._table = table
-        self._by = by
-
-    def create(self, body: Body, key: str | None = None) -> Item:
-        """Store a new thing, or return what was stored first under the same idempotency key.
-
-        Raises Conflict when its unique value is taken or it refers to nothing, Unprocessable when the key had another body.
-        """
-        return settled(lambda: self._create(body, key))
-
-    def get(self, identity: str) -> Item:
-        """Return a thing. Raises NotFound."""
-        return self._table.existing(self._kind, identity)
-
-    def page(self, limit: int, after: str | None, value: str | None = None) -> Page[Any]:
-        """Return a page of things in the order of their ids; with a `value`, of those whose looked-up field has it."""
-        if value is None:
-            items, more = self._table.page(self._kind, limit, after)
-            last = items[-1]["id"] if more else None
-        else:
-            entries, more = self._entries(value, limit, after)
-            # One may have been changed or deleted since its entry was read.
-            found = self._table.several(self._kind, [entry["id"] for entry in entries])
-            items = [item for item in found if self._value(item) == value]
-            last = entries[-1]["id"] if more else None
-        return Page(items=items, next_cursor=encoded(last))
-
-    def change(self, identity: str, fields: dict[str, Any], if_match: str) -> Item:
-        """Set fields of a thing. Raises NotFound, PreconditionFailed, and the errors of `create`."""
-        return settled(lambda: self._change(identity, fields, if_match))
-
-    def delete(self, identity: str, if_match: str) -> None:
-        """Remove a thing. Raises NotFound, PreconditionFailed, and Conflict while another refers to it."""
-        settled(lambda: self._delete(identity, if_match))
-
-    def _create(self, body: Body, key: str | None) -> Item:
-        item = new_item(body, self._by)
-        parts = [self._table.new(self._kind, item["id"], item, Changed()), *self._kept({}, item)]
-        if key is None:
-            self._table.write(*parts)
-            return item
-        record = Record(self._table, self._kind, self._by, key, body)
-        try:
-            self._table.write(record.part(item), *parts)
-        except Repeated:
-            return record.first()
-        return item
-
-    def _change(self, identity: str, fields: dict[str, Any], if_match: str) -> Item:
-        old = self._expected(identity, if_match)
-        new = updated_item(old, fields, self._by)
-        part = self._table.replacement(self._kind, identity, new, old["revision"])
-        self._table.write(part, *self._kept(old, new))
-        return new
-
-    def _delete(self, identity: str, if_match: str) -> None:
-        old = self._expected(identity, if_match)
-        referred = Conflict(f"Something else still refers to the {self._kind} {identity}.")
-        self._table.write(
-            self._table.removal(self._kind, identity, old["revision"]),
-            self._table.removal_at_zero(_counter(self._kind), identity, referred),
-            *self._kept(old, {}),
+    def _check_names(self) -> None:
+        self._require(
+            NAME.fullmatch(self.name), "a name has lower-case letters, digits and single underscores, as line_item"
         )
+        self._require(
+            self.name not in RESERVED_NAMES, f"the kit keeps items of its own by the names {sorted(RESERVED_NAMES)}"
+        )
+        self._require(
+            PATH.fullmatch(self.plural), f"the plural {self.plural!r} is a path and a scope: letters, digits, hyphens"
+        )
+        unknown = set(self.operations) - set(OPERATIONS)
+        self._require(not unknown, f"unknown operations {sorted(unknown)}; there are {', '.join(OPERATIONS)}")
+        for operation, model in {"create": "create", "replace": "create", "update": "update"}.items():
+            if operation in self.operations:
+                self._require(getattr(self, model), f"the operation {operation} needs the model `{model}`")
 
-    def _expected(self, identity: str, if_match: str) -> Item:
-        item = self._table.existing(self._kind, identity)
-        if not names(if_match, item):
-            raise PreconditionFailed(
-                f"The {self._kind} {identity} has the ETag {etag(item)}, which If-Match does not name."
+    def _check_models(self) -> None:
+        models: dict[str, type[BaseModel]] = {**self.bodies(), "public": self.public}
+        for place, model in models.items():
+            for name, info in model.model_fields.items():
+                self._require(name not in RESERVED_FIELDS, f"{place}.{name}: the kit has an attribute of that name")
+                self._require(
+                    place == "public" or name not in Stored.model_fields, f"{place}.{name}: the kit sets this field"
+                )
+                self._require(not info.exclude, f"{place}.{name}: an excluded field would not be stored")
+            self._check_types(place, model)
+        settable = set(self.create.model_fields) if self.create else set()
+        if self.create and self.update:
+            unknown = set(self.update.model_fields) - settable
+            self._require(not unknown, f"update has fields that create lacks: {sorted(unknown)}")
+        known = settable | set(self.initial) | set(Stored.model_fields) | ({self.owner.field} if self.owner else set())
+        missing = {name for name, info in self.public.model_fields.items() if info.is_required()} - known
+        self._require(not self.create or not missing, f"public requires what nothing sets: {sorted(missing)}")
+
+    def _check_types(self, place: str, model: type[BaseModel]) -> None:
+        for path, kind, metadata in _leaves(place, model):
+            if reason := _why_lost(kind, metadata):
+                raise TypeError(f"Resource {self.name!r}, {path}: it would not come back as it was stored: {reason}")
+
+    def _check_relations(self) -> None:
+        fields = self.public.model_fields
+        lookups = [lookup.field for lookup in self.lookups]
+        for place, names in {"lookups": lookups, "references": self.references, "initial": self.initial}.items():
+            unknown = set(names) - set(fields)
+            self._require(not unknown, f"{place} names fields that public lacks: {sorted(unknown)}")
+        self._require(len(set(lookups)) == len(lookups), "a field has one lookup")
+        for name in lookups:
+            self._require(
+                _is_single(self.lookup_type(name)),
+                f"lookups: {name} is not text, a whole number, a date, an id or one of some values",
             )
-        return item
+        settable = {name for model in self.bodies().values() for name in model.model_fields}
+        fixed = set(self.initial) & settable
+        self._require(not fixed, f"initial sets what requests may set: {sorted(fixed)}")
+        if self.owner:
+            self._require(self.owner.field in fields, f"owner: public has no field {self.owner.field!r}")
+            self._require(self.owner.field not in settable, f"owner: requests may not set {self.owner.field!r}")
+        # DynamoDB takes one write of an item in a transaction: one that refers to itself would need two.
+        self._require(self.name not in self.references.values(), "references: a kind cannot refer to itself")
 
-    def _kept(self, old: Item, new: Item) -> list[Part]:
-        """Return the parts of a write that keep true what is declared, as one thing changes; {} is a thing that is not there."""
-        return [*self._looked_up(old, new), *self._referred(old, new)]
-
-    def _looked_up(self, old: Item, new: Item) -> list[Part]:
-        before, after = self._value(old), self._value(new)
-        if before == after:
-            return []
-        parts = []
-        if after is not None:
-            taken = Conflict(f"There is a {self._kind} with the {self._lookup.field} {after} already.")
-            entry = self._entry(after, new["id"])
-            parts.append(self._table.new(self._lookup_kind, entry, {"id": new["id"]}, taken))
-        if before is not None:
-            parts.append(self._table.removal(self._lookup_kind, self._entry(before, old["id"])))
-        return parts
-
-    def _referred(self, old: Item, new: Item) -> list[Part]:
-        parts = []
-        now, before = Counter(self._targets(new)), Counter(self._targets(old))
-        for target in now.keys() | before.keys():
-            change = now[target] - before[target]
-            kind, identity = target
-            if change > 0:
-                missing = FieldError(field=f"body.{self._field_of(new, target)}", message=f"there is no such {kind}")
-                absent = Conflict("The request refers to what does not exist.", [missing])
-                parts.append(self._table.presence(kind, identity, absent))
-            if change:
-                parts.append(self._table.count(_counter(kind), identity, change))
-        return parts
-
-    def _targets(self, item: Item) -> list[tuple[str, str]]:
-        return [(kind, item[name]) for name, kind in self._resource.references.items() if item.get(name)]
-
-    def _field_of(self, item: Item, target: tuple[str, str]) -> str:
-        return next(name for name, kind in self._resource.references.items() if (kind, item.get(name)) == target)
-
-    def _value(self, item: Item) -> str | None:
-        return item.get(self._lookup.field)
-
-    def _entry(self, value: str, identity: str) -> str:
-        # A unique value stands alone, so that a second one meets the first. No value has a line break.
-        return value if self._lookup.unique else f"{value}\n{identity}"
-
-    def _entries(self, value: str, limit: int, after: str | None) -> tuple[list[Item], bool]:
-        if not self._lookup.unique:
-            return self._table.page(
-                self._lookup_kind, limit, after and self._entry(value, after), prefix=self._entry(value, "")
-            )
-        entry = self._table.get(self._lookup_kind, value)
-        return [entry] if entry and (after is None or entry["id"] > after) else [], False
+    def _require(self, condition: object, reason: str) -> None:
+        if not condition:
+            raise ValueError(f"Resource {self.name!r}: {reason}")
 
 
-def _counter(kind: str) -> str:
-    return f"{kind}-references"
+def together(resources: Iterable[Resource[Any]]) -> list[Resource[Any]]:
+    """Return the resources of an application, each once. Raises ValueError for two of one name, and for references to none."""
+    by_name: dict[str, Resource[Any]] = {}
+    for resource in resources:
+        if by_name.setdefault(resource.name, resource) is not resource:
+            raise ValueError(f"Resource {resource.name!r}: another one has this name")
+    for resource in by_name.values():
+        for name, kind in resource.references.items():
+            if kind not in by_name:
+                raise ValueError(f"Resource {resource.name!r}: {name} refers to {kind!r}, which no resource is")
+    return list(by_name.values())
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if union else (annotation,)
+
+
+def _is_single(annotation: Any) -> bool:
+    if typing.get_origin(annotation) is Annotated:
+        return _is_single(typing.get_args(annotation)[0])
+    kinds = [type(value) for value in typing.get_args(annotation)] if _is_literal(annotation) else _members(annotation)
+    return all((isinstance(kind, type) and issubclass(kind, SINGLE)) or _is_literal(kind) for kind in kinds)
+
+
+def _is_literal(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is Literal
+
+
+def _leaves(path: str, annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    """Yield the types that an annotation is made of, each with its place and what `Annotated` adds to it."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Annotated:
+        yield from _leaves(path, arguments[0], (*metadata, *arguments[1:]))
+    elif typing.get_origin(annotation) is Literal:
+        for value in arguments:
+            yield path, type(value), metadata
+    elif arguments:
+        origin = typing.get_origin(annotation)
+        if origin in (Callable, Secret, type):
+            yield path, origin, metadata
+            return
+        for each in arguments:
+            yield from _leaves(path, each, metadata)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from _fields(
+            path, {name: (info.annotation, tuple(info.metadata)) for name, info in annotation.model_fields.items()}
+        )
+    elif dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation) or hasattr(annotation, "_fields"):
+        hints = typing.get_type_hints(annotation, include_extras=True)
+        yield from _fields(path, {name: (hint, ()) for name, hint in hints.items()})
+    elif annotation is not Ellipsis:
+        yield path, annotation, metadata
+
+
+def _why_lost(kind: Any, metadata: tuple[Any, ...]) -> str | None:
+    if any(isinstance(each, EncodedBytes | PlainSerializer | WrapSerializer) for each in metadata) or kind is Any:
+        return None
+    if isinstance(kind, type):
+        for lost, reason in LOST.items():
+            if issubclass(kind, lost):
+                return reason
+        if issubclass(kind, KEPT) or hasattr(kind, "__get_pydantic_core_schema__"):
+            return None
+    return "it has no form in JSON that Pydantic reads back"
+
+
+def _fields(path: str, fields: Mapping[str, tuple[Any, tuple[Any, ...]]]) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
+    for name, (annotation, metadata) in fields.items():
+        yield from _leaves(f"{path}.{name}", annotation, metadata)

@@ -1,8 +1,8 @@
-"""The one DynamoDB table, and the few ways in which repositories use it.
+"""The one DynamoDB table: consistent reads, and conditional writes in transactions.
 
-Every item has the keys pk (what it is: "user", "customer", …) and sk (which one), so that a kind lists in a stable order with
-consistent reads and no index. A revision counts its writes: whoever writes says which revision was read. An item past its
-`expires_at` (seconds since 1970, the table's TTL attribute) counts as gone: DynamoDB removes it within days, not at once.
+Every item has the keys pk (its kind: "user", "customer", …) and sk (its id), so that a kind lists in a stable order with
+consistent reads and no index. A revision counts an item's writes: a writer states which revision it has read. An item past its
+`expires_at` (seconds since 1970, the table's TTL attribute) counts as gone: DynamoDB deletes it within days, not at once.
 """
 
 import logging
@@ -10,37 +10,40 @@ import math
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - as botocore names it
 from fastapi import Depends, FastAPI, Request
 
 from service.kit.errors import NotFound, Unavailable
+from service.kit.values import Item, deserialize, serialize
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Item = dict[str, Any]
 P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 8
-# DynamoDB answers in milliseconds: where it does not within a second, asking again is quicker than waiting. Its client's own
-# retries are off, because their waits know nothing of the time that the request has left.
+# DynamoDB responds in milliseconds: after a second, a new try is quicker than waiting. Its client's own retries are off, because
+# their waits know nothing of the time that the request has left.
 CONNECT_SECONDS = READ_SECONDS = 1
 CLIENT = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
-# Between Python's types and DynamoDB's. boto3's Table does so by itself, at the price of more time for a call, and a twentieth of a start.
-_SERIALIZER, _DESERIALIZER = TypeSerializer(), TypeDeserializer()
-# What stays of the request's time for the answer and its log line.
+# What stays of the request's time for the response and its log line.
 RESERVE_SECONDS = 0.4
-# Faults that may be gone a moment later, as DynamoDB names them in errors and in the reasons of a cancelled transaction.
-PASSING = {
+# How long calls are retried where no request sets a deadline, as in a command.
+PATIENCE_SECONDS = 30
+# Waits between retries, by AWS's "full jitter": anything up to a limit that doubles with each try.
+# https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.02, 0.5
+BATCH = 100
+"""Items of one read or transaction: DynamoDB's limit for BatchGetItem and TransactWriteItems."""
+# Errors that a retry may not meet again, as DynamoDB names them in errors and in the reasons of a cancelled transaction.
+TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -52,23 +55,38 @@ PASSING = {
 }
 
 
-class Changed(Exception):  # noqa: N818 - an outcome, not a fault
-    """Somebody else has written the item since it was read."""
+class StaleRevision(Exception):  # noqa: N818 - an outcome, not a fault
+    """Another writer has changed the item since it was read."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a write, and the error that is raised when its condition does not hold."""
+class TransactItem:
+    """One item of a transaction (TransactWriteItems)."""
 
+    action: str
+    """Put, Update, Delete or ConditionCheck."""
+    kind: str
+    identity: str
     request: Item
-    otherwise: Exception
+    """The action's parameters."""
+    error: Exception
+    """Raised when the condition does not hold."""
+    fallback: "tuple[TransactItem, ...] | None" = None
+    """Written in place of this item when its condition does not hold, in which case no error is raised."""
+    amounts: Mapping[str, int] = field(default_factory=dict)
+    """What is added to the attributes of a counter."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The item's primary key."""
+        return self.kind, self.identity
 
 
 class Table:
     """Reads and conditional writes by kind and id.
 
-    Every method raises Unavailable when DynamoDB does not do its part, and early enough for that to be answered: no call begins
-    that could outlast the deadline (of `time.monotonic`).
+    Every method retries transient errors, and raises Unavailable early enough to be sent as a response: no call begins that could
+    outlast the deadline (of `time.monotonic`).
     """
 
     def __init__(self, client: "DynamoDBClient", name: str, deadline: float = math.inf) -> None:
@@ -77,169 +95,222 @@ class Table:
         self._deadline = deadline
 
     def until(self, deadline: float) -> "Table":
-        """Return the same table for a request with this deadline."""
+        """Return the same table with this deadline."""
         return Table(self._client, self._name, deadline)
 
     def get(self, kind: str, identity: str) -> Item | None:
-        """Return an item as it is now, None when there is none."""
+        """Return the current item, None when there is none."""
         key = _key(kind, identity)
-        answer = self._patiently(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
-        item = _plain(answer.get("Item", {}))
+        response = self._with_retries(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
+        item = deserialize(response.get("Item", {}))
         return item if item and item.get("expires_at", math.inf) > time.time() else None
 
-    def existing(self, kind: str, identity: str) -> Item:
-        """Return an item as it is now. Raises NotFound."""
+    def get_or_404(self, kind: str, identity: str) -> Item:
+        """Return the current item. Raises NotFound."""
         item = self.get(kind, identity)
         if item is None:
             raise NotFound(kind, identity)
         return item
 
-    def several(self, kind: str, identities: list[str]) -> list[Item]:
-        """Return those of up to 100 items (BatchGetItem's limit) that exist, as they are now, in the order of the ids given."""
-        keys = [_key(kind, each) for each in identities]
+    def batch_get(self, kind: str, identities: list[str]) -> dict[str, Item]:
+        """Return those of up to 100 items (BatchGetItem's limit) that exist, by id, as they are now."""
+        keys = [_key(kind, each) for each in dict.fromkeys(identities)]
         wanted: Any = {self._name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
         found: dict[str, Item] = {}
         while wanted:
-            answer = self._patiently(self._client.batch_get_item, RequestItems=wanted)
-            found |= {item["sk"]: item for item in map(_plain, answer["Responses"].get(self._name, []))}
-            wanted = answer.get("UnprocessedKeys")
-        return [found[each] for each in identities if each in found]
+            response = self._with_retries(self._client.batch_get_item, RequestItems=wanted)
+            found |= {item["sk"]: item for item in map(deserialize, response["Responses"].get(self._name, []))}
+            wanted = response.get("UnprocessedKeys")
+        return found
 
-    def page(self, kind: str, limit: int, after: str | None = None, prefix: str = "") -> tuple[list[Item], bool]:
-        """Return up to `limit` items in the order of their ids, from the one after `after`, and whether there are more."""
-        condition, values = "pk = :pk", _typed({":pk": kind})
+    def query(
+        self, kind: str, limit: int, after: str | None = None, prefix: str = "", *, descending: bool = False
+    ) -> tuple[list[Item], bool]:
+        """Return up to `limit` items with this prefix in the order of their ids, those behind `after`, and whether there are more."""
+        condition, values = "pk = :pk", {":pk": kind}
         if prefix:
             condition += " AND begins_with(sk, :prefix)"
-            values |= _typed({":prefix": prefix})
+            values[":prefix"] = prefix
         start: dict[str, Any] = {"ExclusiveStartKey": _key(kind, after)} if after else {}
         # One more than asked for tells whether there is a next page. DynamoDB may also stop early, at 1 MB.
         items: list[Item] = []
         while len(items) <= limit:
-            answer = self._patiently(
+            response = self._with_retries(
                 self._client.query,
                 TableName=self._name,
                 KeyConditionExpression=condition,
-                ExpressionAttributeValues=values,
+                ExpressionAttributeValues=serialize(values),
                 Limit=limit + 1 - len(items),
                 ConsistentRead=True,
+                ScanIndexForward=not descending,
                 **start,
             )
-            items += map(_plain, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
+            items += map(deserialize, response["Items"])
+            if "LastEvaluatedKey" not in response:
                 break
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
         return items[:limit], len(items) > limit
 
-    def write(self, *parts: Part) -> None:
-        """Do all of the parts or none. Raises the error of the first part whose condition does not hold."""
-        # With the same token, a try after an answer that was lost on its way is the same write, and not a second one.
+    def write(self, items: Iterable[TransactItem]) -> None:
+        """Write all of the items or none. Raises the error of the first item whose condition does not hold and has no fallback."""
+        remaining = list(items)
+        while failed := self._write(remaining):
+            logger.warning(
+                "relations are not stored as declared, run a backfill: %s", sorted({item.kind for item in failed})
+            )
+            remaining = [each for item in remaining for each in (item.fallback or () if item in failed else (item,))]
+
+    def _write(self, items: list[TransactItem]) -> list[TransactItem]:
+        """Write the items and return nothing; or write nothing, and return those that need their fallbacks."""
+        # A retry after a lost response carries the same token, so that DynamoDB does not write twice.
         token = uuid.uuid4().hex
-        requests: list[Any] = [part.request for part in parts]
+        requests: list[Any] = [{item.action: item.request} for item in items]
         try:
-            self._patiently(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
+            self._with_retries(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
         except ClientError as error:
-            for part, reason in zip(parts, _reasons(error), strict=False):
-                if reason == "ConditionalCheckFailed":
-                    raise part.otherwise from error
-            raise
+            reasons = zip(items, _reasons(error), strict=False)
+            failed = [item for item, reason in reasons if reason == "ConditionalCheckFailed"]
+            for item in failed:
+                if item.fallback is None:
+                    raise item.error from error
+            if not failed:
+                raise
+            return failed
+        return []
 
-    def new(self, kind: str, identity: str, item: Item, otherwise: Exception) -> Part:
-        """Return the part of a write that adds an item where there is none."""
+    def put_new(self, kind: str, identity: str, item: Item, error: Exception) -> TransactItem:
+        """Return the transaction's item that adds an item where there is none."""
         condition = "attribute_not_exists(pk) OR expires_at <= :now"
-        return self._part("Put", kind, identity, otherwise, condition, {":now": int(time.time())}, item)
+        return self._put(kind, identity, item, error, condition, {":now": int(time.time())})
 
-    def replacement(self, kind: str, identity: str, item: Item, revision: int) -> Part:
-        """Return the part of a write that replaces an item; Changed unless `revision` is what is stored."""
-        return self._part("Put", kind, identity, Changed(), "revision = :revision", {":revision": revision}, item)
+    def put_entry(self, kind: str, identity: str, owner: str, error: Exception) -> TransactItem:
+        """Return the transaction's item that adds an entry of the item `owner`, unless another one has it."""
+        return self._put(kind, identity, {"id": owner}, error, "attribute_not_exists(pk) OR id = :id", {":id": owner})
 
-    def removal(self, kind: str, identity: str, revision: int | None = None) -> Part:
-        """Return the part of a write that removes an item; with a `revision`, Changed unless that is what is stored."""
-        if revision is None:
-            return self._part("Delete", kind, identity, Changed())
-        return self._part("Delete", kind, identity, Changed(), "revision = :revision", {":revision": revision})
+    def replace(self, kind: str, identity: str, item: Item, old: Item) -> TransactItem:
+        """Return the transaction's item that replaces an item; StaleRevision unless `old` is what is stored."""
+        return self._put(kind, identity, item, StaleRevision(), *_unchanged(old))
 
-    def presence(self, kind: str, identity: str, otherwise: Exception) -> Part:
-        """Return the part of a write that changes nothing, and needs an item to exist."""
-        return self._part("ConditionCheck", kind, identity, otherwise, "attribute_exists(pk)")
+    def delete(self, kind: str, identity: str, old: Item) -> TransactItem:
+        """Return the transaction's item that deletes an item; StaleRevision unless `old` is what is stored."""
+        condition, values = _unchanged(old)
+        return self._conditional("Delete", kind, identity, StaleRevision(), condition, values)
 
-    def count(self, kind: str, identity: str, by: int) -> Part:
-        """Return the part of a write that adds to a counter, which begins at 0."""
-        part = self._part("Update", kind, identity, Changed(), values={":by": by})
-        part.request["Update"]["UpdateExpression"] = "ADD held_by :by"
-        return part
+    def delete_entry(self, kind: str, identity: str, owner: str) -> TransactItem:
+        """Return the transaction's item that deletes an entry, unless it is not one of the item `owner`."""
+        condition = "attribute_not_exists(pk) OR id = :id"
+        return self._conditional("Delete", kind, identity, StaleRevision(), condition, {":id": owner}, fallback=())
 
-    def removal_at_zero(self, kind: str, identity: str, otherwise: Exception) -> Part:
-        """Return the part of a write that removes a counter, which must be at 0."""
-        condition = "attribute_not_exists(pk) OR held_by = :zero"
-        return self._part("Delete", kind, identity, otherwise, condition, {":zero": 0})
+    def condition_check(self, kind: str, identity: str, error: Exception) -> TransactItem:
+        """Return the transaction's item that writes nothing, and requires an item to exist."""
+        return self._conditional("ConditionCheck", kind, identity, error, "attribute_exists(pk)")
 
-    def _part(
+    def check_unchanged(self, kind: str, identity: str, old: Item | None) -> TransactItem:
+        """Return the transaction's item that writes nothing; StaleRevision unless `old` is what is stored, None being no item."""
+        condition, values = _unchanged(old) if old else ("attribute_not_exists(pk)", {})
+        return self._conditional("ConditionCheck", kind, identity, StaleRevision(), condition, values)
+
+    def add(self, kind: str, identity: str, amounts: Mapping[str, int]) -> TransactItem:
+        """Return the transaction's item that adds to the attributes of a counter, which begin at 0 and never go below."""
+        condition = " AND ".join(f"{name} >= :{name}_floor" for name, amount in amounts.items() if amount < 0)
+        added = {name: amount for name, amount in amounts.items() if amount > 0}
+        values = {f":{name}": amount for name, amount in amounts.items()}
+        values |= {f":{name}_floor": -amount for name, amount in amounts.items() if amount < 0}
+        fallback = (self.add(kind, identity, added),) if condition and added else ()
+        item = self._conditional("Update", kind, identity, StaleRevision(), condition, values, fallback=fallback)
+        item.request["UpdateExpression"] = "ADD " + ", ".join(f"{name} :{name}" for name in amounts)
+        return replace(item, amounts=amounts)
+
+    def delete_counter(self, kind: str, identity: str, attributes: Iterable[str], error: Exception) -> TransactItem:
+        """Return the transaction's item that deletes an item of counters, which must all be at 0 or absent."""
+        condition = " AND ".join(f"(attribute_not_exists({name}) OR {name} = :zero)" for name in attributes)
+        return self._conditional("Delete", kind, identity, error, condition, {":zero": 0})
+
+    def _put(
+        self, kind: str, identity: str, item: Item, error: Exception, condition: str, values: Mapping[str, Any]
+    ) -> TransactItem:
+        made = self._conditional("Put", kind, identity, error, condition, values)
+        del made.request["Key"]
+        made.request["Item"] = serialize(item) | _key(kind, identity)
+        return made
+
+    def _conditional(
         self,
         action: str,
         kind: str,
         identity: str,
-        otherwise: Exception,
+        error: Exception,
         condition: str | None = None,
-        values: dict[str, int] | None = None,
-        item: Item | None = None,
-    ) -> Part:
-        key = _key(kind, identity)
-        request: Item = {"TableName": self._name}
-        request |= {"Key": key} if item is None else {"Item": _typed(item) | key}
+        values: Mapping[str, Any] | None = None,
+        *,
+        fallback: tuple[TransactItem, ...] | None = None,
+    ) -> TransactItem:
+        request: Item = {"TableName": self._name, "Key": _key(kind, identity)}
         if condition:
             request["ConditionExpression"] = condition
         if values:
-            request["ExpressionAttributeValues"] = _typed(values)
-        return Part({action: request}, otherwise)
+            request["ExpressionAttributeValues"] = serialize(values)
+        return TransactItem(action, kind, identity, request, error, fallback)
 
-    def _patiently(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """Return what a call of DynamoDB comes to, done again after passing faults while there is time."""
+    def retry_on_conflict(self, change: Callable[[], T]) -> T:
+        """Return the result of `change`, a read and a write that depends on it, repeated while other writers get in between."""
+        for _ in self._tries():
+            try:
+                return change()
+            except StaleRevision:
+                continue
+        raise _unavailable()
+
+    def _with_retries(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Call DynamoDB, retrying transient errors until the deadline."""
         fault: Exception | None = None
-        for attempt in range(ATTEMPTS):
-            if time.monotonic() + CONNECT_SECONDS + READ_SECONDS > self._deadline:
-                break
+        for _ in self._tries(CONNECT_SECONDS + READ_SECONDS):
             try:
                 return call(*arguments, **options)
             except (ClientError, ConnectionError, HTTPClientError) as error:
-                if isinstance(error, ClientError) and not _passes(error):
+                if isinstance(error, ClientError) and not is_transient(error):
                     raise
                 fault = error
-            time.sleep(random.uniform(0.005, 0.02) * min(2**attempt, 16))  # noqa: S311 - spreads retries, guards nothing
-        logger.warning("DynamoDB did not answer in time: %s", fault or "none was left")
-        raise Unavailable("The data cannot be reached or is being changed by many requests at once. Try again.")
+        logger.warning("DynamoDB did not respond in time: %s", fault or "no time was left")
+        raise _unavailable()
+
+    def _tries(self, seconds: float = 0) -> Iterable[int]:
+        """Yield the number of each try that may last some seconds before the deadline, and wait between them."""
+        deadline = min(self._deadline, time.monotonic() + PATIENCE_SECONDS)
+        attempt = 0
+        while time.monotonic() + seconds <= deadline:
+            yield attempt
+            longest = min(FIRST_WAIT_SECONDS * 2 ** min(attempt, 10), LONGEST_WAIT_SECONDS)
+            time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads retries, guards nothing
+            attempt += 1
 
 
 def _key(kind: str, identity: str) -> Item:
     return {"pk": {"S": kind}, "sk": {"S": identity}}
 
 
-def _typed(item: Item) -> Item:
-    return {name: _SERIALIZER.serialize(value) for name, value in item.items()}
+def _unchanged(item: Item) -> tuple[str, dict[str, Any]]:
+    # A backfill keeps the revision, and changes what the item lists.
+    if "entries" in item:
+        return "revision = :revision AND entries = :entries", {
+            f":{name}": item[name] for name in ("revision", "entries")
+        }
+    return "revision = :revision AND attribute_not_exists(entries)", {":revision": item["revision"]}
 
 
-def _plain(item: Mapping[str, Any]) -> Item:
-    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+def _unavailable() -> Unavailable:
+    return Unavailable("The data is unavailable or is being changed by many requests at once. Retry.")
 
 
 def _reasons(error: ClientError) -> list[str | None]:
-    """Return why each part of a cancelled transaction failed; empty for any other error."""
+    """Return why each item of a cancelled transaction failed; empty for any other error."""
     return [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
 
 
-def _passes(error: ClientError) -> bool:
-    """Return whether a fault may be gone a moment later. What it tells of conditions is then not the last word."""
+def is_transient(error: ClientError) -> bool:
+    """Return whether a retry may succeed. What such an error says of conditions is then not final."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status >= 500 or not PASSING.isdisjoint([error.response["Error"]["Code"], *_reasons(error)])
-
-
-def settled(change: Callable[[], T]) -> T:
-    """Return what `change` comes to, a read and a write that depends on it, done again while others get in between."""
-    for _ in range(ATTEMPTS):
-        try:
-            return change()
-        except Changed:
-            continue
-    raise Unavailable("The data is being changed by many requests at once. Try again.")
+    return status >= 500 or not TRANSIENT_ERRORS.isdisjoint([error.response["Error"]["Code"], *_reasons(error)])
 
 
 def open_table(name: str) -> Table:

@@ -5,7 +5,7 @@ from pydantic import Field
 from service.kit.models import Body, Email, Name, Stored, unset
 
 
-class UserWrite(Body):
+class UserCreate(Body):
     """A whole user, to create or to replace one."""
 
     email: Email
@@ -19,8 +19,8 @@ class UserUpdate(Body):
     name: Name = unset()
 
 
-class User(Stored):
-    """A user as the API shows it."""
+class UserPublic(Stored):
+    """A user as the API returns it."""
 
     email: str = Field(examples=["ada@example.com"])
     name: str = Field(examples=["Ada Lovelace"])

@@ -1,8 +1,8 @@
 """Users over HTTP."""
 
 from service.kit.crud import router_of
-from service.kit.models import Email
 from service.kit.resource import Lookup, Resource
-from service.users.models import User, UserUpdate, UserWrite
+from service.users.models import UserCreate, UserPublic, UserUpdate
 
-router = router_of(Resource("user", UserWrite, UserUpdate, User, lookup=Lookup("email", Email, unique=True)))
+USERS = Resource("user", UserPublic, UserCreate, UserUpdate, lookups=[Lookup("email", unique=True)])
+router = router_of(USERS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from threading import Barrier
 from typing import Any, TypeVar
 
+import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
@@ -19,6 +20,18 @@ AsCaller = Callable[..., TestClient]
 def jwt(scopes: str, subject: str = "ada") -> dict[str, Any]:
     """Return what API Gateway's JWT authorizer puts into the event."""
     return {"jwt": {"claims": {"sub": subject, "scope": scopes}, "scopes": None}}
+
+
+class Clock:
+    """A time that passes in sleep alone, in place of `time.monotonic`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 1000.0
+        monkeypatch.setattr("service.kit.table.time.monotonic", lambda: self.seconds)
+        monkeypatch.setattr("service.kit.table.time.sleep", self.pass_)
+
+    def pass_(self, seconds: float) -> None:
+        self.seconds += seconds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.kit.resource import Repository
+from service.kit.repository import Repository
 from tests.service.domains import UNKNOWN, Domain
 
 JSON = {"content-type": "application/json"}

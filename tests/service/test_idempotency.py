@@ -11,14 +11,15 @@ from httpx2 import Response
 
 import service.app
 import service.kit.table
-from service.customers.models import CustomerWrite
-from service.kit.idempotency import LIFE_SECONDS, Record
+from service.customers.models import CustomerCreate
+from service.kit.idempotency import LIFE_SECONDS, Idempotency, Record
 from tests.service.domains import (
     CUSTOMERS,
     ROUNDS,
     SCOPES,
     USERS,
     AsCaller,
+    Clock,
     Domain,
     at_once,
     created,
@@ -40,20 +41,50 @@ def parts(response: Response) -> tuple[int, bytes, str, str]:
     return response.status_code, response.content, response.headers["location"], response.headers["etag"]
 
 
-def test_a_create_sent_again_gets_the_first_answer(client: TestClient, domain: Domain) -> None:
+def test_a_repeated_create_gets_the_first_response(client: TestClient, domain: Domain) -> None:
     first = keyed(client, domain, "k")
     assert first.status_code == 201
     assert parts(keyed(client, domain, "k")) == parts(first)
     assert len(client.get(domain.path).json()["items"]) == 1
 
 
-def test_the_first_answer_stays_after_a_change_and_a_delete(client: TestClient, domain: Domain) -> None:
+def test_a_repeated_create_returns_the_resource_as_it_is_now(client: TestClient, domain: Domain) -> None:
     first = keyed(client, domain, "k")
-    client.patch(first.headers["location"], json={"name": "New"})
-    assert parts(keyed(client, domain, "k")) == parts(first)
+    changed = client.patch(first.headers["location"], json={"name": "New"})
+    repeated = keyed(client, domain, "k")
+    assert parts(repeated) == (201, changed.content, first.headers["location"], changed.headers["etag"])
+
+
+def test_a_repeated_create_of_a_deleted_resource_is_a_conflict(client: TestClient, domain: Domain) -> None:
+    first = keyed(client, domain, "k")
     client.delete(first.headers["location"])
-    assert parts(keyed(client, domain, "k")) == parts(first)
+    repeated = keyed(client, domain, "k")
+    assert repeated.status_code == 409
+    assert "deleted" in repeated.json()["detail"]
     assert client.get(domain.path).json()["items"] == []
+
+
+def test_an_idempotency_record_holds_no_personal_data(client: TestClient, domain: Domain, table: "Table") -> None:
+    first = keyed(client, domain, "k")
+    client.delete(first.headers["location"])
+    (record,) = table.scan()["Items"]
+    assert record.keys() == {"pk", "sk", "fingerprint", "ids", "expires_at"}
+    assert record["ids"] == [first.json()["id"]]
+
+
+def test_idempotency_keys_spread_over_partitions(client: TestClient, table: "Table") -> None:
+    for key in "kl":
+        keyed(client, CUSTOMERS, key)
+    records = [item["pk"] for item in table.scan()["Items"] if str(item["pk"]).startswith("idempotency")]
+    assert len(set(records)) == 2
+
+
+def test_sessions_of_one_iam_role_share_their_keys(as_caller: AsCaller) -> None:
+    role = "arn:aws:sts::123456789012:assumed-role/Billing"
+    one, two = (as_caller({"iam": {"userArn": f"{role}/{session}"}}) for session in ("a", "b"))
+    first = keyed(one, CUSTOMERS, "k")
+    assert first.json()["created_by"] == f"{role}/a"
+    assert parts(keyed(two, CUSTOMERS, "k")) == parts(first)
 
 
 def test_a_body_that_means_the_same_is_the_same(client: TestClient) -> None:
@@ -98,7 +129,7 @@ def test_a_create_that_came_to_nothing_leaves_no_key_behind(
 
     with monkeypatch.context() as patch:
         patch.setattr(service.app.table()._client, "transact_write_items", refuse)
-        patch.setattr("time.sleep", int)  # which takes a number and does nothing with it
+        Clock(patch)
         assert keyed(client, domain, "k").status_code == 503
     assert table.scan()["Items"] == []
     assert keyed(client, domain, "k").status_code == 201
@@ -110,7 +141,7 @@ def test_a_key_is_kept_for_a_day_whenever_dynamodb_deletes_it(
     now = int(time.time())
     monkeypatch.setattr("service.kit.idempotency.time.time", lambda: now)
     first = keyed(client, CUSTOMERS, "k")
-    (record,) = [item for item in table.scan()["Items"] if item["pk"] == "idempotency"]
+    (record,) = [item for item in table.scan()["Items"] if str(item["pk"]).startswith("idempotency")]
     assert record["expires_at"] == now + LIFE_SECONDS == now + 24 * 60 * 60
     monkeypatch.setattr("service.kit.idempotency.time.time", lambda: now + LIFE_SECONDS - 1)
     assert parts(keyed(client, CUSTOMERS, "k")) == parts(first)
@@ -121,12 +152,12 @@ def test_a_key_is_kept_for_a_day_whenever_dynamodb_deletes_it(
 
 
 def test_a_release_that_adds_an_optional_field_keeps_the_first_answers(client: TestClient) -> None:
-    class WiderWrite(CustomerWrite):
+    class WiderCreate(CustomerCreate):
         nickname: str | None = None
 
     first = keyed(client, CUSTOMERS, "k")
-    record = Record(service.app.table(), "customer", "ada", "k", WiderWrite(**CUSTOMERS.whole))
-    assert record.first()["id"] == first.json()["id"]
+    idempotency = Idempotency("k", "create_customer", WiderCreate(**CUSTOMERS.whole))
+    assert Record(service.app.table(), "ada", idempotency).identities() == [first.json()["id"]]
 
 
 def test_what_has_expired_counts_as_gone(client: TestClient, table: "Table") -> None:

@@ -35,7 +35,7 @@ def test_what_stays_as_it_is_breaks_nothing() -> None:
 
 
 USER = ("components", "schemas", "User")
-WRITE = ("components", "schemas", "CustomerWrite")
+WRITE = ("components", "schemas", "CustomerCreate")
 CREATE = ("paths", "/customers", "post")
 
 

@@ -9,8 +9,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 import service.kit.table
-from service.kit.resource import Resource
-from service.users.models import User, UserUpdate, UserWrite
+from service.kit.values import Item
 from tests.service.domains import CUSTOMERS, ROUNDS, UNKNOWN, USERS, at_once, created, path_of, statuses
 
 if TYPE_CHECKING:
@@ -103,14 +102,14 @@ def test_a_filter_follows_changes(client: TestClient) -> None:
 
 def test_what_changes_while_it_is_looked_up_is_left_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = sorted(path_of(CUSTOMERS, created(client, CUSTOMERS)) for _ in range(3))
-    read = service.kit.table.Table.several
+    read = service.kit.table.Table.batch_get
 
-    def late(table: service.kit.table.Table, kind: str, identities: list[str]) -> list[service.kit.table.Item]:
+    def late(table: service.kit.table.Table, kind: str, identities: list[str]) -> dict[str, Item]:
         client.patch(paths[0], json={"contact": None})
         client.delete(paths[1])
         return read(table, kind, identities)
 
-    monkeypatch.setattr(service.kit.table.Table, "several", late)
+    monkeypatch.setattr(service.kit.table.Table, "batch_get", late)
     page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.whole["contact"]}).json()
     assert [path_of(CUSTOMERS, customer) for customer in page["items"]] == paths[2:]
 
@@ -118,8 +117,3 @@ def test_what_changes_while_it_is_looked_up_is_left_out(client: TestClient, monk
 @pytest.mark.parametrize("email", ["", "ada", "ada@"])
 def test_a_filter_that_is_no_email_is_refused(client: TestClient, email: str) -> None:
     assert client.get("/users", params={"email": email}).status_code == 422
-
-
-def test_a_kind_that_refers_to_itself_is_refused() -> None:
-    with pytest.raises(ValueError, match="'user': a kind of thing cannot refer to itself"):
-        Resource("user", UserWrite, UserUpdate, User, references={"manager_id": "user"})

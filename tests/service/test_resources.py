@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import service.kit.table
-from service.kit.table import Item
+from service.kit.values import Item
 from tests.service.domains import CUSTOMERS, DOMAINS, UNKNOWN, Domain, created, path_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 import service.app
 import service.kit.table
-from tests.service.domains import ROUNDS, USERS, at_once, created
+from tests.service.domains import ROUNDS, USERS, Clock, at_once, created
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -177,11 +177,12 @@ def test_a_write_that_keeps_meeting_others_is_no_duplicate(
     client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = contend(monkeypatch, 1000)
-    monkeypatch.setattr("time.sleep", int)  # which takes a number and does nothing with it
+    clock = Clock(monkeypatch)
     response = client.post("/users", json=USERS.whole)
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
-    assert len(tries) == service.kit.table.ATTEMPTS
+    assert len(tries) > 10
+    assert clock.seconds > 1007
     assert addresses(table) == []
 
 

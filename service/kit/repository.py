@@ -1,0 +1,450 @@
+"""All that is done to the items of a kind in the table.
+
+What must hold between items is kept by transactions: beside the items themselves the table has an entry for each value of a
+lookup's field, and a counter of what refers to an item. Each item lists the entries and counters that it has been entered in, so that
+they are removed by their owner alone, whatever was declared when it was written; `service.kit.backfill` enters older items.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from pydantic import ValidationError
+from pydantic_core import to_json, to_jsonable_python
+
+from service.kit.auth import Principal
+from service.kit.errors import ApiError, Conflict, FieldError, Forbidden, NotFound
+from service.kit.idempotency import Idempotency, IdempotencyKeyReused, Record
+from service.kit.models import Body, Page, Stored, new_item, to_json_values, updated_item
+from service.kit.parameters import Position, decode_cursor, encode_cursor, etag
+from service.kit.preconditions import Preconditions
+from service.kit.resource import UNRESTRICTED, Lookup, Public, Resource
+from service.kit.table import BATCH, StaleRevision, Table, TransactItem
+from service.kit.values import Item
+
+# Lambda's response has at most 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+PAGE_BYTES = 5 * 1024 * 1024
+# How many items a page is searched for in, when two filters meet.
+PAGE_EXAMINED = 1000
+# DynamoDB's sort keys have at most 1,024 bytes; an entry's has a time and an id behind the value.
+KEY_BYTES = 900
+# Counters of what refers to an item: of items that list what they are entered in, and of older ones.
+REFERRERS, UNLISTED_REFERRERS = "referrers", "held_by"
+COUNTER_SUFFIX = "-references"
+Entry = tuple[str, str]
+"""The primary key of a lookup's entry or of a counter."""
+# No text that is printable begins with it.
+DIGEST_MARK = "\x01"
+
+
+class UnreadableItem(Exception):  # noqa: N818
+    """A stored item is not what its kind's public model asks for. The message has its place and the rules, no data."""
+
+
+@dataclass(frozen=True)
+class Write(Generic[Public]):
+    """A change that is prepared and not yet done: `commit` does it, alone or with others in one transaction."""
+
+    repository: "Repository[Public]"
+    prepare: Callable[[], tuple[str, Public | None, list[TransactItem]]]
+    """Reads what the change depends on; returns the id, the item as it is to be (None when deleted), and the transaction's items."""
+
+
+class Repository(Generic[Public]):
+    """The items of one kind that a caller may use. Every method may raise Unavailable, for which see `Table`."""
+
+    def __init__(self, resource: Resource[Public], table: Table, caller: Principal) -> None:
+        self.resource = resource
+        self.table = table
+        self.caller = caller
+        self._kind = resource.name
+
+    def create(self, body: Body, idempotency_key: str | None = None) -> Public:
+        """Store a new item. With the Idempotency-Key of an earlier call, return what that one created, as it is now.
+
+        Raises Conflict when its unique value is taken, it refers to no item, or what the key created is deleted; Unprocessable when
+        the key was used with another body.
+        """
+        idempotency = Idempotency.of(idempotency_key, f"create_{self._kind}", body)
+        item: Public = commit(self.creating(body), idempotency=idempotency)[0]
+        return item
+
+    def get(self, identity: str) -> Public:
+        """Return an item. Raises NotFound."""
+        return self.public(self._read(identity))
+
+    def change(
+        self,
+        identity: str,
+        fields: Callable[[Public], Mapping[str, Any]],
+        preconditions: Preconditions | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Public:
+        """Set the fields that a function returns for the item as it is, and return the item as it is then.
+
+        The function is called again when another writer gets in between. Raises NotFound, PreconditionFailed, the errors of
+        `create`, and what the function raises.
+        """
+        item: Public = commit(self.changing(identity, fields, preconditions), idempotency=idempotency)[0]
+        return item
+
+    def update(
+        self, identity: str, body: Body, preconditions: Preconditions | None = None, *, whole: bool = False
+    ) -> Public:
+        """Set the fields that a body has, or the `whole` of them with their defaults. Raises the errors of `change`."""
+        fields = body.model_dump(mode="json", by_alias=False, round_trip=True, exclude_unset=not whole)
+        item: Public = commit(self._changing(identity, lambda _: fields, preconditions))[0]
+        return item
+
+    def delete(self, identity: str, preconditions: Preconditions | None = None) -> None:
+        """Delete an item. Raises NotFound, PreconditionFailed, and Conflict while another item refers to it."""
+        commit(self.deleting(identity, preconditions))
+
+    def creating(self, body: Body) -> Write[Public]:
+        """Return the write that `create` does."""
+
+        def prepare() -> tuple[str, Public | None, list[TransactItem]]:
+            item = new_item(body, self._initial(), self.caller.subject)
+            identity, new = item["id"], self.public(item)
+            self._before_change(None, new)
+            entries = self._entries(item)
+            item["entries"] = list(map(list, entries))
+            put = self.table.put_new(self._kind, identity, item, StaleRevision())
+            return identity, new, [put, *self._entered(item, [], entries)]
+
+        return Write(self, prepare)
+
+    def changing(
+        self,
+        identity: str,
+        fields: Callable[[Public], Mapping[str, Any]],
+        preconditions: Preconditions | None = None,
+    ) -> Write[Public]:
+        """Return the write that `change` does."""
+
+        def json_fields(before: Public) -> Item:
+            values = fields(before)
+            if unknown := values.keys() - (self.resource.public.model_fields.keys() - Stored.model_fields.keys()):
+                raise ValueError(f"a change sets what the {self._kind} does not have: {sorted(unknown)}")
+            after = before.model_copy(update=values)
+            return after.model_dump(mode="json", by_alias=False, round_trip=True, include=set(values), warnings="error")
+
+        return self._changing(identity, json_fields, preconditions)
+
+    def _changing(
+        self, identity: str, json_fields: Callable[[Public], Item], preconditions: Preconditions | None
+    ) -> Write[Public]:
+        def prepare() -> tuple[str, Public | None, list[TransactItem]]:
+            old = self._read(identity)
+            before = self.public(old)
+            if preconditions:
+                preconditions.check(etag(old))
+            new = updated_item(old, json_fields(before), self.caller.subject)
+            after = self.public(new)
+            self._before_change(before, after)
+            entries = self._entries(new)
+            new["entries"] = list(map(list, entries))
+            put = self.table.replace(self._kind, identity, new, old)
+            return identity, after, [put, *self._left(old, entries), *self._entered(new, _listed(old) or [], entries)]
+
+        return Write(self, prepare)
+
+    def deleting(self, identity: str, preconditions: Preconditions | None = None) -> Write[Public]:
+        """Return the write that `delete` does."""
+
+        def prepare() -> tuple[str, Public | None, list[TransactItem]]:
+            old = self._read(identity)
+            if preconditions:
+                preconditions.check(etag(old))
+            if self.resource.before_change:
+                self._before_change(self.public(old), None)
+            referred = Conflict(f"Another resource still refers to the {self._kind} {identity}.")
+            counter = self.table.delete_counter(
+                self._kind + COUNTER_SUFFIX, identity, (REFERRERS, UNLISTED_REFERRERS), referred
+            )
+            delete = self.table.delete(self._kind, identity, old)
+            return identity, None, [delete, counter, *self._left(old, [])]
+
+        return Write(self, prepare)
+
+    def page(self, limit: int, cursor: str | None = None, filters: Mapping[str, Any] | None = None) -> Page[Public]:
+        """Return a page of the items that have these values of looked-up fields, by id or in the order of the first lookup.
+
+        A page ends after `limit` items, or earlier: before its JSON has 5 MB, and after 1,000 items that a second filter leaves out.
+        Raises BadRequest for a cursor of another list.
+        """
+        wanted = self._wanted(filters or {})
+        index = next((lookup for lookup in self.resource.lookups if lookup.field in wanted), None)
+        scope = [self._kind, index and (index.field, index.order, wanted[index.field])]
+        position = decode_cursor(cursor, scope)
+        found: list[Public] = []
+        size = examined = 0
+        while True:
+            batch, more = self._batch(index, wanted, limit - len(found), position)
+            examined += len(batch)
+            for place, item in batch:
+                if item is not None and all(_key_text(item.get(name)) == value for name, value in wanted.items()):
+                    size += len(to_json(item))
+                    if found and size > PAGE_BYTES:
+                        return self._page(found, encode_cursor(position, scope))
+                    found.append(self.public(item))
+                position = place
+            if not more:
+                return self._page(found, None)
+            if len(found) == limit or examined >= PAGE_EXAMINED:
+                return self._page(found, encode_cursor(position, scope))
+
+    def entering(self, item: Item) -> list[TransactItem]:
+        """Return the transaction that enters a stored item where it is declared to be, with its fields' defaults; nothing when it is.
+
+        The item's representation and revision stay. Raises UnreadableItem.
+        """
+        public = self.public(item)
+        absent = {name: getattr(public, name) for name in self.resource.public.model_fields if name not in item}
+        new = item | to_json_values(absent)
+        entries = self._entries(new)
+        new["entries"] = list(map(list, entries))
+        if new == item:
+            return []
+        put = self.table.replace(self._kind, item["id"], new, item)
+        moved = [*self._left(item, entries), *self._entered(new, _listed(item) or [], entries)]
+        return _merged(self.table, [put, *moved])
+
+    def orphaned(self, lookup: Lookup, entry: Item, item: Item | None) -> list[TransactItem]:
+        """Return the transaction that deletes a lookup's entry, when its item does not list it; nothing when it does."""
+        kind = entry_kind(self._kind, lookup)
+        if item and [kind, entry["sk"]] in item.get("entries", []):
+            return []
+        return [
+            self.table.delete_entry(kind, entry["sk"], entry["id"]),
+            self.table.check_unchanged(self._kind, entry["id"], item),
+        ]
+
+    def public(self, item: Item) -> Public:
+        """Return an item as the API returns it. Raises UnreadableItem."""
+        model = self.resource.public
+        try:
+            public = model.model_validate(
+                {name: item[name] for name in model.model_fields if name in item}, by_name=True
+            )
+        except ValidationError as error:
+            faults = [
+                f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors(include_input=False)
+            ]
+            # Not chained: what Pydantic says holds the data.
+            raise UnreadableItem(f"the {self._kind} {item['id']} cannot be read: {'; '.join(faults)}") from None
+        public._etag = etag(item)
+        return public
+
+    def _page(self, items: list[Public], cursor: str | None) -> Page[Public]:
+        return Page[self.resource.public](items=items, next_cursor=cursor)  # type: ignore[name-defined]
+
+    def _batch(
+        self, index: Lookup | None, wanted: Mapping[str, str], limit: int, position: Position
+    ) -> tuple[list[tuple[Position, Item | None]], bool]:
+        """Return some items in their order, each with its position in the list, and whether there are more."""
+        if index is None:
+            items, more = self.table.query(self._kind, limit, position)
+            return [(item["sk"], item) for item in items], more
+        prefix = wanted[index.field]
+        if not index.unique:
+            prefix += "\n"
+        after = None if position is None else prefix + position
+        if index.unique:
+            entry = None if position else self.table.get(entry_kind(self._kind, index), prefix)
+            entries, more = [entry] if entry else [], False
+        else:
+            newest = index.order == "newest"
+            kind = entry_kind(self._kind, index)
+            entries, more = self.table.query(kind, min(limit, BATCH), after, prefix, descending=newest)
+        # One may have been changed or deleted since its entry was read.
+        found = self.table.batch_get(self._kind, [entry["id"] for entry in entries])
+        return [(entry["sk"].removeprefix(prefix) or entry["id"], found.get(entry["id"])) for entry in entries], more
+
+    def _wanted(self, filters: Mapping[str, Any]) -> dict[str, str]:
+        wanted = {name: _key_text(to_jsonable_python(value)) for name, value in filters.items()}
+        owner = self._owner()
+        return wanted if owner is UNRESTRICTED else wanted | {self.resource.owner.field: _key_text(owner)}  # type: ignore[union-attr]
+
+    def _owner(self) -> Any:
+        if self.resource.owner is None:
+            return UNRESTRICTED
+        owner = self.resource.owner.of(self.caller)
+        if owner is None:
+            raise Forbidden([])
+        return owner
+
+    def _read(self, identity: str) -> Item:
+        item, owner = self.table.get_or_404(self._kind, identity), self._owner()
+        if owner is not UNRESTRICTED and item.get(self.resource.owner.field) != owner:  # type: ignore[union-attr]
+            raise NotFound(self._kind, identity)
+        return item
+
+    def _initial(self) -> Item:
+        fields = dict(self.resource.initial)
+        if self.resource.owner and (owner := self._owner()) is not UNRESTRICTED:
+            fields[self.resource.owner.field] = owner
+        return to_json_values(fields)
+
+    def _before_change(self, old: Public | None, new: Public | None) -> None:
+        if self.resource.before_change:
+            self.resource.before_change(old, new)
+
+    def _entries(self, item: Item) -> list[Entry]:
+        """Return the keys of the lookup entries and of the counters that an item is to be entered in."""
+        lookups = [lookup for lookup in self.resource.lookups if item.get(lookup.field) is not None]
+        references = [(kind, item[name]) for name, kind in self.resource.references.items() if item.get(name)]
+        return [
+            *((entry_kind(self._kind, lookup), _entry_key(lookup, item)) for lookup in lookups),
+            *((kind + COUNTER_SUFFIX, identity) for kind, identity in references),
+        ]
+
+    def _entered(self, item: Item, old: list[Entry], new: list[Entry]) -> list[TransactItem]:
+        """Return the transaction's items that enter an item where it is not yet."""
+        added = Counter(new) - Counter(old)
+        items = []
+        for (kind, identity), number in added.items():
+            if _is_counter((kind, identity)):
+                target = kind.removesuffix(COUNTER_SUFFIX)
+                items.append(self.table.condition_check(target, identity, self._missing(item, target, identity)))
+                items.append(self.table.add(kind, identity, {REFERRERS: number}))
+            else:
+                items.append(self.table.put_entry(kind, identity, item["id"], self._taken(kind, item)))
+        return items
+
+    def _left(self, old: Item, new: list[Entry]) -> list[TransactItem]:
+        """Return the transaction's items that take an item out of where it is not to be any more."""
+        listed = _listed(old)
+        if listed is None:
+            # An older item is counted by another attribute, which it leaves at its first change.
+            counter, removed = (
+                UNLISTED_REFERRERS,
+                Counter(e for e in self._entries(old) if _is_counter(e) or e not in new),
+            )
+        else:
+            counter, removed = REFERRERS, Counter(listed) - Counter(new)
+        return [
+            self.table.add(*entry, {counter: -number})
+            if _is_counter(entry)
+            else self.table.delete_entry(*entry, old["id"])
+            for entry, number in removed.items()
+        ]
+
+    def _missing(self, item: Item, kind: str, identity: str) -> Conflict:
+        name = next(name for name, to in self.resource.references.items() if to == kind and item.get(name) == identity)
+        fault = FieldError(field=f"body.{name}", message=f"there is no such {kind}")
+        return Conflict("The request refers to a resource that does not exist.", [fault])
+
+    def _taken(self, kind: str, item: Item) -> Exception:
+        for lookup in self.resource.lookups:
+            if lookup.unique and kind == entry_kind(self._kind, lookup):
+                return Conflict(f"There is already a {self._kind} with the {lookup.field} {item[lookup.field]}.")
+        return StaleRevision()
+
+
+def commit(*writes: Write[Any], idempotency: Idempotency | None = None) -> list[Any]:
+    """Do all of the writes, of any kinds, in one transaction or none of them; return the items as they are then, None for deleted ones.
+
+    With an Idempotency-Key that a caller has used, return the items of the first request as they are now. Raises what each write
+    raises by itself, and ValueError for two writes of one item, and for more than DynamoDB's 100 items.
+    """
+    table, caller = writes[0].repository.table, writes[0].repository.caller
+    record = Record(table, caller.identity, idempotency) if idempotency else None
+
+    def attempt() -> list[Any]:
+        try:
+            prepared = [write.prepare() for write in writes]
+            items = [item for _, _, own in prepared for item in own]
+            if record:
+                items.insert(0, record.transact_item([identity for identity, _, _ in prepared]))
+            table.write(_merged(table, items))
+        except (ApiError, IdempotencyKeyReused) as error:
+            # A repeated request gets its response even where a new one would be refused by now.
+            if record and (identities := record.identities()) is not None:
+                return _current(identities, writes)
+            if isinstance(error, IdempotencyKeyReused):
+                raise StaleRevision from None  # its record expired a moment ago
+            raise
+        return [item for _, item, _ in prepared]
+
+    return table.retry_on_conflict(attempt)
+
+
+def _current(identities: list[str], writes: Iterable[Write[Any]]) -> list[Any]:
+    """Return the items of an earlier request as they are now. Raises Conflict when one has been deleted since."""
+    found = []
+    for identity, write in zip(identities, writes, strict=True):
+        try:
+            found.append(write.repository.get(identity))
+        except NotFound:
+            kind = write.repository.resource.name
+            raise Conflict(
+                f"The {kind} {identity}, which was created with this Idempotency-Key, has been deleted."
+            ) from None
+    return found
+
+
+def _merged(table: Table, items: list[TransactItem]) -> list[TransactItem]:
+    """Return the items with one for each key, as DynamoDB asks of a transaction."""
+    merged: dict[Entry, TransactItem] = {}
+    for item in items:
+        other = merged.pop(item.key, None)
+        if other is None:
+            merged[item.key] = item
+        elif item.amounts and other.amounts:
+            if amounts := _sum(other.amounts, item.amounts):
+                merged[item.key] = table.add(*item.key, amounts)
+        else:
+            merged[item.key] = _joined(other, item)
+    if len(merged) > BATCH:
+        raise ValueError(f"a transaction has at most {BATCH} items (DynamoDB's limit), this one {len(merged)}")
+    return list(merged.values())
+
+
+def _joined(one: TransactItem, other: TransactItem) -> TransactItem:
+    """Return what is left of two of a transaction's items with one key. What is written in it exists for the others in it."""
+    checks = [item for item in (one, other) if item.action == "ConditionCheck"]
+    writes = [item for item in (one, other) if item.action != "ConditionCheck"]
+    if len(writes) > 1:
+        raise ValueError(f"two writes of a transaction change the same item of the kind {one.kind}")
+    if checks and writes and writes[0].action == "Delete":
+        raise checks[0].error
+    return next(iter([*writes, *checks]))
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    sums = {name: one.get(name, 0) + other.get(name, 0) for name in one.keys() | other.keys()}
+    return {name: amount for name, amount in sums.items() if amount}
+
+
+def _listed(item: Item) -> list[Entry] | None:
+    """Return what an item lists that it is entered in; None for an older item, which is entered in what was declared then."""
+    return [(kind, identity) for kind, identity in item["entries"]] if "entries" in item else None
+
+
+def _is_counter(entry: Entry) -> bool:
+    return entry[0].endswith(COUNTER_SUFFIX)
+
+
+def entry_kind(kind: str, lookup: Lookup) -> str:
+    """Return the kind of a lookup's entries, by which they are stored."""
+    return f"{kind}-{lookup.field}" + ("-newest" if lookup.order == "newest" else "")
+
+
+def _entry_key(lookup: Lookup, item: Item) -> str:
+    # A unique value stands alone, so that a second one meets the first.
+    parts = [_key_text(item[lookup.field])]
+    if not lookup.unique:
+        parts += [item["created_at"], item["id"]] if lookup.order == "newest" else [item["id"]]
+    return "\n".join(parts)
+
+
+def _key_text(value: Any) -> str:
+    """Return a value of a lookup as a part of a sort key: itself, or its digest where it has no place there."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if not text or len(text.encode()) > KEY_BYTES or not text.isprintable():
+        return DIGEST_MARK + hashlib.sha256(text.encode()).hexdigest()
+    return text
