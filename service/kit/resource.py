@@ -187,10 +187,8 @@ class Resource(Generic[Public]):
             self._require(not unknown, f"{place} names fields that public lacks: {sorted(unknown)}")
         self._require(len(set(lookups)) == len(lookups), "a field has one lookup")
         for name in lookups:
-            self._require(
-                _is_single(self.lookup_type(name)),
-                f"lookups: {name} is not text, a whole number, a date, an id or one of some values",
-            )
+            single = _is_single(self.lookup_type(name))
+            self._require(single, f"lookups: {name} is not a single value, such as text, a whole number or a date")
         settable = {name for model in self.bodies().values() for name in model.model_fields}
         fixed = set(self.initial) & settable
         self._require(not fixed, f"initial sets what requests may set: {sorted(fixed)}")
@@ -224,14 +222,14 @@ def _members(annotation: Any) -> tuple[Any, ...]:
 
 
 def _is_single(annotation: Any) -> bool:
-    if typing.get_origin(annotation) is Annotated:
-        return _is_single(typing.get_args(annotation)[0])
-    kinds = [type(value) for value in typing.get_args(annotation)] if _is_literal(annotation) else _members(annotation)
-    return all((isinstance(kind, type) and issubclass(kind, SINGLE)) or _is_literal(kind) for kind in kinds)
-
-
-def _is_literal(annotation: Any) -> bool:
-    return typing.get_origin(annotation) is Literal
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _is_single(arguments[0])
+    if origin is Literal:
+        return all(isinstance(value, SINGLE) for value in arguments)
+    if len(arguments) > 1 and arguments == _members(annotation):
+        return all(map(_is_single, arguments))
+    return isinstance(annotation, type) and issubclass(annotation, SINGLE)
 
 
 def _leaves(path: str, annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
