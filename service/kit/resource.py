@@ -135,10 +135,14 @@ class Resource(Generic[Public]):
     def lookup_type(self, name: str) -> Any:
         """Return the type of a field's values, as a request states them; None is not one of them."""
         models: list[type[BaseModel]] = [*self.bodies().values(), self.public]
-        info = next(model.model_fields[name] for model in models if name in model.model_fields)
-        kinds = [kind for kind in _members(info.annotation) if kind is not types.NoneType]
-        kind: Any = kinds[0] if len(kinds) == 1 else typing.Union[tuple(kinds)]  # noqa: UP007 - made of what is there
-        return Annotated[(kind, *info.metadata)] if info.metadata else kind
+        model = next(model for model in models if name in model.model_fields)
+        # Whole, with what only readers of the OpenAPI document need.
+        kinds = [
+            kind
+            for kind in _members(typing.get_type_hints(model, include_extras=True)[name])
+            if kind is not types.NoneType
+        ]
+        return kinds[0] if len(kinds) == 1 else typing.Union[tuple(kinds)]  # noqa: UP007 - made of what is there
 
     def _check_names(self) -> None:
         self._require(

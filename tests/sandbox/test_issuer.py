@@ -19,7 +19,7 @@ from sandbox.emulator import Emulator
 from sandbox.errors import SandboxError
 from sandbox.gateway import Authorizer
 from sandbox.issuer import Issuer
-from tests.service.test_third_resource import with_orders
+from tests.service.documented import with_documented_resources
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_an_unknown_scope_is_refused_with_those_that_there_are(issuer: Issuer) -
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project whose service has a resource more, as docs/service.md says."""
-    return with_orders(tmp_path)
+    return with_documented_resources(tmp_path)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_new_resources_scopes_are_there_without_another_edit_and_go_with_it(ow
     before, after = issuers.ensure(own), issuers.ensure(own, project)
     # Tokens and deployments of before stay good: it is the same issuer and the same client.
     assert (after.url, after.audience, after.secret) == (before.url, before.audience, before.secret)
-    assert set(after.scopes) - set(before.scopes) == {"orders:read", "orders:write"}
+    assert set(after.scopes) - set(before.scopes) == {"orders:read", "orders:write", "tickets:read", "tickets:write"}
     claims = jwt.decode(after.token(["orders:write"]), options={"verify_signature": False})
     assert claims["scope"] == "people/orders:write"
     issuers.ensure(own)

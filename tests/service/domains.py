@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from service.app import resources
+
 UNKNOWN = "0" * 32
 ROUNDS = 25
 """How often what happens at once is tried."""
@@ -70,7 +72,8 @@ CUSTOMERS = Domain(
 
 
 DOMAINS = [USERS, CUSTOMERS]
-SCOPES = " ".join(f"{domain.path[1:]}:{verb}" for domain in DOMAINS for verb in ("read", "write"))
+# Of all that the service declares, whatever it is.
+SCOPES = " ".join(f"{resource.plural}:{action}" for resource in resources() for action in ("read", "write"))
 
 
 def created(client: TestClient, domain: Domain, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""A copy of the project with the resources that docs/service.md adds to it."""
+
+import re
+import shutil
+from pathlib import Path
+
+from sandbox.paths import ROOT
+
+BLOCK = re.compile(r"^`(service/\S+)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def with_documented_resources(folder: Path) -> Path:
+    """Make the copy in a folder, and return the folder."""
+    for name in ("docs", "harness", "sandbox", "service", "tests", "tools"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / ".venvs").symlink_to(ROOT / ".venvs")
+    for path, text in BLOCK.findall((ROOT / "docs" / "service.md").read_text()):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text)
+    app = folder / "service" / "app.py"
+    domains = '    "customers",\n'
+    assert app.read_text().count(domains) == 1
+    app.write_text(app.read_text().replace(domains, f'{domains}    "orders",\n    "tickets",\n'))
+    return folder
