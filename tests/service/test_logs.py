@@ -109,7 +109,7 @@ def test_a_message_carries_the_correlation_id_of_its_request_and_of_no_other(
     def failing(*arguments: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("service.kit.table.Table.page", failing)
+    monkeypatch.setattr("service.kit.table.Table.query", failing)
     client.get("/users", headers={"x-correlation-id": "mine"})
     logging.getLogger("service").warning("between requests")
     written = {line["logger"]: line for line in map(json.loads, stdout.getvalue().splitlines())}
