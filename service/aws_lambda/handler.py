@@ -1,145 +1,90 @@
 """The handler that Lambda calls."""
 
 import asyncio
-import base64
 import itertools
 import logging
 import os
-import re
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Any
 
-from service.aws_lambda.cold_start import startup  # isort: skip - before all other imports
+try:
+    # Before all other imports, which it makes cheaper. Optional: the image leaves it out when it is built with COLD_START=off.
+    from service.aws_lambda.cold_start import startup
+except ModuleNotFoundError as missing:
+    if missing.name != "service.aws_lambda.cold_start":
+        raise
+    startup = None  # type: ignore[assignment]
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, with_config
-from typing_extensions import TypedDict  # Pydantic asks for it before Python 3.12
+from mangum import Mangum
+from pydantic import ValidationError
 
 from service.app import create_app, table
-from service.aws_lambda.adapter import Adapter, EventLoop
+from service.aws_lambda.event import UnsupportedEventError, is_http, parse
 from service.kit import logs
 from service.kit.errors import MEDIA_TYPE, FieldError, problem
 
 logger = logging.getLogger(__name__)
 
-HOST = re.compile(r"[A-Za-z0-9._-]*(:[0-9]{1,5})?")
-IPV6_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-PORT = re.compile(r"[0-9]{1,5}")
-# What tells a request over HTTP from a ping, in the events of API Gateway's both payloads and of load balancers.
-HTTP_KEYS = {"httpMethod", "rawPath"}
+PING = {"ping": True}
+PONG = {"pong": True}
+TEXT_MIME_TYPES = ["text/", "application/json", "application/javascript", MEDIA_TYPE]
 
 
-# JSON may hold halves of characters, which nothing can encode: only a text whose length is asked for is looked at (pydantic). The
-# limit is Lambda's, for a whole event.
-Text = Annotated[str, Field(max_length=6 * 1024 * 1024)]
-KEEP = ConfigDict(extra="allow")
+def _ensure_event_loop() -> None:
+    """Give this thread an event loop if it has none, or a closed one: Mangum uses the thread's."""
+    try:
+        closed = asyncio.get_event_loop().is_closed()
+    except (RuntimeError, DeprecationWarning):  # the latter is Python 3.12 and 3.13 with warnings as errors
+        closed = True
+    if closed:
+        asyncio.set_event_loop(asyncio.new_event_loop())
 
 
-@with_config(KEEP)
-class _Http(TypedDict):
-    method: Annotated[Text, Field(min_length=1)]
-    path: Text
-    sourceIp: NotRequired[Text | None]
-
-
-@with_config(KEEP)
-class _Context(TypedDict):
-    http: _Http
-    domainName: NotRequired[Text | None]
-    authorizer: NotRequired[dict[str, Any] | None]
-
-
-def _understood(headers: dict[str, str | None] | None, info: ValidationInfo) -> dict[str, str]:
-    present = {name.lower(): value for name, value in (headers or {}).items() if value is not None}
-    host = present.get("host", "")
-    if IPV6_HOST.fullmatch(host):
-        # Mangum splits the host at its only colon. The gateway's own name for itself serves as well.
-        name = info.data.get("requestContext", {}).get("domainName") or ""
-        present["host"] = name if HOST.fullmatch(name) else ""
-    elif not HOST.fullmatch(host):
-        raise ValueError("a host is a name or an address, and maybe a port")
-    if not PORT.fullmatch(present.get("x-forwarded-port", "0")):
-        raise ValueError("a port is a number")
-    return present
-
-
-def _decodable(body: str | None, info: ValidationInfo) -> str | None:
-    if body and info.data.get("isBase64Encoded"):
-        try:
-            base64.b64decode(body, validate=True)
-        except ValueError as error:
-            raise ValueError("it is not the base64 that it is said to be") from error
-    return body
-
-
-@with_config(KEEP)
-class _Event(TypedDict):
-    """API Gateway's event (payload 2.0), as far as Mangum would raise on anything else. Some senders write null for what is missing."""
-
-    version: Literal["2.0"]
-    requestContext: _Context
-    rawQueryString: NotRequired[Text | None]
-    cookies: NotRequired[list[Text] | None]
-    headers: NotRequired[Annotated[dict[Text, Text | None] | None, AfterValidator(_understood)]]
-    isBase64Encoded: NotRequired[bool | None]
-    body: NotRequired[Annotated[Text | None, AfterValidator(_decodable)]]
-
-
-_known = TypeAdapter(_Event).validator.validate_python
 app = create_app()
-# The client is made while Lambda starts the environment, with more processor than a request has.
-table()
-# As Mangum does, which would make a common one.
-asyncio.set_event_loop(EventLoop())
-# Without a lifespan, which Mangum would run for every request, and with errors as text rather than base64.
-_serve = Adapter(
-    app, lifespan="off", text_mime_types=["text/", "application/json", "application/javascript", MEDIA_TYPE]
-)
+table()  # creates DynamoDB's client now: Lambda gives the init phase more CPU than a request
+_ensure_event_loop()
+# With its lifespan on, Mangum would run start-up and shutdown for every request.
+_mangum = Mangum(app, lifespan="off", text_mime_types=TEXT_MIME_TYPES)
 _invocations = itertools.count()
-# Environments that were started ahead of need (provisioned concurrency, SnapStart) keep nobody waiting.
+# No client waits for the start of provisioned concurrency or SnapStart.
 _on_demand = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand"
-startup.finish()
+if startup:
+    startup.finish()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answer an event of API Gateway's HTTP API (payload 2.0); 400 to a request over HTTP in any other shape.
+    """Return the response to API Gateway's event (HTTP API, payload format 2.0), 400 for an HTTP event of another format.
 
-    What is no request over HTTP, such as a warm-up ping, does nothing.
+    The warm-up ping `{"ping": true}` returns `{"pong": true}`. Raises UnsupportedEventError for every other event, so that its
+    sender knows: a queue would delete messages that nobody has read.
     """
     logs.request_id.set(getattr(context, "aws_request_id", None))
     logs.cold_start.set(next(_invocations) == 0 and _on_demand)
-    if not _is_http(event):
-        logger.info("not an HTTP event, nothing to do")
-        return {"statusCode": 204}
+    if event == PING:
+        return PONG
+    if not is_http(event):
+        raise UnsupportedEventError(event)
     try:
-        request = _known(event)
+        request = parse(event)
     except ValidationError as error:
-        return _refused(event, error)
-    # What Mangum would miss, in what is a copy.
-    request["rawQueryString"] = request.get("rawQueryString") or ""
-    http = request["requestContext"]["http"]
-    http["sourceIp"] = http.get("sourceIp") or ""
-    return _serve(request, context)
+        return _bad_request(event, error)
+    _ensure_event_loop()
+    return _mangum(request, context)
 
 
-def _is_http(event: Any) -> bool:
-    if not isinstance(event, dict):
-        return False
-    context = event.get("requestContext")
-    return not HTTP_KEYS.isdisjoint(event) or (isinstance(context, dict) and "http" in context)
-
-
-def _refused(event: dict[str, Any], error: ValidationError) -> dict[str, Any]:
-    # The place and the message, never the input, here as in every other error.
-    errors = [FieldError(field=_text(".".join(map(str, e["loc"]))), message=e["msg"]) for e in error.errors()]
-    logger.warning("a malformed event was refused: %s", "; ".join(f"{e.field}: {e.message}" for e in errors))
-    answer = problem(_text(event.get("rawPath")), 400, "API Gateway's event (payload 2.0) is needed.", errors)
+def _bad_request(event: dict[str, Any], error: ValidationError) -> dict[str, Any]:
+    # Places and messages, never the input: it must not reach the log.
+    errors = [FieldError(field=_encodable(".".join(map(str, e["loc"]))), message=e["msg"]) for e in error.errors()]
+    logger.warning("malformed event: %s", "; ".join(f"{e.field}: {e.message}" for e in errors))
+    detail = "The event must be API Gateway's for an HTTP API, payload format 2.0."
+    response = problem(_encodable(event.get("rawPath")), 400, detail, errors)
     return {
-        "statusCode": answer.status_code,
-        "headers": dict(answer.headers),
-        "body": bytes(answer.body).decode(),
+        "statusCode": response.status_code,
+        "headers": dict(response.headers),
+        "body": bytes(response.body).decode(),
         "isBase64Encoded": False,
     }
 
 
-def _text(value: object) -> str:
-    # Without the halves of characters that are refused here.
+def _encodable(value: object) -> str:
+    # Without lone surrogates.
     return str(value or "").encode(errors="replace").decode()

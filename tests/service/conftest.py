@@ -3,6 +3,7 @@ import importlib
 import io
 import json
 import logging
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -117,9 +118,13 @@ def client(as_caller: AsCaller) -> TestClient:
     return caller
 
 
-@pytest.fixture
-def main(table: "Table", stdout: io.StringIO) -> Iterator[ModuleType]:
-    """Yield the module with Lambda's handler, imported anew as each execution environment does."""
+@pytest.fixture(params=["with cold_start", "without cold_start"])
+def main(
+    request: pytest.FixtureRequest, table: "Table", stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    """Yield the module with Lambda's handler, imported anew as each execution environment does, with the optional stage and without."""
+    if request.param == "without cold_start":
+        monkeypatch.setitem(sys.modules, "service.aws_lambda.cold_start", None)
     with redirect_stdout(stdout):
         module = importlib.reload(importlib.import_module("service.aws_lambda.handler"))
     yield module

@@ -1,8 +1,12 @@
 """The handler as Lambda calls it, with API Gateway's events of payload 2.0 and with others."""
 
+import asyncio
 import base64
+import gc
+import io
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncGenerator, Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -10,6 +14,7 @@ import anyio.to_thread
 import pytest
 from fastapi import Request, Response
 
+from service.aws_lambda.event import UnsupportedEventError
 from service.kit.auth import Caller
 from tests.service.domains import SCOPES, UNKNOWN, Domain, jwt
 
@@ -95,34 +100,54 @@ def test_headers_may_be_missing(main: ModuleType, headers: dict[str, str] | None
     assert main.handler(event("GET", "/healthz", headers=headers), None)["statusCode"] == 200
 
 
+def test_the_ping_is_answered_without_a_request(main: ModuleType, stdout: io.StringIO) -> None:
+    assert main.handler({"ping": True}, None) == {"pong": True}
+    assert stdout.getvalue() == ""
+
+
+SCHEDULED = {
+    "version": "0",
+    "id": "17793124-05d4-b198-2fde-7ededc63b103",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "111122223333",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "eu-central-1",
+    "resources": ["arn:aws:events:eu-central-1:111122223333:rule/warm"],
+    "detail": {},
+}
+
+
 @pytest.mark.parametrize(
-    "ping",
+    ("other", "named"),
     [
-        {},
-        {"source": "warm-up", "warmer": True},
-        {
-            "version": "0",
-            "id": "17793124-05d4-b198-2fde-7ededc63b103",
-            "detail-type": "Scheduled Event",
-            "source": "aws.events",
-            "account": "111122223333",
-            "time": "2026-01-01T00:00:00Z",
-            "region": "eu-central-1",
-            "resources": ["arn:aws:events:eu-central-1:111122223333:rule/warm"],
-            "detail": {},
-        },
-        {"Records": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs", "attributes": {}}]},
-        {"routeKey": "$connect", "requestContext": {"eventType": "CONNECT", "connectionId": "x"}},
-        {"requestContext": None},
-        {"requestContext": "text"},
-        [],
-        "ping",
-        None,
+        ({"Records": [{"messageId": "1", "body": "secret", "eventSource": "aws:sqs"}]}, "the keys 'Records'"),
+        ({"Records": [{"eventSource": "aws:s3", "s3": {"object": {"key": "secret"}}}]}, "the keys 'Records'"),
+        (SCHEDULED, "'detail', 'detail-type', 'id', 'region', 'resources'"),
+        (
+            {"headers": {}, "requestContext": {"eventType": "CONNECT", "routeKey": "$connect", "connectionId": "x"}},
+            "the keys 'headers', 'requestContext'",
+        ),
+        ({"requestContext": None}, "the keys 'requestContext'"),
+        ({"requestContext": "secret"}, "the keys 'requestContext'"),
+        ({"source": "secret", "warmer": True}, "the keys 'source', 'warmer'"),
+        ({"ping": "secret"}, "the keys 'ping'"),
+        ({"ping": True, "more": "secret"}, "the keys 'more', 'ping'"),
+        ({"\ud800" * 100: "secret"}, "the keys '" + "\\ud800" * 40 + "'"),
+        ({str(number): "secret" for number in range(100)}, "'16', '17' and 90 more"),
+        ({}, "an event without keys"),
+        (["secret"], "a value of type list"),
+        ("secret", "a value of type str"),
+        (None, "a value of type NoneType"),
     ],
-    ids=repr,
+    ids=lambda value: ascii(value)[:40],
 )
-def test_what_is_no_http_request_does_nothing(main: ModuleType, ping: object) -> None:
-    assert main.handler(ping, None) == {"statusCode": 204}
+def test_an_event_that_is_not_http_raises_and_names_its_keys(main: ModuleType, other: object, named: str) -> None:
+    with pytest.raises(UnsupportedEventError) as raised:
+        main.handler(other, None)
+    assert named in str(raised.value)
+    assert '{"ping": true}' in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +188,7 @@ def test_a_malformed_request_is_refused_with_the_part_that_is_wrong(
     assert part in [error["field"] for error in problem["errors"]]
 
 
-def test_other_events_of_http_are_refused_and_not_taken_for_pings(main: ModuleType) -> None:
+def test_http_events_of_other_payload_formats_are_refused(main: ModuleType) -> None:
     payload_1 = {"version": "1.0", "resource": "/users", "path": "/users", "httpMethod": "GET", "requestContext": {}}
     load_balancer = {"httpMethod": "GET", "path": "/users", "requestContext": {"elb": {"targetGroupArn": "arn"}}}
     assert [main.handler(each, None)["statusCode"] for each in (payload_1, load_balancer)] == [400, 400]
@@ -235,10 +260,10 @@ def test_repeated_headers_and_cookies_go_through_both_ways(main: ModuleType) -> 
 
 
 def test_log_lines_carry_lambdas_request_id(main: ModuleType, logged: Callable[[], list[dict[str, Any]]]) -> None:
-    main.handler({}, SimpleNamespace(aws_request_id="1-2-3"))
+    main.handler(event("GET", "/healthz", version="1.0"), SimpleNamespace(aws_request_id="1-2-3"))
     (line,) = logged()
     assert line["request_id"] == "1-2-3"
-    assert line["level"] == "INFO"
+    assert line["level"] == "WARN"
 
 
 def test_the_gateways_claims_reach_the_application(main: ModuleType) -> None:
@@ -271,3 +296,76 @@ def test_no_request_waits_for_a_thread(main: ModuleType, domain: Domain, monkeyp
         )
     ]
     assert statuses == [201, 200, 404, 404, 404, 404, 200]
+
+
+def test_work_left_on_the_event_loop_is_run(main: ModuleType) -> None:
+    done: list[str] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def numbers() -> AsyncGenerator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            done.append("aclose")
+
+    @main.app.get("/leaves")  # type: ignore[untyped-decorator]
+    async def leaves() -> None:
+        async def task() -> None:
+            done.append("create_task")
+
+        tasks.add(asyncio.create_task(task()))
+        asyncio.get_running_loop().call_soon(done.append, "call_soon")
+        async for _ in numbers():
+            break
+        gc.collect()
+
+    assert main.handler(event("GET", "/leaves"), None)["statusCode"] == 200
+    assert {"create_task", "call_soon"} <= set(done)
+    main.handler(event("GET", "/healthz"), None)  # whose turns of the loop the generator's second step may need
+    assert sorted(done) == ["aclose", "call_soon", "create_task"]
+
+
+def test_two_thousand_requests_leave_no_live_tasks(main: ModuleType) -> None:
+    tasks: set[asyncio.Task[None]] = set()
+
+    @main.app.get("/leaves")  # type: ignore[untyped-decorator]
+    async def leaves() -> None:
+        tasks.add(asyncio.create_task(asyncio.sleep(0)))
+
+    for _ in range(2000):
+        main.handler(event("GET", "/leaves"), None)
+    main.handler(event("GET", "/healthz"), None)
+    assert len(tasks) == 2000
+    assert asyncio.all_tasks(asyncio.get_event_loop()) == set()
+
+
+def test_a_request_that_waits_is_waited_for(main: ModuleType) -> None:
+    @main.app.get("/waits")  # type: ignore[untyped-decorator]
+    async def waits() -> str:
+        await asyncio.sleep(0.001)
+        return await anyio.to_thread.run_sync(lambda: "waited")
+
+    response = main.handler(event("GET", "/waits"), None)
+    assert (response["statusCode"], response["body"]) == (200, '"waited"')
+
+
+def test_a_thread_without_an_event_loop_is_given_one(main: ModuleType) -> None:
+    statuses = []
+
+    def ask() -> None:
+        statuses.extend(main.handler(event("GET", "/healthz"), None)["statusCode"] for _ in range(2))
+        asyncio.get_event_loop().close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert statuses == [200, 200]
+
+
+def test_asyncio_run_in_the_process_does_no_harm(main: ModuleType) -> None:
+    asyncio.get_event_loop().close()  # asyncio.run leaves the thread without it
+    asyncio.run(asyncio.sleep(0))
+    assert main.handler(event("GET", "/healthz"), None)["statusCode"] == 200
+    asyncio.get_event_loop().close()
+    assert main.handler(event("GET", "/healthz"), None)["statusCode"] == 200

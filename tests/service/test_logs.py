@@ -142,7 +142,7 @@ def test_only_the_invocation_that_started_the_environment_is_a_cold_start(main: 
 
 @pytest.mark.usefixtures("under_lambda")
 def test_a_ping_takes_the_cold_start_upon_itself(main: ModuleType, lines: Lines) -> None:
-    main.handler({"source": "warm-up"}, None)
+    main.handler({"ping": True}, None)
     main.handler(event("GET", "/healthz"), None)
     assert [line["cold_start"] for line in lines()] == [False]
 
