@@ -1,6 +1,6 @@
 """The service's speed against what most would write, Powertools, Chalice and a bare handler: cold start, warm overhead, memory.
 
-    python -m benchmarks.service_speed
+    python -m benchmarks.service_speed [--cold-rounds 25] [--warm-rounds 7]
 
 Each application is installed into a tree of its own, as its image would hold it, and run by awslambdaric, the runtime client of
 Lambda's images, against a stub of Lambda's Runtime API; a stub of DynamoDB answers at once, so that no server's moods are
@@ -10,6 +10,7 @@ it is just then, falls on both sides of a ratio.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -32,7 +33,8 @@ from service.aws_lambda.cold_start.trim_botocore import trim
 
 PINS = ROOT / "requirements" / "bench.txt"
 RESULTS = ROOT / ".reports" / "bench"
-COLD_ROUNDS, WARM_ROUNDS, WARM_REQUESTS = 25, 7, 400
+WARM_REQUESTS = 400
+PRECOMPILED = Path("service/aws_lambda/cold_start") / FILE
 IDENTITY = "0" * 32
 CALLER = {"jwt": {"claims": {"sub": "bench", "scope": "users:read users:write"}, "scopes": None}}
 
@@ -116,17 +118,29 @@ def compiled(tree: Path, *options: str) -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", *options, str(tree)], check=True)
 
 
+def precompile(packages: Path, source: Path, file: Path) -> None:
+    """Write what a source's imports compile into a file, as the image's build does."""
+    script = ROOT / PRECOMPILED.with_name("precompiled.py")
+    # -S: without what else is installed here, as in an image.
+    command = [sys.executable, "-S", "-B", str(script), str(packages), str(source), str(file), "dynamodb"]
+    subprocess.run(command, check=True)
+
+
 def applications(folder: Path) -> list[Application]:
     """Build the trees: the service as its Dockerfile does, the peers with pip's bytecode, as their documentation has it."""
     apps = ROOT / "benchmarks" / "apps"
-    ours = folder / "service"
-    install(ours, "--requirement", str(ROOT / "service/requirements.txt"))
-    trim(ours, {"dynamodb"})
-    script = ROOT / "service/aws_lambda/cold_start/precompiled.py"
-    subprocess.run([sys.executable, "-S", "-B", str(script), str(ours), "dynamodb"], check=True)
-    shutil.copytree(ROOT / "service", ours / "service", ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
-    shutil.copy(apps / "service_unlogged.py", ours / "unlogged.py")
-    compiled(ours, "--invalidation-mode", "unchecked-hash")
+
+    def service(*, cold_start: bool) -> Path:
+        tree = folder / ("service" if cold_start else "service-plain")
+        install(tree, "--requirement", str(ROOT / "service/requirements.txt"))
+        left_out = ["__pycache__", "trim_*" if cold_start else "cold_start"]
+        shutil.copytree(ROOT / "service", tree / "service", ignore=shutil.ignore_patterns(*left_out))
+        if cold_start:
+            trim(tree, {"dynamodb"})
+            precompile(tree, tree / "service", tree / PRECOMPILED)
+        shutil.copy(apps / "service_unlogged.py", tree / "unlogged.py")
+        compiled(tree, "--invalidation-mode", "unchecked-hash")
+        return tree
 
     def peer(name: str, *packages: str, trimmed: bool = False) -> Path:
         tree = folder / (f"{name}-trimmed" if trimmed else name)
@@ -142,16 +156,20 @@ def applications(folder: Path) -> list[Application]:
 
     tuned = peer("typical", "fastapi", "mangum", trimmed=True)
     (tuned / "app.py").write_text(floor((apps / "typical.py").read_text()))
-    (tuned / "service/aws_lambda/cold_start").mkdir(parents=True)
-    for module in ("precompiled.py", "startup.py"):
-        shutil.copy(ROOT / "service/aws_lambda/cold_start" / module, tuned / "service/aws_lambda/cold_start")
-    shutil.copy(ours / FILE, tuned)  # of the same packages, and some more
+    stage = PRECOMPILED.parent
+    shutil.copytree(ROOT / stage, tuned / stage, ignore=shutil.ignore_patterns("__pycache__", "trim_*"))
+    sources = folder / "typical-sources"
+    sources.mkdir()
+    (sources / "app.py").write_text("import boto3.dynamodb.conditions, fastapi, mangum")
+    precompile(tuned, sources, tuned / PRECOMPILED)
     compiled(tuned, "--invalidation-mode", "unchecked-hash")
     quiet = {"POWERTOOLS_SERVICE_NAME": "bench"}
     powertools = ("powertools", "aws-lambda-powertools")
     plain = peer(*powertools)
+    handlers: Any = {"handler": "service.aws_lambda.handler.handler", "table": False, "unlogged": "unlogged.handler"}
     return [
-        Application("service", ours, "service.aws_lambda.handler.handler", table=False, unlogged="unlogged.handler"),
+        Application("service", service(cold_start=True), **handlers),
+        Application("service, plain", service(cold_start=False), **handlers),
         Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
         Application("floor", tuned, "app.handler"),
         Application("powertools", plain, "app.handler", environment=quiet),
@@ -238,11 +256,11 @@ class Bench:
         )
         return float(result.stdout.splitlines()[-1])
 
-    def stages(self, application: Application) -> dict[str, float]:
-        """Return cumulative milliseconds of the service's start by stage, the medians of some starts."""
+    def stages(self, application: Application, rounds: int) -> dict[str, float]:
+        """Return cumulative milliseconds of the service's start by stage, the medians of so many starts."""
         script = Path(__file__).with_name("stages.py")
         runs = []
-        for _ in range(COLD_ROUNDS):
+        for _ in range(rounds):
             result = subprocess.run(
                 [*self.python, str(script), json.dumps(READ[application.payload])],
                 cwd=application.tree,
@@ -269,20 +287,20 @@ class Bench:
         return costs
 
 
-def measure(bench: Bench, compared: list[Application]) -> dict[str, dict[str, list[float]]]:
+def measure(bench: Bench, compared: list[Application], cold: int, warm: int) -> dict[str, dict[str, list[float]]]:
     """Return by figure and application what each round has measured."""
     figures: dict[str, dict[str, list[float]]] = {}
 
     def note(figure: str, application: Application, value: float) -> None:
         figures.setdefault(figure, {}).setdefault(application.name, []).append(value)
 
-    for _ in range(COLD_ROUNDS):
+    for _ in range(cold):
         for application in compared:
             run = bench.cold(application)
             note("cold start, ms", application, run["seconds"] * 1000)
             note("cold start, CPU ms", application, run["cpu"] * 1000)
             note("memory after the first request, MB", application, run["memory"])
-    for _ in range(WARM_ROUNDS):
+    for _ in range(warm):
         for application in compared:
             for figure, (request, where) in WARM.items():
                 note(figure, application, bench.warm(application, request, where))
@@ -311,14 +329,22 @@ def rows(figures: Mapping[str, Mapping[str, list[float]]]) -> Iterable[dict[str,
 
 def main() -> None:
     """Build, measure, print the table, and write it as JSON with the stages of the service's start."""
+    parser = argparse.ArgumentParser(description="The service's speed against its peers.")
+    parser.add_argument(
+        "--cold-rounds", type=int, default=25, help="starts of each application (at least 2; default: 25)"
+    )
+    parser.add_argument("--warm-rounds", type=int, default=7, help="processes of 400 requests (at least 2; default: 7)")
+    rounds = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Runtime() as runtime:
         bench = Bench(runtime, Path(folder))
         compared = applications(Path(folder))
+        by_name = {each.name: each for each in compared}
         for application in compared:
             bench.cold(application)  # into the page cache
-        table = list(rows(measure(bench, compared)))
-        stages = bench.stages(compared[0])
-        runs = [{each.name: bench.routes(each) for each in compared[:2]} for _ in range(WARM_ROUNDS)]
+        table = list(rows(measure(bench, compared, rounds.cold_rounds, rounds.warm_rounds)))
+        stages = bench.stages(by_name["service"], rounds.cold_rounds)
+        routed = [by_name["service"], by_name["typical"]]
+        runs = [{each.name: bench.routes(each) for each in routed} for _ in range(rounds.warm_rounds)]
     per_route = {
         name: {figure: statistics.median(run[name][figure] for run in runs) for figure in costs}
         for name, costs in runs[0].items()

@@ -3,7 +3,6 @@
 DynamoDB's answer is given where the `network` would be, in its own types, or by the `client`, in Python's.
 """
 
-import asyncio
 import copy
 import importlib
 import json
@@ -51,7 +50,6 @@ if WHERE == "client":
     botocore.client.BaseClient._make_api_call = call  # type: ignore[attr-defined]
 else:
     botocore.httpsession.URLLib3Session.send = send  # type: ignore[method-assign,assignment]
-asyncio.set_event_loop(asyncio.new_event_loop())  # as awslambdaric leaves it to the adapter
 module, _, name = sys.argv[1].rpartition(".")
 handler = getattr(importlib.import_module(module), name)
 event, times = json.loads(sys.argv[2]), int(sys.argv[3])

@@ -351,7 +351,7 @@ def test_a_request_that_waits_is_waited_for(main: ModuleType) -> None:
 
 
 def test_a_thread_without_an_event_loop_is_given_one(main: ModuleType) -> None:
-    statuses = []
+    statuses: list[int] = []
 
     def ask() -> None:
         statuses.extend(main.handler(event("GET", "/healthz"), None)["statusCode"] for _ in range(2))

@@ -1,4 +1,4 @@
-"""What the image leaves out or puts off at start changes nothing that the service can see."""
+"""The optional stage cold_start changes nothing but the time that a start takes, and a start does not depend on it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import typing
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,11 +23,10 @@ from typing import Any
 import boto3
 import botocore
 import pytest
-from boto3.compat import TRANSFER_CONFIG_SUPPORTS_CRT
 
 from sandbox.emulator import REGION, Emulator
 from sandbox.paths import ROOT
-from service.aws_lambda.cold_start.precompiled import FILE, WRITERS, forget, recall
+from service.aws_lambda.cold_start.precompiled import CHECKSUM_BYTES, FILE, GENERATORS, HEADER, imports, load, unload
 from service.aws_lambda.cold_start.startup import finish
 from service.aws_lambda.cold_start.trim_botocore import trim
 
@@ -133,89 +133,91 @@ def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_
     assert "s3" in (tmp_path / "cached.json").read_text()
 
 
-def started(script: str, variables: Mapping[str, str] = MappingProxyType({}), first: str = "") -> str:
+def started(script: str, variables: Mapping[str, str] = MappingProxyType({}), first: str = "", cwd: Path = ROOT) -> str:
     """Return what a script prints in a process that has imported the handler, and may have done something first."""
     environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION} | dict(variables)
     command = [sys.executable, "-c", f"{first}\nimport service.aws_lambda.handler\n{script}"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_models_that_are_built_later_give_the_same_document() -> None:
+def test_the_document_is_the_same_under_lambda() -> None:
     stated = json.loads(started("import json\nprint(json.dumps(service.aws_lambda.handler.app.openapi()))"))
     committed = json.loads((ROOT / "docs/openapi.json").read_text())
     stated["info"]["version"] = committed["info"]["version"]
     assert stated == committed
 
 
-def test_models_can_be_rebuilt_once_the_imports_are_done() -> None:
+def test_a_start_changes_no_installed_package() -> None:
+    # Their functions and classes are where they were defined, with the stage and without.
     script = """
-from pydantic import BaseModel
-class Part(BaseModel):
-    whole: "Whole"
-class Whole(BaseModel):
-    name: str
-Part.model_rebuild()
-print(Part(whole={"name": "x"}).whole.name, Part.model_config, BaseModel.model_rebuild.__func__.__module__)
+import inspect, json, sys
+from pathlib import Path
+found = {}
+for name, module in sorted(sys.modules.items()):
+    if "site-packages" in str(getattr(module, "__file__", "")):
+        for key, value in vars(module).items():
+            if inspect.isfunction(value) or inspect.isclass(value):
+                found[f"{name}.{key}"] = f"{value.__module__}.{value.__qualname__}"
+print(json.dumps(found))
 """
-    assert started(script) == "x {} pydantic.main\n"
+    without = "import sys; sys.modules['service.aws_lambda.cold_start'] = None"
+    found = json.loads(started(script))
+    assert found == json.loads(started(script, first=without))
+    assert len(found) > 1000
+    assert not [name for name in found.values() if name.startswith("service.")]
 
 
-def test_the_first_version_of_pydantic_is_not_imported_and_can_be() -> None:
-    script = """
-import sys
-print("pydantic.v1" in sys.modules)
-from pydantic import v1
-print(v1.BaseModel.__module__)
-"""
-    assert started(script) == "False\npydantic.v1.main\n"
+def test_the_handler_starts_where_the_stage_has_been_left_out(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__", "cold_start"))
+    script = "import gc\nprint(service.aws_lambda.handler.startup, gc.isenabled())"
+    assert started(script, cwd=tmp_path) == "None True\n"
 
 
-def test_files_are_transferred_to_s3_although_boto3_was_imported_without(emulator: Emulator) -> None:
-    script = """
-import io, sys, boto3
-print("s3transfer.manager" in sys.modules, boto3.compat.TRANSFER_CONFIG_SUPPORTS_CRT)
-s3 = boto3.client("s3")
-s3.create_bucket(Bucket="startup", CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
-s3.upload_fileobj(io.BytesIO(b"all of it"), "startup", "file")
-s3.download_fileobj("startup", "file", sys.stdout.buffer)
-"""
-    assert started(script, emulator.environment()) == f"False {TRANSFER_CONFIG_SUPPORTS_CRT}\nall of it"
+def test_an_error_inside_of_the_stage_is_not_taken_for_its_absence(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "service/aws_lambda/cold_start/startup.py").write_text("import nothing_of_this_name")
+    with pytest.raises(subprocess.CalledProcessError):
+        started("", cwd=tmp_path)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the build writes of all that the import of the installed packages compiles."""
     folder = tmp_path_factory.mktemp("packages")
-    subprocess.run(
-        [sys.executable, ROOT / "service/aws_lambda/cold_start/precompiled.py", folder, "dynamodb"],
-        cwd=folder,
-        check=True,
-    )
+    script = ROOT / "service/aws_lambda/cold_start/precompiled.py"
+    command: list[str | Path] = [sys.executable, script, folder, ROOT / "service", folder / FILE, "dynamodb"]
+    subprocess.run(command, cwd=folder, check=True)
     return folder / FILE
 
 
 @pytest.fixture
-def forgetful() -> Iterator[None]:
+def unloaded() -> Iterator[None]:
     yield
-    forget()
+    unload()
     re.purge()
 
 
-def test_regular_expressions_of_the_build_are_those_that_python_compiles(written: Path, forgetful: None) -> None:
-    _, patterns, _ = marshal.loads(written.read_bytes())  # noqa: S302
+def stored(file: Path) -> tuple[list[Any], dict[tuple[str, str], Any]]:
+    """Return the regular expressions and the sources of a file."""
+    patterns, sources = marshal.loads(file.read_bytes()[len(HEADER) + CHECKSUM_BYTES :])  # noqa: S302
+    return patterns, sources
+
+
+def test_regular_expressions_of_the_build_are_those_that_python_compiles(written: Path, unloaded: None) -> None:
+    patterns, _ = stored(written)
     assert len(patterns) > 100
     re.purge()
-    assert recall(written)
+    assert load(written)
     for pattern, flags, _ in patterns:
-        recalled = re.compile(pattern, flags)
+        loaded = re.compile(pattern, flags)
         re.purge()
         # Compared by flags, groups and code.
-        assert recalled == re.compile(pattern, flags), pattern
-        recall(written)
+        assert loaded == re.compile(pattern, flags), pattern
+        load(written)
 
 
 def test_source_of_the_build_is_what_python_makes_of_it(written: Path) -> None:
-    _, _, sources = marshal.loads(written.read_bytes())  # noqa: S302
+    _, sources = stored(written)
     assert len(sources) > 100
     for (text, mode), code in sources.items():
         expected = compile(text, "<string>", mode, dont_inherit=True)
@@ -224,7 +226,7 @@ def test_source_of_the_build_is_what_python_makes_of_it(written: Path) -> None:
         assert code.co_filename == expected.co_filename
 
 
-def test_classes_and_types_are_the_same_with_what_the_build_has_written(written: Path, forgetful: None) -> None:
+def test_classes_and_types_are_the_same_with_what_the_build_has_written(written: Path, unloaded: None) -> None:
     def made() -> list[Any]:
         thing = dataclasses.make_dataclass("Thing", [("name", str), ("size", int, 1)], frozen=True, order=True)
         pair = collections.namedtuple("pair", "one two", defaults=[2])
@@ -238,22 +240,57 @@ def test_classes_and_types_are_the_same_with_what_the_build_has_written(written:
         return [repr(one), hash(one), one < thing("b"), inspect.signature(thing), repr(pair(1)), repr(reference), bad]
 
     before = made()
-    assert recall(written)
+    assert load(written)
     assert made() == before
-    forget()
+    unload()
     assert made() == before
-    assert not any(name in vars(module) for module, name in WRITERS)
+    assert not intercepted()
 
 
-def test_nothing_is_in_the_way_of_python_once_the_service_has_started(written: Path) -> None:
-    script = f"""
-from pathlib import Path
+def intercepted() -> list[str]:
+    """Return which of Python's modules compile by a function of ours."""
+    return [name for module, name in GENERATORS if name in vars(module)]
+
+
+def test_a_compiler_that_is_asked_in_another_way_is_pythons(written: Path, unloaded: None) -> None:
+    assert load(written)
+    compile_, exec_ = vars(typing)["compile"], vars(dataclasses)["exec"]
+    with pytest.raises(SyntaxError, match="here"):
+        compile_("a b", "here", "eval")
+    assert eval(compile_("1 + 1", "<string>", "eval", dont_inherit=True)) == 2  # noqa: S307
+    scope: dict[str, Any] = {}
+    exec_(compile("x = 1", "here", "exec"), scope)
+    assert scope["x"] == 1
+
+
+def test_python_compiles_as_ever_once_the_service_has_started(written: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(written, tmp_path / "service/aws_lambda/cold_start")
+    script = """
 from service.aws_lambda.cold_start import precompiled
-recall, recalled = precompiled.recall, []
-precompiled.recall = lambda _: recalled.append(recall(Path({str(written)!r})))
+print([name for module, name in precompiled.GENERATORS if name in vars(module)])
 """
-    shadows = "[name for module, name in precompiled.WRITERS if name in vars(module)]"
-    assert started(f"print(recalled, {shadows})", first=script) == "[True] []\n"
+    first = """
+import re
+from service.aws_lambda.cold_start import precompiled
+load = precompiled.load
+precompiled.load = lambda file: print(load(file), len(re._cache) > 100)
+"""
+    assert started(script, first=first, cwd=tmp_path) == "True True\n[]\n"
+
+
+def test_a_start_needs_to_compile_little_that_the_build_has_not(written: Path, tmp_path: Path) -> None:
+    # What is precompiled follows what the service imports: a share that falls says that it no longer does.
+    shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(written, tmp_path / "service/aws_lambda/cold_start")
+    first = """
+import re
+compiled = []
+compiler = re._compiler.compile
+re._compiler.compile = lambda pattern, flags=0: compiled.append(pattern) or compiler(pattern, flags)
+before = len(compiled)
+"""
+    assert int(started("print(len(compiled) - before)", first=first, cwd=tmp_path)) < 40
 
 
 def test_flags_that_python_counts_as_a_number_are_written_as_one(tmp_path: Path) -> None:
@@ -264,19 +301,91 @@ from service.aws_lambda.cold_start import precompiled
 class Zero(int):
     pass
 re._cache[str, "zero", Zero(0)] = re.compile("zero")
-precompiled.write(Path({str(tmp_path)!r}), [])
+folder = Path({str(tmp_path)!r})
+precompiled.write(folder, folder, folder / precompiled.FILE, [])
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
-    _, patterns, _ = marshal.loads((tmp_path / FILE).read_bytes())  # noqa: S302
+    patterns, _ = stored(tmp_path / FILE)
     assert ("zero", 0) in [(pattern, flags) for pattern, flags, _ in patterns]
 
 
-def test_what_another_python_has_written_is_left_alone(written: Path, tmp_path: Path, forgetful: None) -> None:
-    _, *known = marshal.loads(written.read_bytes())  # noqa: S302
-    (tmp_path / FILE).write_bytes(marshal.dumps(("3.10.0", *known)))
-    assert not recall(tmp_path / FILE)
-    assert not recall(tmp_path / "none.bin")
-    assert not any(name in vars(module) for module, name in WRITERS)
+def test_what_is_precompiled_follows_what_the_source_imports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "api"
+    package.mkdir()
+    (package / "a.py").write_text(
+        "import json.tool, api.b\nfrom api import b\nfrom . import c\nfrom email import charset\n"
+    )
+    (package / "b.py").write_text(
+        "def later():\n    import tarfile\nif False:\n    import zipfile\nimport no_such_module\n"
+    )
+    found = [*imports(package)]
+    assert found == [("json.tool", [""]), ("email", ["charset"]), ("no_such_module", [""])]
+    script = f"""
+import sys
+from pathlib import Path
+from service.aws_lambda.cold_start import precompiled
+folder = Path({str(tmp_path)!r})
+precompiled.write(folder, folder / "api", folder / "out.bin", [])
+print("email.charset" in sys.modules, "tarfile" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "True False\n"
+    assert "not precompiled: no_such_module" in done.stderr
+
+
+def test_without_the_file_nothing_is_loaded_and_nothing_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not load(tmp_path / "none.bin")
+    assert caplog.messages == []
+    assert not intercepted()
+
+
+def sealed(body: bytes) -> bytes:
+    return HEADER + zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") + body
+
+
+# What is made of a good file, by what is wrong with it then.
+BROKEN: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "another Python": lambda content: content.replace(b"Python '3.", b"Python '2.", 1),
+    "without a header": lambda content: content[len(HEADER) :],
+    "truncated in its header": lambda content: content[:10],
+    "truncated after its header": lambda _: HEADER,
+    "truncated": lambda content: content[:-1],
+    "one bit": lambda content: content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:],
+    "more": lambda content: content + b"0",
+    "no marshal": lambda _: sealed(b"?"),
+    "something else": lambda _: sealed(marshal.dumps(["x"])),
+    "no regular expression": lambda _: sealed(marshal.dumps(([("a", 0, (0, [99999], 0, {}, ()))], {}))),
+    "no code": lambda _: sealed(marshal.dumps(([("a", 0)], []))),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_file_that_cannot_be_used_is_skipped_with_a_warning(
+    written: Path, tmp_path: Path, unloaded: None, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    (tmp_path / FILE).write_bytes(BROKEN[fault](written.read_bytes()))
+    assert not load(tmp_path / FILE)
+    (message,) = caplog.messages
+    assert str(tmp_path / FILE) in message
+    assert not intercepted()
+
+
+def test_a_file_that_cannot_be_read_is_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / FILE).mkdir()
+    assert not load(tmp_path / FILE)
+    assert "cannot be read" in caplog.text
+
+
+def test_a_start_with_a_damaged_file_serves(written: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "service/aws_lambda/cold_start" / FILE).write_bytes(written.read_bytes()[:-1])
+    ping = "print(service.aws_lambda.handler.handler({'ping': True}, None))"
+    assert started(ping, cwd=tmp_path) == "{'pong': True}\n"
 
 
 @pytest.mark.parametrize(("variables", "on"), [({}, False), ({"OTEL_SERVICE_NAME": "people"}, True)])

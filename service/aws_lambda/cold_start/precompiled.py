@@ -1,74 +1,108 @@
-"""What Python compiles at each start although it is the same each time, compiled ahead: `python precompiled.py FOLDER SERVICE …`.
+"""What Python compiles anew at each start, compiled once by the image's build: `python precompiled.py PACKAGES SOURCE FILE SERVICE…`.
 
-While the service's dependencies are imported, Python compiles some 200 regular expressions, and 800 pieces of source that
-`dataclasses`, `typing` and `collections` write: a seventh of a cold start, of which no bytecode is kept. The image's build
-writes it all into one file beside the packages, and `startup` recalls it.
+Importing the service's dependencies compiles some 200 regular expressions, and some 800 pieces of source that `dataclasses`,
+`typing` and `collections` generate. Python keeps no bytecode of either. `write` imports what the service's source imports and
+stores the results; `load` gives them to Python, and `unload` takes back all but the regular expressions, which are in re's own
+cache. Nothing of an installed package is changed. Without the file, or with one that cannot be used, Python compiles as ever.
 """
 
-import _sre  # type: ignore[import-not-found]  # of Python itself, which typeshed leaves out
+import _sre  # type: ignore[import-not-found]  # Python's own regular expression engine, which typeshed leaves out
+import ast
+import builtins
 import collections
 import dataclasses
 import marshal
 import re
 import sys
 import typing
-from collections.abc import Callable
-from importlib import import_module
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 FILE = "precompiled.bin"
-IMPORTED = ["boto3.dynamodb.types", "fastapi.staticfiles", "mangum", "pydantic_settings"]
-# Who writes source, and hands it to which of Python's functions; a module's own of that name comes before Python's.
-WRITERS = ((dataclasses, "exec"), (collections, "eval"), (typing, "compile"))
+# Bytecode and regular expressions fit one build of Python. The line is read before anything is unmarshalled.
+HEADER = f"precompiled 1, Python {sys.version!r}\n".encode()
+CHECKSUM_BYTES = 4
+# Modules that generate source, and the builtin by which each compiles it; a module's global comes before the builtin.
+GENERATORS = ((dataclasses, "exec"), (collections, "eval"), (typing, "compile"))
 
-Code = Callable[[str, str], CodeType]
+Compile = Callable[[str, str], CodeType]
 
 
-def recall(file: Path) -> bool:
-    """Let Python find what `write` has written until `forget`; return whether.
-
-    It does not without the file, or with that of another Python.
-    """
-    if not file.exists():
+def load(file: Path) -> bool:
+    """Let Python use what `write` has stored, until `unload`; return whether. False with a warning if the file cannot be used."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
         return False
-    version, patterns, sources = marshal.loads(file.read_bytes())  # noqa: S302 - the image's own, as its bytecode is
-    if version != sys.version:
-        return False
-    for pattern, flags, code in patterns:
-        re._cache[type(pattern), pattern, flags] = _sre.compile(pattern, *code)  # type: ignore[attr-defined]
-    _give(lambda text, mode: sources.get((text, mode)) or _compiled(text, mode))
+    except OSError as error:
+        return _skip(file, f"it cannot be read: {error.strerror}")
+    if not content.startswith(HEADER):
+        return _skip(file, "it was written by another Python, or is no such file")
+    checksum, body = content[len(HEADER) :][:CHECKSUM_BYTES], content[len(HEADER) + CHECKSUM_BYTES :]
+    if checksum != _checksum(body):
+        return _skip(file, "it is damaged")
+    try:
+        patterns, sources = marshal.loads(body)  # noqa: S302 - part of the image, as its bytecode is
+        cached = {(type(pattern), pattern, flags): _sre.compile(pattern, *code) for pattern, flags, code in patterns}
+        re._cache.update(cached)  # type: ignore[attr-defined]
+        _intercept(lambda text, mode: sources.get((text, mode)) or _compile(text, mode))
+    except Exception as error:  # noqa: BLE001 - a start must not depend on it
+        unload()
+        return _skip(file, f"{type(error).__name__}: {error}")
     return True
 
 
-def forget() -> None:
-    """Let Python compile source again, as it ever does."""
-    for module, name in WRITERS:
+def unload() -> None:
+    """Let Python compile generated source again, as ever."""
+    for module, name in GENERATORS:
         vars(module).pop(name, None)
 
 
-def write(packages: Path, services: list[str]) -> None:
-    """Write the file into a folder of packages, for what their import and clients of these services of AWS compile."""
+def write(packages: Path, source: Path, file: Path, services: list[str]) -> None:
+    """Store what importing a service's dependencies compiles.
+
+    `packages` is the folder they are installed in, `source` the service's own package, and `services` the AWS services whose
+    clients it creates.
+    """
     sources: dict[tuple[str, str], CodeType] = {}
 
-    def noted(text: str, mode: str) -> CodeType:
-        return sources.setdefault((text, mode), _compiled(text, mode))
+    def record(text: str, mode: str) -> CodeType:
+        return sources.setdefault((text, mode), _compile(text, mode))
 
     sys.path.insert(0, str(packages))
-    _give(noted)
-    for name in IMPORTED:
-        import_module(name)
+    _intercept(record)
+    for module, names in imports(source):
+        try:
+            __import__(module, fromlist=names)
+        except Exception as error:  # noqa: BLE001 - it may need what a build does not have
+            print(f"not precompiled: {module}: {error}", file=sys.stderr)  # noqa: T201
     for service in services:
-        import_module("boto3").client(service, region_name="eu-central-1")
-    forget()
-    # Flags may be of a kind of their own, which counts as the number that it is.
+        __import__("boto3").client(service, region_name="eu-central-1")
+    unload()
+    # Flags may be a subclass of int, which marshal does not know.
     patterns = [(pattern, int(flags), engine_code(pattern, flags)) for _, pattern, flags in re._cache]  # type: ignore[attr-defined]
-    (packages / FILE).write_bytes(marshal.dumps((sys.version, patterns, sources)))
+    body = marshal.dumps((patterns, sources))
+    file.write_bytes(HEADER + _checksum(body) + body)
+
+
+def imports(source: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the modules that a package's source imports at its files' top level from other packages, and the names it takes of each."""
+    for path in sorted(source.rglob("*.py")):
+        for node in ast.parse(path.read_bytes()).body:
+            if isinstance(node, ast.Import):
+                found = [(alias.name, [""]) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found = [(node.module, [alias.name for alias in node.names])]
+            else:
+                continue
+            yield from (each for each in found if each[0].partition(".")[0] != source.name)
 
 
 def engine_code(pattern: str | bytes, flags: int) -> tuple[Any, ...]:
-    """Return what the engine is given for a regular expression: flags, code, and groups, in plain types."""
+    """Return what re's engine is given for a regular expression: flags, code, and groups, in types that marshal knows."""
     given: list[tuple[Any, ...]] = []
     engine = _sre.compile
     _sre.compile = lambda *arguments: given.append(arguments) or engine(*arguments)  # type: ignore[func-returns-value]
@@ -80,20 +114,43 @@ def engine_code(pattern: str | bytes, flags: int) -> tuple[Any, ...]:
     return int(all_flags), [int(each) for each in code], groups, dict(by_name), tuple(by_number)
 
 
-def _give(code: Code) -> None:
-    given: dict[str, Callable[..., Any]] = {
-        "exec": lambda text, *scopes: exec(code(text, "exec"), *scopes),  # noqa: S102 - what the module would
-        "eval": lambda text, *scopes: eval(code(text, "eval"), *scopes),  # noqa: S307
-        "compile": lambda text, _, mode: code(text, mode),
+def _intercept(compile_: Compile) -> None:
+    """Have generated source compiled by this function, where it is asked for as Python 3.11 to 3.13 ask; else by the builtin."""
+
+    def run(builtin: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        return lambda text, *scopes, **other: builtin(
+            compile_(text, mode) if isinstance(text, str) and not other else text, *scopes, **other
+        )
+
+    def compile_expression(text: Any, filename: Any, mode: Any, *other: Any, **named: Any) -> Any:
+        if isinstance(text, str) and filename == "<string>" and mode == "eval" and not other and not named:
+            return compile_(text, mode)
+        return builtins.compile(text, filename, mode, *other, **named)
+
+    replacements = {
+        "exec": run(builtins.exec, "exec"),
+        "eval": run(builtins.eval, "eval"),
+        "compile": compile_expression,
     }
-    for module, name in WRITERS:
-        vars(module)[name] = given[name]
+    for module, name in GENERATORS:
+        vars(module)[name] = replacements[name]
 
 
-def _compiled(text: str, mode: str) -> CodeType:
+def _compile(text: str, mode: str) -> CodeType:
     code: CodeType = compile(text, "<string>", mode, dont_inherit=True)
     return code
 
 
+def _checksum(body: bytes) -> bytes:
+    return zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big")
+
+
+def _skip(file: Path, reason: str) -> bool:
+    import logging  # here, so that regular expressions of its own imports are precompiled, too
+
+    logging.getLogger(__name__).warning("%s is not used, Python compiles instead: %s", file, reason)
+    return False
+
+
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), sys.argv[2:])
+    write(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
