@@ -31,8 +31,6 @@ PAGE_BYTES = 5 * 1024 * 1024
 PAGE_EXAMINED = 1000
 # DynamoDB's sort keys have at most 1,024 bytes; an entry's has a time and an id behind the value.
 KEY_BYTES = 900
-# Counters of what refers to an item: of items that list what they are entered in, and of older ones.
-REFERRERS, UNLISTED_REFERRERS = "referrers", "held_by"
 COUNTER_SUFFIX = "-references"
 Entry = tuple[str, str]
 """The primary key of a lookup's entry or of a counter."""
@@ -107,13 +105,11 @@ class Repository(Generic[Public]):
         """Return the write that `create` does."""
 
         def prepare() -> tuple[str, Public | None, list[TransactItem]]:
-            item = new_item(body, self._initial(), self.caller.subject)
+            item = self._with_entries(new_item(body, self._initial(), self.caller.subject))
             identity, new = item["id"], self.public(item)
             self._before_change(None, new)
-            entries = self._entries(item)
-            item["entries"] = list(map(list, entries))
             put = self.table.put_new(self._kind, identity, item, StaleRevision())
-            return identity, new, [put, *self._entered(item, [], entries)]
+            return identity, new, [put, *self._moved({}, item)]
 
         return Write(self, prepare)
 
@@ -142,13 +138,11 @@ class Repository(Generic[Public]):
             before = self.public(old)
             if preconditions:
                 preconditions.check(etag(old))
-            new = updated_item(old, json_fields(before), self.caller.subject)
+            new = self._with_entries(updated_item(old, json_fields(before), self.caller.subject))
             after = self.public(new)
             self._before_change(before, after)
-            entries = self._entries(new)
-            new["entries"] = list(map(list, entries))
             put = self.table.replace(self._kind, identity, new, old)
-            return identity, after, [put, *self._left(old, entries), *self._entered(new, _listed(old) or [], entries)]
+            return identity, after, [put, *self._moved(old, new)]
 
         return Write(self, prepare)
 
@@ -162,11 +156,9 @@ class Repository(Generic[Public]):
             if self.resource.before_change:
                 self._before_change(self.public(old), None)
             referred = Conflict(f"Another resource still refers to the {self._kind} {identity}.")
-            counter = self.table.delete_counter(
-                self._kind + COUNTER_SUFFIX, identity, (REFERRERS, UNLISTED_REFERRERS), referred
-            )
+            counter = self.table.delete_counter(self._kind + COUNTER_SUFFIX, identity, referred)
             delete = self.table.delete(self._kind, identity, old)
-            return identity, None, [delete, counter, *self._left(old, [])]
+            return identity, None, [delete, counter, *self._moved(old, {})]
 
         return Write(self, prepare)
 
@@ -204,19 +196,16 @@ class Repository(Generic[Public]):
         """
         public = self.public(item)
         absent = {name: getattr(public, name) for name in self.resource.public.model_fields if name not in item}
-        new = item | to_json_values(absent)
-        entries = self._entries(new)
-        new["entries"] = list(map(list, entries))
+        new = self._with_entries(item | to_json_values(absent))
         if new == item:
             return []
         put = self.table.replace(self._kind, item["id"], new, item)
-        moved = [*self._left(item, entries), *self._entered(new, _listed(item) or [], entries)]
-        return _merged(self.table, [put, *moved])
+        return _merged(self.table, [put, *self._moved(item, new)])
 
     def orphaned(self, lookup: Lookup, entry: Item, item: Item | None) -> list[TransactItem]:
         """Return the transaction that deletes a lookup's entry, when its item does not list it; nothing when it does."""
         kind = entry_kind(self._kind, lookup)
-        if item and [kind, entry["sk"]] in item.get("entries", []):
+        if item and (kind, entry["sk"]) in (_listed(item) or self._entries(item)):
             return []
         return [
             self.table.delete_entry(kind, entry["sk"], entry["id"]),
@@ -302,36 +291,36 @@ class Repository(Generic[Public]):
             *((kind + COUNTER_SUFFIX, identity) for kind, identity in references),
         ]
 
-    def _entered(self, item: Item, old: list[Entry], new: list[Entry]) -> list[TransactItem]:
-        """Return the transaction's items that enter an item where it is not yet."""
-        added = Counter(new) - Counter(old)
-        items = []
-        for (kind, identity), number in added.items():
-            if _is_counter((kind, identity)):
-                target = kind.removesuffix(COUNTER_SUFFIX)
-                items.append(self.table.condition_check(target, identity, self._missing(item, target, identity)))
-                items.append(self.table.add(kind, identity, {REFERRERS: number}))
-            else:
-                items.append(self.table.put_entry(kind, identity, item["id"], self._taken(kind, item)))
-        return items
-
-    def _left(self, old: Item, new: list[Entry]) -> list[TransactItem]:
-        """Return the transaction's items that take an item out of where it is not to be any more."""
-        listed = _listed(old)
-        if listed is None:
-            # An older item is counted by another attribute, which it leaves at its first change.
-            counter, removed = (
-                UNLISTED_REFERRERS,
-                Counter(e for e in self._entries(old) if _is_counter(e) or e not in new),
-            )
-        else:
-            counter, removed = REFERRERS, Counter(listed) - Counter(new)
+    def _moved(self, old: Item, new: Item) -> list[TransactItem]:
+        """Return the transaction's items that take an item out of where it was entered, and enter it where it is to be."""
+        entered = _listed(old)
+        after = _listed(new) or []
+        # An item that lists nothing is entered as declared, or was when it was written: to enter it in a lookup again does no harm.
+        before = self._entries(old) if entered is None else entered
+        known = [entry for entry in before if _is_counter(entry)] if entered is None else before
         return [
-            self.table.add(*entry, {counter: -number})
-            if _is_counter(entry)
-            else self.table.delete_entry(*entry, old["id"])
-            for entry, number in removed.items()
+            *(self._leave(entry, old, number) for entry, number in (Counter(before) - Counter(after)).items()),
+            *(
+                item
+                for entry, number in (Counter(after) - Counter(known)).items()
+                for item in self._enter(entry, new, number)
+            ),
         ]
+
+    def _leave(self, entry: Entry, old: Item, number: int) -> TransactItem:
+        return self.table.add(*entry, -number) if _is_counter(entry) else self.table.delete_entry(*entry, old["id"])
+
+    def _enter(self, entry: Entry, new: Item, number: int) -> list[TransactItem]:
+        kind, identity = entry
+        if not _is_counter(entry):
+            return [self.table.put_entry(kind, identity, new["id"], self._taken(kind, new))]
+        target = kind.removesuffix(COUNTER_SUFFIX)
+        exists = self.table.condition_check(target, identity, self._missing(new, target, identity))
+        return [exists, self.table.add(kind, identity, number)]
+
+    def _with_entries(self, item: Item) -> Item:
+        """Return an item with the list of what it is to be entered in, which holds for this revision of it."""
+        return item | {"entries": {"revision": item["revision"], "keys": list(map(list, self._entries(item)))}}
 
     def _missing(self, item: Item, kind: str, identity: str) -> Conflict:
         name = next(name for name, to in self.resource.references.items() if to == kind and item.get(name) == identity)
@@ -394,9 +383,9 @@ def _merged(table: Table, items: list[TransactItem]) -> list[TransactItem]:
         other = merged.pop(item.key, None)
         if other is None:
             merged[item.key] = item
-        elif item.amounts and other.amounts:
-            if amounts := _sum(other.amounts, item.amounts):
-                merged[item.key] = table.add(*item.key, amounts)
+        elif item.amount and other.amount:
+            if amount := item.amount + other.amount:
+                merged[item.key] = table.add(*item.key, amount)
         else:
             merged[item.key] = _joined(other, item)
     if len(merged) > BATCH:
@@ -415,14 +404,12 @@ def _joined(one: TransactItem, other: TransactItem) -> TransactItem:
     return next(iter([*writes, *checks]))
 
 
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    sums = {name: one.get(name, 0) + other.get(name, 0) for name in one.keys() | other.keys()}
-    return {name: amount for name, amount in sums.items() if amount}
-
-
 def _listed(item: Item) -> list[Entry] | None:
-    """Return what an item lists that it is entered in; None for an older item, which is entered in what was declared then."""
-    return [(kind, identity) for kind, identity in item["entries"]] if "entries" in item else None
+    """Return what an item lists that it is entered in; None where the list is not of this revision, since an older release wrote it."""
+    entries = item.get("entries") if item else {"revision": None, "keys": []}
+    if entries is None or entries["revision"] != item.get("revision"):
+        return None
+    return [(kind, identity) for kind, identity in entries["keys"]]
 
 
 def _is_counter(entry: Entry) -> bool:

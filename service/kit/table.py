@@ -11,7 +11,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import boto3
@@ -42,6 +42,7 @@ PATIENCE_SECONDS = 30
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.02, 0.5
 BATCH = 100
 """Items of one read or transaction: DynamoDB's limit for BatchGetItem and TransactWriteItems."""
+COUNTER = "held_by"
 # Errors that a retry may not meet again, as DynamoDB names them in errors and in the reasons of a cancelled transaction.
 TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceeded",
@@ -71,10 +72,10 @@ class TransactItem:
     """The action's parameters."""
     error: Exception
     """Raised when the condition does not hold."""
-    fallback: "tuple[TransactItem, ...] | None" = None
-    """Written in place of this item when its condition does not hold, in which case no error is raised."""
-    amounts: Mapping[str, int] = field(default_factory=dict)
-    """What is added to the attributes of a counter."""
+    optional: bool = False
+    """Whether the others are written without this item when its condition does not hold."""
+    amount: int = 0
+    """What is added to a counter."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -152,16 +153,15 @@ class Table:
         return items[:limit], len(items) > limit
 
     def write(self, items: Iterable[TransactItem]) -> None:
-        """Write all of the items or none. Raises the error of the first item whose condition does not hold and has no fallback."""
+        """Write all of the items or none, but for optional ones. Raises the error of the first other one whose condition does not hold."""
         remaining = list(items)
         while failed := self._write(remaining):
-            logger.warning(
-                "relations are not stored as declared, run a backfill: %s", sorted({item.kind for item in failed})
-            )
-            remaining = [each for item in remaining for each in (item.fallback or () if item in failed else (item,))]
+            kinds = sorted({item.kind for item in failed})
+            logger.warning("what is stored is not what was declared, run a backfill: %s", ", ".join(kinds))
+            remaining = [item for item in remaining if item not in failed]
 
     def _write(self, items: list[TransactItem]) -> list[TransactItem]:
-        """Write the items and return nothing; or write nothing, and return those that need their fallbacks."""
+        """Write the items and return nothing; or write nothing, and return the optional ones whose conditions do not hold."""
         # A retry after a lost response carries the same token, so that DynamoDB does not write twice.
         token = uuid.uuid4().hex
         requests: list[Any] = [{item.action: item.request} for item in items]
@@ -171,7 +171,7 @@ class Table:
             reasons = zip(items, _reasons(error), strict=False)
             failed = [item for item, reason in reasons if reason == "ConditionalCheckFailed"]
             for item in failed:
-                if item.fallback is None:
+                if not item.optional:
                     raise item.error from error
             if not failed:
                 raise
@@ -199,7 +199,7 @@ class Table:
     def delete_entry(self, kind: str, identity: str, owner: str) -> TransactItem:
         """Return the transaction's item that deletes an entry, unless it is not one of the item `owner`."""
         condition = "attribute_not_exists(pk) OR id = :id"
-        return self._conditional("Delete", kind, identity, StaleRevision(), condition, {":id": owner}, fallback=())
+        return self._conditional("Delete", kind, identity, StaleRevision(), condition, {":id": owner}, optional=True)
 
     def condition_check(self, kind: str, identity: str, error: Exception) -> TransactItem:
         """Return the transaction's item that writes nothing, and requires an item to exist."""
@@ -210,20 +210,17 @@ class Table:
         condition, values = _unchanged(old) if old else ("attribute_not_exists(pk)", {})
         return self._conditional("ConditionCheck", kind, identity, StaleRevision(), condition, values)
 
-    def add(self, kind: str, identity: str, amounts: Mapping[str, int]) -> TransactItem:
-        """Return the transaction's item that adds to the attributes of a counter, which begin at 0 and never go below."""
-        condition = " AND ".join(f"{name} >= :{name}_floor" for name, amount in amounts.items() if amount < 0)
-        added = {name: amount for name, amount in amounts.items() if amount > 0}
-        values = {f":{name}": amount for name, amount in amounts.items()}
-        values |= {f":{name}_floor": -amount for name, amount in amounts.items() if amount < 0}
-        fallback = (self.add(kind, identity, added),) if condition and added else ()
-        item = self._conditional("Update", kind, identity, StaleRevision(), condition, values, fallback=fallback)
-        item.request["UpdateExpression"] = "ADD " + ", ".join(f"{name} :{name}" for name in amounts)
-        return replace(item, amounts=amounts)
+    def add(self, kind: str, identity: str, amount: int) -> TransactItem:
+        """Return the transaction's item that adds to a counter, which begins at 0 and never goes below."""
+        condition, values = (f"{COUNTER} >= :floor", {":floor": -amount}) if amount < 0 else (None, {})
+        values |= {":amount": amount}
+        item = self._conditional("Update", kind, identity, StaleRevision(), condition, values, optional=True)
+        item.request["UpdateExpression"] = f"ADD {COUNTER} :amount"
+        return replace(item, amount=amount)
 
-    def delete_counter(self, kind: str, identity: str, attributes: Iterable[str], error: Exception) -> TransactItem:
-        """Return the transaction's item that deletes an item of counters, which must all be at 0 or absent."""
-        condition = " AND ".join(f"(attribute_not_exists({name}) OR {name} = :zero)" for name in attributes)
+    def delete_counter(self, kind: str, identity: str, error: Exception) -> TransactItem:
+        """Return the transaction's item that deletes a counter, which must be at 0."""
+        condition = f"attribute_not_exists(pk) OR {COUNTER} = :zero"
         return self._conditional("Delete", kind, identity, error, condition, {":zero": 0})
 
     def _put(
@@ -243,14 +240,14 @@ class Table:
         condition: str | None = None,
         values: Mapping[str, Any] | None = None,
         *,
-        fallback: tuple[TransactItem, ...] | None = None,
+        optional: bool = False,
     ) -> TransactItem:
         request: Item = {"TableName": self._name, "Key": _key(kind, identity)}
         if condition:
             request["ConditionExpression"] = condition
         if values:
             request["ExpressionAttributeValues"] = serialize(values)
-        return TransactItem(action, kind, identity, request, error, fallback)
+        return TransactItem(action, kind, identity, request, error, optional)
 
     def retry_on_conflict(self, change: Callable[[], T]) -> T:
         """Return the result of `change`, a read and a write that depends on it, repeated while other writers get in between."""
@@ -290,7 +287,7 @@ def _key(kind: str, identity: str) -> Item:
 
 
 def _unchanged(item: Item) -> tuple[str, dict[str, Any]]:
-    # A backfill keeps the revision, and changes what the item lists.
+    # A backfill keeps the revision, and changes the entries that the item lists.
     if "entries" in item:
         return "revision = :revision AND entries = :entries", {
             f":{name}": item[name] for name in ("revision", "entries")
