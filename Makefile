@@ -63,7 +63,7 @@ policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan so
 	$(dev)/python -m tools.policy_scan
 
 # The policy scan is one of the tests: it reads plans that others read, too.
-environments := .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready
+environments := .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready .venvs/client/.ready
 
 check: static $(environments) ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
 	$(pytest) -m "not engine and not browser"
@@ -90,6 +90,6 @@ docs: .venvs/dev/.ready ## Write the generated parts of the documentation anew
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
 lock: .venvs/dev/.ready
 	$(compile) --python-version 3.13 service/requirements.in --output-file service/requirements.txt
-	$(foreach name,dev emulator policy bench docs,$(compile) --python-version 3.11 requirements/$(name).in --output-file requirements/$(name).txt &&) true
+	$(foreach name,dev emulator policy client bench docs,$(compile) --python-version 3.11 requirements/$(name).in --output-file requirements/$(name).txt &&) true
 	$(compile) --python-version 3.13 requirements/base-image.in --output-file requirements/base-image.txt
 	$(compile) --python-version 3.13 --no-deps requirements/base-image-emulator.in --output-file requirements/base-image-emulator.txt

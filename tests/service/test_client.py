@@ -1,0 +1,96 @@
+"""A typed client can be generated from the OpenAPI document and used, as docs/service.md says; every line here is the page's."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from sandbox import issuer, paths
+from sandbox.emulator import Emulator
+from sandbox.gateway import Authorizer
+from tests.service.domains import USERS, created
+from tests.service.test_schemathesis import served
+
+SECTION = (paths.ROOT / "docs" / "service.md").read_text().partition("\n## Generate a client\n")[2]
+PYTHON = paths.environment("client") / "python"
+
+
+def block(language: str) -> str:
+    """Return the first block of the page's section in a language."""
+    found = re.search(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the page's command reads, what it generates, and the page's script."""
+    if not PYTHON.exists():
+        pytest.fail("`make .venvs/client/.ready` installs the generator", pytrace=False)
+    folder = tmp_path_factory.mktemp("client")
+    (folder / ".venvs").symlink_to(paths.ROOT / ".venvs")
+    (folder / "docs").mkdir()
+    shutil.copy(paths.ROOT / "docs" / "openapi.json", folder / "docs")
+    done = subprocess.run(["bash", "-ec", block("console")], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "script.py").write_text(block("python"))
+    return folder
+
+
+@pytest.fixture
+def served_behind_authorizer(app: FastAPI, emulator: Emulator) -> Iterator[tuple[str, str]]:
+    """Yield the URL of the service as `make dev` serves it, and a token for it."""
+    tokens = issuer.ensure(emulator)
+    with served(Authorizer(app, tokens.url, tokens.audience, tokens.keys_url)) as url:
+        yield url, tokens.token()
+
+
+def run_script(project: Path, url: str, token: str) -> subprocess.CompletedProcess[str]:
+    environment = {"API_URL": url, "API_TOKEN": token, "PYTHONPATH": "people-client", "NO_PROXY": "*"}
+    return subprocess.run(
+        [PYTHON, "script.py"], cwd=project, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_generated_client_creates_updates_and_pages_and_errors_are_typed(
+    project: Path, served_behind_authorizer: tuple[str, str], client: TestClient
+) -> None:
+    for body in USERS.several(105):
+        created(client, USERS, body)
+
+    done = run_script(project, *served_behind_authorizer)
+
+    assert done.returncode == 0, done.stderr
+    name, stale, taken, *emails = done.stdout.splitlines()
+    assert name == "Ada Lovelace"
+    assert stale.startswith("412 ")
+    assert taken.startswith("409 ")
+    assert sorted(emails) == sorted(["ada@example.com", *(body["email"] for body in USERS.several(105))])
+
+
+def test_generated_client_raises_for_an_error_of_the_gateway(
+    project: Path, served_behind_authorizer: tuple[str, str]
+) -> None:
+    url, _ = served_behind_authorizer
+    done = run_script(project, url, "expired")
+    assert done.returncode == 1
+    assert "HTTPStatusError: Client error '401 Unauthorized'" in done.stderr
+
+
+def test_generated_client_passes_strict_mypy(project: Path) -> None:
+    mypy = paths.environment("dev") / "mypy"
+    done = subprocess.run(
+        [mypy, "--strict", "--config-file=", "--python-executable", PYTHON, "script.py"],
+        cwd=project,
+        env=os.environ | {"MYPYPATH": "people-client"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
