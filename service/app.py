@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from service import system
 from service.kit import docs, errors, logs, middleware
 from service.kit.resource import Resource, together
+from service.kit.routing import ApiRoute
 from service.kit.table import Table, open_table
 from service.kit.table import install as install_table
 from service.settings import settings
@@ -64,5 +66,13 @@ def create_app() -> FastAPI:
 
 
 def add(app: FastAPI, router: APIRouter) -> None:
-    """Add a router's routes as they are: FastAPI would make those of an included router a second time, at the first request."""
+    """Add a router's routes as they are: FastAPI would make those of an included router a second time, at the first request.
+
+    Raises TypeError for a route of another class than `ApiRoute`, which would read bodies before it knows the caller.
+    """
+    for route in router.routes:
+        if isinstance(route, APIRoute) and not isinstance(route, ApiRoute):
+            raise TypeError(
+                f"the route {route.path} is none of ApiRoute: make its router with APIRouter(route_class=ApiRoute)"
+            )
     app.router.routes.extend(router.routes)

@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field
 
 from service.kit.docs import operation_id
 from service.kit.errors import Unavailable, documented
+from service.kit.routing import ApiRoute
 from service.kit.table import RequestTable
 from service.settings import settings
 
-router = APIRouter(tags=["system"], generate_unique_id_function=operation_id)
+router = APIRouter(route_class=ApiRoute, tags=["system"], generate_unique_id_function=operation_id)
 logger = logging.getLogger(__name__)
 
 

@@ -16,6 +16,9 @@ from service.kit.errors import Forbidden, Unauthorized
 SESSION = re.compile(r"^(arn:[^:]+:sts::[0-9]+:assumed-role/[^/]+)/.*$")
 
 
+SCOPE_KEY = "service.principal"
+
+
 @dataclass(frozen=True)
 class Principal:
     """A caller: the subject of its token, or its AWS ARN."""
@@ -72,13 +75,21 @@ class Authorized(SecurityBase):
     )
 
     async def __call__(self, request: Request, required: SecurityScopes) -> Any:
-        """Return the Principal. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
-        principal = caller(request.scope.get("aws.event") or {})
+        """Return the Principal. Raises Unauthorized, Forbidden."""
+        return self.authorize(request, required.scopes)
+
+    def authorize(self, request: Request, scopes: list[str]) -> Principal:
+        """Return the caller. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
+        principal: Principal | None = request.scope.get(SCOPE_KEY)
         if principal is None:
-            raise Unauthorized
-        request.state.principal = principal.subject
-        if principal.lacks(required.scopes):
-            raise Forbidden(required.scopes)
+            principal = caller(request.scope.get("aws.event") or {})
+            if principal is None:
+                raise Unauthorized
+            # A route asks before it reads the body, and its dependencies ask again.
+            request.scope[SCOPE_KEY] = principal
+            request.state.principal = principal.subject
+        if principal.lacks(scopes):
+            raise Forbidden(scopes)
         return principal
 
 

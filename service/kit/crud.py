@@ -12,10 +12,11 @@ from service.kit.auth import Authorized, Principal
 from service.kit.docs import operation_id
 from service.kit.errors import documented
 from service.kit.models import ID_PATTERN, Page, Stored
-from service.kit.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, etag_matches
+from service.kit.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, OptionalIfMatch
 from service.kit.preconditions import Preconditions
 from service.kit.repository import Repository
 from service.kit.resource import Public, Resource
+from service.kit.routing import ApiRoute
 from service.kit.table import request_table
 
 Responses = dict[int | str, dict[str, Any]]
@@ -57,6 +58,7 @@ def router_of(resource: Resource[Public]) -> APIRouter:
         tags=[plural],
         responses=documented(401, 403, 503),
         generate_unique_id_function=operation_id,
+        route_class=ApiRoute,
     )
     PublicModel, Create, Update = resource.public, resource.create, resource.update
     Readable = Annotated[Repository[Any], repository(resource, "read")]
@@ -89,10 +91,15 @@ def router_of(resource: Resource[Public]) -> APIRouter:
         return page
 
     async def read(
-        items: Readable, identity: Identity, response: Response, if_none_match: IfNoneMatch = None
+        items: Readable,
+        identity: Identity,
+        response: Response,
+        if_match: OptionalIfMatch = None,
+        if_none_match: IfNoneMatch = None,
     ) -> Stored | Response:
+        preconditions = Preconditions.parse(if_match, if_none_match)
         item: Stored = items.get(identity)
-        if if_none_match is not None and etag_matches(if_none_match, item.etag, weakly=True):
+        if preconditions.not_modified(item.etag):
             return Response(status_code=304, headers={"etag": item.etag})
         response.headers["etag"] = item.etag
         return item
@@ -103,8 +110,9 @@ def router_of(resource: Resource[Public]) -> APIRouter:
         if_match: IfMatch,
         body: Create,  # type: ignore[valid-type]
         response: Response,
+        if_none_match: IfNoneMatch = None,
     ) -> Stored:
-        item: Stored = items.update(identity, body, Preconditions(if_match), whole=True)
+        item: Stored = items.update(identity, body, Preconditions.parse(if_match, if_none_match), whole=True)
         response.headers["etag"] = item.etag
         return item
 
@@ -114,13 +122,14 @@ def router_of(resource: Resource[Public]) -> APIRouter:
         if_match: IfMatch,
         body: Update,  # type: ignore[valid-type]
         response: Response,
+        if_none_match: IfNoneMatch = None,
     ) -> Stored:
-        item: Stored = items.update(identity, body, Preconditions(if_match))
+        item: Stored = items.update(identity, body, Preconditions.parse(if_match, if_none_match))
         response.headers["etag"] = item.etag
         return item
 
-    async def delete(items: Writable, identity: Identity, if_match: IfMatch) -> None:
-        items.delete(identity, Preconditions(if_match))
+    async def delete(items: Writable, identity: Identity, if_match: IfMatch, if_none_match: IfNoneMatch = None) -> None:
+        items.delete(identity, Preconditions.parse(if_match, if_none_match))
 
     changed = _headed(200, ETAG) | documented(400, 404, 412, 413, 428, *refused)
     routes: dict[str, dict[str, Any]] = {
@@ -150,7 +159,7 @@ def router_of(resource: Resource[Public]) -> APIRouter:
             "name": f"read_{name}",
             "summary": f"Read a {spoken}",
             "response_model": PublicModel,
-            "responses": _headed(200, ETAG) | _headed(304, ETAG) | documented(404),
+            "responses": _headed(200, ETAG) | _headed(304, ETAG) | documented(400, 404, 412),
         },
         "replace": {
             "path": one,
@@ -177,7 +186,7 @@ def router_of(resource: Resource[Public]) -> APIRouter:
             "status_code": 204,
             "name": f"delete_{name}",
             "summary": f"Delete a {spoken}",
-            "responses": documented(404, 409, 412, 428),
+            "responses": documented(400, 404, 409, 412, 428),
         },
     }
     for operation, options in routes.items():

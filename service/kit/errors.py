@@ -13,6 +13,8 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
+# What any body may get.
+OF_BODIES = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 THROTTLED = HTTPStatus.TOO_MANY_REQUESTS
 # What API Gateway may answer by itself, in a shape of its own.
 GATEWAY = {
@@ -25,7 +27,7 @@ GATEWAY = {
 }
 # The one part of a request whose absence has a status of its own (RFC 6585).
 IF_MATCH = ("header", "if-match")
-UNCONDITIONAL = "A change needs the header If-Match: the ETag of what it is meant for, or * for whatever is there."
+UNCONDITIONAL = "If-Match is required: send the resource's current ETag, or * to skip the check."
 logger = logging.getLogger(__name__)
 
 
@@ -92,6 +94,15 @@ class Forbidden(ApiError):  # noqa: N818
         super().__init__(
             f"This needs the scope {needed}.", headers=_challenge(f' error="insufficient_scope", scope="{needed}"')
         )
+
+
+class NoOwner(ApiError):  # noqa: N818
+    """The caller is nobody's: nothing tells whose items it may use."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("The token does not say whose resources it is for.")
 
 
 class NotFound(ApiError):  # noqa: N818
@@ -190,7 +201,10 @@ def _describe(paths: dict[str, Any], components: dict[str, Any]) -> None:
     # FastAPI's own shape of an invalid request is not what this application answers.
     components.pop("HTTPValidationError", None)
     components.pop("ValidationError", None)
-    for responses in (operation["responses"] for path in paths.values() for operation in path.values()):
+    for operation in (operation for path in paths.values() for operation in path.values()):
+        responses = operation["responses"]
+        if "requestBody" in operation:
+            responses |= {str(status): _description(status) for status in OF_BODIES if str(status) not in responses}
         if "422" in responses:
             responses["422"] = _description(HTTPStatus.UNPROCESSABLE_ENTITY)
         responses["500"] = _description(HTTPStatus.INTERNAL_SERVER_ERROR)

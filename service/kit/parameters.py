@@ -8,14 +8,14 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Header, Query
+from pydantic import WithJsonSchema
 
 from service.kit.errors import BadRequest
+from service.kit.preconditions import PATTERN
 
 # Of an item in a list: its id, or the time at which it was created, and its id.
 POSITION = re.compile(r"([0-9T:.+-]+\n)?[0-9a-f]{32}")
 DIGEST_LENGTH = 8
-
-TAG = re.compile(r'(W/)?"[^"]*"')
 
 
 Position = str | None
@@ -48,15 +48,19 @@ def _digest(scope: object) -> str:
 Limit = Annotated[int, Query(ge=1, le=100, description="Most items of a page.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page.")]
 
-IfMatch = Annotated[
-    str,
-    Header(
-        description="The ETag of what the change is meant for: it is refused when that has changed since. `*` is whatever is there.",
-        examples=['"1"', "*"],
-    ),
-]
+_ETAGS = WithJsonSchema({"type": "string", "minLength": 1, "pattern": PATTERN, "examples": ['"1"', "*"]})
+_IF_MATCH = Header(
+    description="The resource's current ETag, or a list of ETags. The request is refused when the resource has changed; `*` skips"
+    " the check.",
+)
+IfMatch = Annotated[str, _ETAGS, _IF_MATCH]
+OptionalIfMatch = Annotated[str | None, _ETAGS, _IF_MATCH]
 IfNoneMatch = Annotated[
-    str | None, Header(description="The ETag of what the caller has: it is sent only if it has changed since.")
+    str | None,
+    _ETAGS,
+    Header(
+        description="ETags that the client has. The response to a GET is 304 when one is current; a change is refused."
+    ),
 ]
 IdempotencyKey = Annotated[
     str | None,
@@ -74,11 +78,3 @@ IdempotencyKey = Annotated[
 def etag(item: dict[str, Any]) -> str:
     """Return an item's strong entity tag, which is its revision: an id never comes back, and each write counts."""
     return f'"{item["revision"]}"'
-
-
-def etag_matches(header: str, current: str, *, weakly: bool = False) -> bool:
-    """Return whether If-Match, or `weakly` If-None-Match, lists the current entity tag (RFC 9110, 8.8.3.2)."""
-    tags = {found[0] for found in TAG.finditer(header)}
-    if weakly:
-        tags = {tag.removeprefix("W/") for tag in tags}
-    return header.strip() == "*" or current in tags

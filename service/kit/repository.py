@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json, to_jsonable_python
 
 from service.kit.auth import Principal
-from service.kit.errors import ApiError, Conflict, FieldError, Forbidden, NotFound
+from service.kit.errors import ApiError, Conflict, FieldError, NoOwner, NotFound
 from service.kit.idempotency import Idempotency, IdempotencyKeyReused, Record
 from service.kit.models import Body, Page, Stored, new_item, to_json_values, updated_item
 from service.kit.parameters import Position, decode_cursor, encode_cursor, etag
@@ -263,7 +263,7 @@ class Repository(Generic[Public]):
             return UNRESTRICTED
         owner = self.resource.owner.of(self.caller)
         if owner is None:
-            raise Forbidden([])
+            raise NoOwner
         return owner
 
     def _read(self, identity: str) -> Item:

@@ -1,0 +1,120 @@
+"""What every route does before its function runs: the caller first, then the body, which is strict JSON."""
+
+import email.message
+import json
+import math
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from service.kit.auth import Authorized
+
+LONGEST_KEY = 100
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class ApiRoute(APIRoute):
+    """A route that tells an unknown caller nothing (401, 403), and takes no body but JSON (415, 400)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function that serves a request; FastAPI calls this once, when the route is made."""
+        handler = super().get_route_handler()
+        guards = list(_guards(self.dependant))
+        reads_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
+
+        async def serve(request: Request) -> Response:
+            for guard, scopes in guards:
+                guard.authorize(request, scopes)
+            return await handler(_JsonRequest(request.scope, request.receive) if reads_json else request)
+
+        return serve
+
+
+def _guards(dependant: Dependant) -> Iterator[tuple[Authorized, list[str]]]:
+    for each in dependant.dependencies:
+        if isinstance(each.call, Authorized):
+            yield each.call, each.own_oauth_scopes or []
+        yield from _guards(each)
+
+
+class _JsonRequest(Request):
+    """A request whose body is one JSON text in UTF-8 (RFC 8259), with each key once and numbers that JSON has."""
+
+    async def body(self) -> bytes:
+        # FastAPI asks for the body first: what it would not take for JSON never gets further.
+        body = await super().body()
+        if body:
+            self._check_headers()
+        return body
+
+    async def json(self) -> Any:
+        body = await self.body()
+        try:
+            text = body.decode()
+            value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+            if SURROGATE.search(text):
+                json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeDecodeError:
+            raise _bad("it is not UTF-8") from None
+        except UnicodeEncodeError:
+            raise _bad("a string has half of a surrogate pair") from None
+        except json.JSONDecodeError as error:
+            raise _bad(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+        except RecursionError:
+            raise _bad("it is nested too deeply") from None
+        except ValueError as error:
+            raise _bad(str(error)) from None
+        return value
+
+    def _check_headers(self) -> None:
+        message = email.message.Message()
+        message["content-type"] = self.headers.get("content-type", "")
+        kind, subtype = message.get_content_maintype(), message.get_content_subtype()
+        charset = message.get_param("charset", "utf-8")
+        is_json = (
+            "content-type" in self.headers
+            and kind == "application"
+            and (subtype == "json" or subtype.endswith("+json"))
+        )
+        if not is_json or str(charset).lower() != "utf-8":
+            raise HTTPException(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON in UTF-8: send Content-Type: application/json.",
+                {"Accept": "application/json"},
+            )
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise HTTPException(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "The body must not be compressed: send it without Content-Encoding.",
+                {"Accept-Encoding": "identity"},
+            )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        key = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {json.dumps(key[:LONGEST_KEY])} more than once")
+    return found
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _bad(reason: str) -> HTTPException:
+    return HTTPException(HTTPStatus.BAD_REQUEST, f"The body is not valid JSON: {reason}.")
