@@ -102,6 +102,12 @@ def down(port: int) -> None:
         )
 
 
+def dev_environment(aws: emulator.Emulator, tokens: issuer.Issuer, table: str = TABLE) -> dict[str, str]:
+    """Return the environment of the service and its authorizer on a table of the emulator."""
+    authorizer = {"SANDBOX_ISSUER": tokens.url, "SANDBOX_AUDIENCE": tokens.audience, "SANDBOX_KEYS": tokens.keys_url}
+    return emulator.neutral_environment() | aws.environment() | {"TABLE_NAME": table} | authorizer
+
+
 def dev(port: int, service_port: int) -> None:
     """Run the service alone under uvicorn, reloading on save, on the emulator's DynamoDB; until interrupted."""
     other = f"SERVICE_PORT={emulator.free_port()} (PORT is the emulator's)"
@@ -115,11 +121,10 @@ def dev(port: int, service_port: int) -> None:
         if TABLE not in client.list_tables()["TableNames"]:
             client.create_table(TableName=TABLE, **TABLE_SCHEMA)
         tokens = issuer.ensure(aws)
-        authorizer = {
-            "SANDBOX_ISSUER": tokens.url,
-            "SANDBOX_AUDIENCE": tokens.audience,
-            "SANDBOX_KEYS": tokens.keys_url,
-        }
+        environment = dev_environment(aws, tokens)
+        # A process of its own, for the service reads its environment once. One that fails says so, and the service runs.
+        seed = environment | {"SANDBOX_TOKEN": tokens.token()}
+        subprocess.run([sys.executable, "-m", "sandbox.seed"], cwd=ROOT, env=seed, check=False)
         print(f"The service is at http://localhost:{service_port}/docs, the emulator of AWS at {aws.url}.")
         print(f"A token: {_make_command('token', port)}", flush=True)
         listen = ["--host", "127.0.0.1", "--port", str(service_port)]
@@ -127,7 +132,7 @@ def dev(port: int, service_port: int) -> None:
         subprocess.run(
             [sys.executable, "-m", "uvicorn", "sandbox.gateway:create", "--factory", *listen, *reload],
             cwd=ROOT,
-            env=emulator.neutral_environment() | aws.environment() | {"TABLE_NAME": TABLE} | authorizer,
+            env=environment,
             check=False,
         )
     except KeyboardInterrupt:

@@ -168,6 +168,10 @@ def test_dev_serves_the_service_alone_and_takes_its_emulator_along() -> None:
                 token = command("token", f"--port={port}", "--scopes", *scopes).stdout.strip()
                 answer = service.post("/users", json=body, headers={"authorization": f"Bearer {token}"})
                 assert answer.status_code == status, answer.text
+            token = command("token", f"--port={port}").stdout.strip()
+            for path in ("/users", "/customers"):
+                listed = service.get(path, headers={"authorization": f"Bearer {token}"}).json()["items"]
+                assert len(listed) > 1, path  # the seed data
     finally:
         # As Control-C does: to all that the terminal runs.
         os.killpg(process.pid, signal.SIGINT)
