@@ -105,7 +105,12 @@ def down(port: int) -> None:
 def dev_environment(aws: emulator.Emulator, tokens: issuer.Issuer, table: str = TABLE) -> dict[str, str]:
     """Return the environment of the service and its authorizer on a table of the emulator."""
     authorizer = {"SANDBOX_ISSUER": tokens.url, "SANDBOX_AUDIENCE": tokens.audience, "SANDBOX_KEYS": tokens.keys_url}
-    return emulator.neutral_environment() | aws.environment() | {"TABLE_NAME": table} | authorizer
+    return (
+        emulator.neutral_environment()
+        | aws.environment()
+        | {"TABLE_NAME": table, "SCOPE_PREFIX": issuer.RESOURCE_SERVER}
+        | authorizer
+    )
 
 
 def dev(port: int, service_port: int) -> None:

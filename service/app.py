@@ -4,7 +4,6 @@ Routes and their dependencies are `async def` although boto3 blocks, on purpose:
 time, so that a thread pool would only add its cost, which is several times that of everything else here.
 """
 
-import os
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -13,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from service import system
-from service.kit import docs, errors, logs, middleware
+from service.kit import auth, docs, errors, logs, middleware
 from service.kit.resource import Resource, together
 from service.kit.routing import ApiRoute
 from service.kit.table import Table, open_table
@@ -25,8 +24,6 @@ DOMAINS = [
     "users",
     "customers",
 ]
-# FastAPI asks for each request whether OpenTelemetry has been set up. Whoever sets it up does so by these variables.
-SPANS = any(name.startswith("OTEL_") for name in os.environ)
 
 
 @cache
@@ -52,10 +49,15 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # /users and /users/ are two paths to the gateway as well
-        telemetry={"tracing": SPANS, "metrics": SPANS, "logs": SPANS},
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # FastAPI would ask for OpenTelemetry at each request
     )
-    middleware.install(app)
+    auth.install(app, settings().scope_prefix)
     errors.install(app)
+    middleware.install(app)
     logs.install(app, settings().function_name)
     resources()
     install_table(app, table, settings().request_seconds)

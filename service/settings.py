@@ -16,6 +16,8 @@ class Settings(BaseSettings):
     """Name of the DynamoDB table with the keys pk and sk."""
     request_seconds: float = 10
     """How long a request may take where Lambda does not say how much of its time is left."""
+    scope_prefix: str = ""
+    """The resource server that the scopes of tokens belong to, as "people" in Cognito's `people/users:read`; "" without one."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     source_hash: str = "unknown"
     """SHA-256 of what the image was built from; the image holds it, as the Terraform module's build argument."""

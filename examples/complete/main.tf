@@ -41,7 +41,10 @@ module "api" {
     memory_mb       = 1024
     timeout_seconds = 10
     tracing         = true
-    environment     = { TABLE_NAME = aws_dynamodb_table.this.name }
+    environment = {
+      TABLE_NAME   = aws_dynamodb_table.this.name
+      SCOPE_PREFIX = "people" # the Cognito resource server of the scopes: people/users:read
+    }
   }
 
   auth = {

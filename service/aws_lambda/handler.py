@@ -21,6 +21,7 @@ from service.app import create_app, table
 from service.aws_lambda.event import UnsupportedEventError, is_http, parse
 from service.kit import logs
 from service.kit.errors import MEDIA_TYPE, FieldError, problem
+from service.kit.middleware import HEADERS, NOT_STORED
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def _bad_request(event: dict[str, Any], error: ValidationError) -> dict[str, Any
     response = problem(_encodable(event.get("rawPath")), 400, detail, errors)
     return {
         "statusCode": response.status_code,
-        "headers": dict(response.headers),
+        "headers": dict(response.headers) | {name.decode(): value.decode() for name, value in (*HEADERS, NOT_STORED)},
         "body": bytes(response.body).decode(),
         "isBase64Encoded": False,
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, FastAPI, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
@@ -49,17 +49,28 @@ def caller(event: dict[str, Any]) -> Principal | None:
     authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
     claims = (authorizer.get("jwt") or {}).get("claims") or {}
     if subject := claims.get("sub") or claims.get("client_id"):
-        return Principal(str(subject), _words(claims.get("scope")) | _words(claims.get("scp")), claims)
+        return Principal(str(subject), _scopes(claims.get("scope")) | _scopes(claims.get("scp")), claims)
     if arn := (authorizer.get("iam") or {}).get("userArn"):
         return Principal(str(arn), scopes=None)
     return None
 
 
-def _words(claim: Any) -> frozenset[str]:
-    # Words with spaces between them, or a list, which API Gateway hands on as the text "[a b]". Cognito puts the resource
-    # server that a scope belongs to before it: people/users:read.
-    words = claim if isinstance(claim, list) else str(claim or "").strip("[]").split()
-    return frozenset(str(word).rpartition("/")[2] for word in words)
+def _scopes(claim: Any) -> frozenset[str]:
+    """Return the scopes of a claim (RFC 6749, 3.3): separated by spaces, or a list, which API Gateway writes as "[a b]"."""
+    if isinstance(claim, list):
+        return frozenset(map(str, claim))
+    text = str(claim or "")
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    return frozenset(text.split())
+
+
+def install(app: FastAPI, scope_prefix: str) -> None:
+    """Name the resource server that the scopes of tokens belong to; "" where the issuer writes them without one.
+
+    With "people", `users:read` is needed as `people/users:read`, as Cognito writes it.
+    """
+    app.state.scope_prefix = scope_prefix
 
 
 class Authorized(SecurityBase):
@@ -88,8 +99,10 @@ class Authorized(SecurityBase):
             # A route asks before it reads the body, and its dependencies ask again.
             request.scope[SCOPE_KEY] = principal
             request.state.principal = principal.subject
-        if principal.lacks(scopes):
-            raise Forbidden(scopes)
+        prefix = request.app.state.scope_prefix
+        needed = [f"{prefix}/{scope}" for scope in scopes] if prefix else scopes
+        if principal.lacks(needed):
+            raise Forbidden(needed)
         return principal
 
 

@@ -1,7 +1,6 @@
 """The operations of a kind of resource over HTTP, the same for every kind."""
 # ruff: noqa: N806 - types that depend on the kind
 
-from http import HTTPStatus
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal
 
@@ -10,7 +9,7 @@ from fastapi.security import SecurityScopes
 
 from service.kit.auth import Authorized, Principal
 from service.kit.docs import operation_id
-from service.kit.errors import documented
+from service.kit.errors import PHRASES, documented
 from service.kit.models import ID_PATTERN, Page, Stored
 from service.kit.parameters import Cursor, IdempotencyKey, IfMatch, IfNoneMatch, Limit, OptionalIfMatch
 from service.kit.preconditions import Preconditions
@@ -196,7 +195,7 @@ def router_of(resource: Resource[Public]) -> APIRouter:
 
 
 def _headed(status: int, headers: dict[str, Any]) -> Responses:
-    return {status: {"description": HTTPStatus(status).phrase, "headers": headers}}
+    return {status: {"description": PHRASES[status], "headers": headers}}
 
 
 def _filters(resource: Resource[Any]) -> Any:

@@ -3,6 +3,7 @@
 import logging
 from http import HTTPStatus
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +14,29 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
+# RFC 9110's names. Python's differ from version to version: 413 and 422 were renamed in 3.13.
+PHRASES = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    304: "Not Modified",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    428: "Precondition Required",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+# What RFC 3986 allows in a path beside letters and digits.
+PATH_CHARACTERS = "/-._~!$&'()*+,;=:@"
 # What any body may get.
 OF_BODIES = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 THROTTLED = HTTPStatus.TOO_MANY_REQUESTS
@@ -149,7 +173,8 @@ def problem(
     path: str, status: int, detail: str, errors: list[FieldError] | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     """Return the response that tells of a problem with the request for `path`."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, instance=path, errors=errors)
+    instance = quote(path.encode(errors="replace"), safe=PATH_CHARACTERS)
+    body = Problem(title=PHRASES.get(status, "Error"), status=status, detail=detail, instance=instance, errors=errors)
     return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -162,7 +187,7 @@ def _description(status: HTTPStatus) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}} if status != THROTTLED else {}
     if status in GATEWAY:
         content["application/json"] = {"schema": {"$ref": "#/components/schemas/GatewayError"}}
-    return {"description": status.phrase, "content": content}
+    return {"description": PHRASES[status], "content": content}
 
 
 class CatchAll:

@@ -9,11 +9,14 @@ import os
 import re
 import sys
 import time
+import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from fastapi import FastAPI
+from fastapi.exceptions import ResponseValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,6 +56,20 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return _encoded(line)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the stack; of errors that quote the values that they refuse, places and kinds alone."""
+        stack = traceback.TracebackException(*ei)
+        error: BaseException | None = ei[1]
+        told = "".join(stack.format())
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            if isinstance(error, ValidationError | ResponseValidationError):
+                places = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors())
+                told = told.replace(str(error), f"at {places}")
+            error = error.__cause__ or error.__context__
+        return told.rstrip()
 
 
 def _line(seconds: float, level: str, logger: str, message: str) -> dict[str, Any]:

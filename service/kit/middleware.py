@@ -1,4 +1,4 @@
-"""What holds for every request and is no route's business: how large it may be, and that HEAD is GET without the body."""
+"""What holds for every request and response and is no route's business: sizes, HEAD, and the headers of responses."""
 
 from http import HTTPStatus
 
@@ -6,6 +6,17 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+NOT_STORED = (b"cache-control", b"no-store")
+REVALIDATED = (b"cache-control", b"private, no-cache")
+WITHOUT_CONTENT = {204, 304}
+OF_CONTENT = {b"content-type", b"content-length"}
 MAX_BODY_BYTES = 64 * 1024
 """Far beyond what any body here needs, and far below the 6 MB that Lambda would hand through."""
 
@@ -33,6 +44,35 @@ class BodyLimit:
         await self.app(scope, limited, send)
 
 
+class ResponseHeaders:
+    """Adds to every response the headers that tell browsers and caches what not to do with it, unless a route has set them.
+
+    They are those of OWASP's REST Security Cheat Sheet. A response without content has no Content-Type.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message.get("headers", [])
+                if message["status"] in WITHOUT_CONTENT:
+                    headers = [each for each in headers if each[0] not in OF_CONTENT]
+                names = {name for name, _ in headers}
+                # A representation with an ETag may be stored by its client, who asks each time whether it is current (RFC 9111).
+                cache = REVALIDATED if b"etag" in names else NOT_STORED
+                message["headers"] = [*headers, *(each for each in (*HEADERS, cache) if each[0] not in names)]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
 class Head:
     """Answers HEAD as GET, without the body."""
 
@@ -57,6 +97,7 @@ class Head:
 
 
 def install(app: FastAPI) -> None:
-    """Put both around the application."""
+    """Put all of them around the application, and around its errors."""
     app.add_middleware(BodyLimit)
     app.add_middleware(Head)
+    app.add_middleware(ResponseHeaders)

@@ -7,49 +7,60 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
+from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
 from pydantic_core import to_jsonable_python
 
 T = TypeVar("T")
 
-# Deliberately modest: whether an address exists only a message to it can tell.
-EMAIL = re.compile(
-    r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
+# Unicode 16's Default_Ignorable_Code_Point: nobody sees them, so that two texts would look the same. Bidirectional controls, which
+# show a text in another order than it has, are among them. (https://www.unicode.org/Public/16.0.0/ucd/DerivedCoreProperties.txt)
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-
-# For readers of the OpenAPI document: not only blanks, and no control characters, which `_printable` refuses.
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+UNPRINTABLE = rf"\x00-\x1f\x7f-\x9f{INVISIBLE}"
+UNPRINTABLE_CHARACTER = re.compile(f"[{UNPRINTABLE}]")
+# For readers of the OpenAPI document: printable characters, and not only blanks.
+PRINTABLE = rf"^[^{UNPRINTABLE}]*[^\s{UNPRINTABLE}][^{UNPRINTABLE}]*$"
+LONGEST_NAME, LONGEST_EMAIL = 200, 254
 
 
 def _email(value: str) -> str:
-    # One spelling for each address, or uniqueness would not hold. Composed last: some letters have a composed form only in
-    # lower case.
-    normalised = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).lower())
-    # Nor may there be characters that nobody sees: two addresses would look the same.
-    if not normalised.isprintable() or not EMAIL.fullmatch(normalised):
-        raise ValueError("must be an e-mail address such as ada@example.com")
-    return normalised
+    # Whether the domain has mail servers is not asked.
+    try:
+        address = validate_email(value, check_deliverability=False, strict=True, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"must be an email address such as ada@example.com: {error}") from None
+    # One spelling for each address, or uniqueness would not hold. Composed last: some letters have a composed form only in lower case.
+    return _without_invisible(unicodedata.normalize("NFC", address.lower()))
 
 
-def _printable(value: str) -> str:
-    normalised = unicodedata.normalize("NFC", value)
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in normalised):
-        raise ValueError("must not contain control characters")
-    return normalised
+def _name(value: str) -> str:
+    normalized = unicodedata.normalize("NFC", value)
+    if len(normalized) > LONGEST_NAME:  # a few characters become two
+        raise ValueError(f"must have at most {LONGEST_NAME} characters in Unicode's composed form (NFC)")
+    return _without_invisible(normalized)
+
+
+def _without_invisible(value: str) -> str:
+    if UNPRINTABLE_CHARACTER.search(value):
+        raise ValueError("must not contain control characters or invisible ones")
+    return value
 
 
 Email = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=254),
+    StringConstraints(strip_whitespace=True, max_length=LONGEST_EMAIL),
     AfterValidator(_email),
     Field(examples=["ada@example.com"], json_schema_extra={"format": "email"}),
 ]
-"""An e-mail address of at most 254 characters, in lower case and Unicode's composed form."""
+"""An email address of at most 254 characters, in lower case and Unicode's composed form."""
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_printable),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME),
+    AfterValidator(_name),
     Field(examples=["Ada Lovelace"], json_schema_extra={"pattern": PRINTABLE}),
 ]
 """1 to 200 printable characters."""

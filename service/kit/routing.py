@@ -4,14 +4,18 @@ import email.message
 import json
 import math
 import re
-from collections.abc import Callable, Coroutine, Iterator
+import types
+import typing
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from service.kit.auth import Authorized
@@ -27,11 +31,14 @@ class ApiRoute(APIRoute):
         """Return the function that serves a request; FastAPI calls this once, when the route is made."""
         handler = super().get_route_handler()
         guards = list(_guards(self.dependant))
+        known = dict(_query_parameters(self.dependant))
         reads_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
 
         async def serve(request: Request) -> Response:
             for guard, scopes in guards:
                 guard.authorize(request, scopes)
+            if request.scope["query_string"]:
+                _check_query(request, known)
             return await handler(_JsonRequest(request.scope, request.receive) if reads_json else request)
 
         return serve
@@ -42,6 +49,38 @@ def _guards(dependant: Dependant) -> Iterator[tuple[Authorized, list[str]]]:
         if isinstance(each.call, Authorized):
             yield each.call, each.own_oauth_scopes or []
         yield from _guards(each)
+
+
+def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """Yield the names of the query parameters, and whether each may be sent more than once."""
+    for field in dependant.query_params:
+        annotation = field.field_info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):  # a model of all of them
+            for name, info in annotation.model_fields.items():
+                yield info.alias or name, _is_list(info.annotation)
+        else:
+            yield field.alias, _is_list(annotation)
+    for each in dependant.dependencies:
+        yield from _query_parameters(each)
+
+
+def _is_list(annotation: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(map(_is_list, typing.get_args(annotation)))
+    return (origin or annotation) in (list, set, frozenset, tuple)
+
+
+def _check_query(request: Request, known: Mapping[str, bool]) -> None:
+    """Raise RequestValidationError for a query parameter that the route does not have, or that is repeated and is no list."""
+    sent = [name for name, _ in request.query_params.multi_items()]
+    faults = [("extra_forbidden", name, "Unknown query parameter") for name in dict.fromkeys(sent) if name not in known]
+    repeated = [name for name in dict.fromkeys(sent) if sent.count(name) > 1 and known.get(name) is False]
+    faults += [("repeated", name, "The query parameter may be sent only once") for name in repeated]
+    if faults:
+        raise RequestValidationError(
+            [{"type": kind, "loc": ("query", name), "msg": text} for kind, name, text in faults]
+        )
 
 
 class _JsonRequest(Request):

@@ -6,7 +6,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from service.app import create_app
 from service.kit.auth import Principal, caller
+from service.settings import settings
 from tests.service.domains import SCOPES, UNKNOWN, USERS, AsCaller, Domain, created, jwt
 
 ARN = "arn:aws:iam::111122223333:user/ada"
@@ -76,13 +78,47 @@ def test_what_is_public_needs_no_caller(as_caller: AsCaller, path: str) -> None:
         ({"scp": "users:read"}, {"users:read"}),
         ({"scp": "[users:read users:write]"}, {"users:read", "users:write"}),
         ({"scp": ["users:read", "users:write"]}, {"users:read", "users:write"}),
-        ({"scope": "people/users:read people/users:write"}, {"users:read", "users:write"}),
+        ({"scope": "people/users:read billing/users:read"}, {"people/users:read", "billing/users:read"}),
+        ({"scope": "]users:read["}, {"]users:read["}),
+        ({"scp": "[users:read"}, {"[users:read"}),
         ({"scope": "users:read", "scp": "users:write"}, {"users:read", "users:write"}),
     ],
 )
 def test_scopes_are_found_in_whichever_claim_the_issuer_puts_them(claims: dict[str, Any], scopes: set[str]) -> None:
     event = {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": "ada"} | claims}}}}
     assert caller(event) == Principal("ada", frozenset(scopes))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "scopes", "status"),
+    [
+        ("", "users:read", 200),
+        ("", "people/users:read", 403),
+        ("", "billing/users:read", 403),
+        ("", "]users:read[", 403),
+        ("", "Users:read", 403),
+        ("people", "people/users:read", 200),
+        ("people", "users:read", 403),
+        ("people", "billing/users:read", 403),
+        ("people", "people/people/users:read", 403),
+        ("people", "x/people/users:read", 403),
+    ],
+)
+def test_scopes_are_compared_exactly_with_the_resource_servers_prefix(
+    app: FastAPI, as_caller: AsCaller, prefix: str, scopes: str, status: int
+) -> None:
+    app.state.scope_prefix = prefix
+    response = as_caller(jwt(scopes)).get("/users")
+    assert response.status_code == status
+    if status == 403:
+        needed = f"{prefix}/users:read" if prefix else "users:read"
+        assert f'scope="{needed}"' in response.headers["www-authenticate"]
+
+
+def test_the_scopes_prefix_is_a_setting(as_caller: AsCaller, table: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPE_PREFIX", "people")
+    settings.cache_clear()
+    assert create_app().state.scope_prefix == "people"
 
 
 def test_a_machine_is_called_by_its_client_id() -> None:

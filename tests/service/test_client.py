@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from sandbox import issuer, paths
 from sandbox.emulator import Emulator
 from sandbox.gateway import Authorizer
+from service.app import create_app
 from tests.service.domains import USERS, created
 from tests.service.test_schemathesis import served
 
@@ -44,10 +44,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def served_behind_authorizer(app: FastAPI, emulator: Emulator) -> Iterator[tuple[str, str]]:
+def served_behind_authorizer(table: object, emulator: Emulator) -> Iterator[tuple[str, str]]:
     """Yield the URL of the service as `make dev` serves it, and a token for it."""
     tokens = issuer.ensure(emulator)
-    with served(Authorizer(app, tokens.url, tokens.audience, tokens.keys_url)) as url:
+    prefixed = create_app()
+    prefixed.state.scope_prefix = issuer.RESOURCE_SERVER
+    with served(Authorizer(prefixed, tokens.url, tokens.audience, tokens.keys_url)) as url:
         yield url, tokens.token()
 
 

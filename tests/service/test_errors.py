@@ -1,12 +1,12 @@
 """Every error has one shape, whoever raises it, and tells nothing of the inside."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from service.kit.errors import PHRASES
 from service.kit.repository import Repository
 from tests.service.domains import UNKNOWN, Domain
 
@@ -44,7 +44,7 @@ def test_an_error_is_a_problem(
     problem = response.json()
     assert problem.keys() - {"errors"} == {"type", "title", "status", "detail", "instance"}
     assert problem["status"] == status
-    assert problem["title"] == HTTPStatus(status).phrase
+    assert problem["title"] == PHRASES[status]
     assert problem["instance"] == path.partition("?")[0].replace("%2F", "/")
     assert bool(problem.get("errors")) is (status == 422)
 

@@ -118,8 +118,14 @@ def test_a_field_that_is_not_the_callers_is_refused(
 
 @pytest.mark.parametrize(
     "name",
-    [None, "", "   ", "x" * 201, "Ada\x00", "Ada\nLovelace", "Ada\x7f", 7, ["Ada"]],
-    ids=["null", "empty", "blank", "long", "nul", "newline", "delete", "number", "list"],
+    [
+        *(None, "", "   ", "x" * 201, "Ada\x00", "Ada\nLovelace", "Ada\x7f", 7, ["Ada"]),
+        *("\u200b", "Ada\u200b", "Ada\u00ad", "Ada\u202e", "\ufeffAda", "Ada\U000e0020", "\u0958" * 101),
+    ],
+    ids=[
+        *("null", "empty", "blank", "long", "nul", "newline", "delete", "number", "list"),
+        *("zero width only", "zero width", "soft hyphen", "bidi", "byte order mark", "tag", "long when composed"),
+    ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_name_that_makes_no_sense_is_refused(client: TestClient, domain: Domain, method: str, name: object) -> None:

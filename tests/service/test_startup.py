@@ -388,12 +388,6 @@ def test_a_start_with_a_damaged_file_serves(written: Path, tmp_path: Path) -> No
     assert started(ping, cwd=tmp_path) == "{'pong': True}\n"
 
 
-@pytest.mark.parametrize(("variables", "on"), [({}, False), ({"OTEL_SERVICE_NAME": "people"}, True)])
-def test_telemetry_is_on_where_opentelemetry_is_set_up(variables: dict[str, str], on: bool) -> None:
-    script = "print({service.aws_lambda.handler.app._telemetry[name] for name in ('tracing', 'metrics', 'logs')})"
-    assert started(script, variables) == f"{{{on}}}\n"
-
-
 def test_garbage_is_collected_again_once_the_imports_are_done() -> None:
     assert started("import gc\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)") == "True True\n"
 
