@@ -127,7 +127,7 @@ def test_who_may_not_is_told_so(root: Root, emulator: Emulator, issuer: Issuer) 
         assert reader.get("/users").status_code == 200
         refused = reader.post("/users", json={"email": "ada@example.com", "name": "Ada"})
         assert refused.status_code == 403
-        assert 'scope="users:write"' in refused.headers["www-authenticate"]
+        assert 'scope="people/users:write"' in refused.headers["www-authenticate"]
 
 
 def test_a_second_user_with_the_same_email_is_a_conflict(api: httpx2.Client) -> None:
