@@ -1,11 +1,11 @@
-"""The README's first command and its counterpart, run as a person would run them."""
+"""The README's first command and its counterpart, run as a person would run them, in a copy with the resources of docs/service.md."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,9 @@ from sandbox import emulator as emulators
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from sandbox.engine import docker
-from sandbox.paths import ROOT, SANDBOXES
 from sandbox.providers import Providers
 from tests.e2e.conftest import gateway
+from tests.service.documented import with_documented_resources
 
 PLACES = (
     "Terraform",
@@ -30,30 +30,41 @@ PLACES = (
 )
 
 
-def command(name: str, port: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sandbox", name, "--port", str(port)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+Command = Callable[[str, int], "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def port(base_image: BaseImage, providers: Providers) -> Iterator[int]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_documented_resources(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def command(project: Path) -> Command:
+    def run(name: str, port: int) -> subprocess.CompletedProcess[str]:
+        arguments = [sys.executable, "-m", "sandbox", name, "--port", str(port)]
+        return subprocess.run(arguments, cwd=project, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def port(command: Command, base_image: BaseImage, providers: Providers) -> Iterator[int]:
     chosen = emulators.free_port()
     yield chosen
     command("down", chosen)
 
 
 @pytest.fixture(scope="module")
-def first(port: int) -> subprocess.CompletedProcess[str]:
+def first(command: Command, port: int) -> subprocess.CompletedProcess[str]:
     return command("up", port)
 
 
 def test_up_tells_every_step_with_its_time_and_ends_with_a_url_that_answers(
-    first: subprocess.CompletedProcess[str], port: int, providers: Providers, base_image: BaseImage
+    command: Command,
+    first: subprocess.CompletedProcess[str],
+    port: int,
+    providers: Providers,
+    base_image: BaseImage,
 ) -> None:
     assert first.returncode == 0, first.stderr
     for place in PLACES:
@@ -70,21 +81,40 @@ def test_up_tells_every_step_with_its_time_and_ends_with_a_url_that_answers(
         assert api.get("/users").json()["items"] == [created.json()]
 
 
-def test_a_second_up_changes_nothing(first: subprocess.CompletedProcess[str], port: int) -> None:
+def test_the_documented_resources_are_deployed_without_a_line_of_terraform(
+    command: Command, first: subprocess.CompletedProcess[str], port: int
+) -> None:
+    url, token = (command(name, port).stdout.strip() for name in ("url", "token"))
+    with gateway(Emulator(port, Path()), url, token) as api:
+        customer = api.post("/customers", json={"name": "Engines"}).raise_for_status().json()["id"]
+        order = {"name": "Cog wheels", "quantity": 3, "price": "9.90", "due": "2026-12-24", "customer_id": customer}
+        created = api.post("/orders", json=order)
+        assert created.status_code == 201, created.text
+        assert api.get(created.headers["location"]).json().items() >= order.items()
+        ticket = api.post("/tickets", json={"title": "Broken", "customer_id": customer}).raise_for_status().json()
+        cancelled = api.post(f"/tickets/{ticket['id']}/cancel")
+        assert cancelled.json()["state"] == "cancelled"
+        changed = api.patch(f"/tickets/{ticket['id']}", json={"title": "X"}, headers={"if-match": "*"})
+        assert changed.status_code == 409
+    with gateway(Emulator(port, Path()), url) as nobody:
+        assert nobody.get("/orders").status_code == 401
+
+
+def test_a_second_up_changes_nothing(command: Command, first: subprocess.CompletedProcess[str], port: int) -> None:
     second = command("up", port)
     assert second.returncode == 0, second.stderr
     assert "0 added, 0 changed, 0 destroyed" in second.stdout
     assert "version 1 serves" in second.stdout
 
 
-def test_another_port_is_another_sandbox(first: subprocess.CompletedProcess[str], port: int) -> None:
+def test_another_port_is_another_sandbox(command: Command, first: subprocess.CompletedProcess[str], port: int) -> None:
     other = command("url", emulators.free_port())
     assert other.returncode == 1
     assert "run `make up`" in other.stderr
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_made(
-    first: subprocess.CompletedProcess[str], emulator: Emulator
+    command: Command, first: subprocess.CompletedProcess[str], emulator: Emulator
 ) -> None:
     # Another sandbox's emulator, the tests' own, is as good as any other program.
     taken = command("up", emulator.port)
@@ -93,11 +123,13 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_made(
     assert "Traceback" not in taken.stderr
 
 
-def test_down_leaves_nothing_of_it(first: subprocess.CompletedProcess[str], port: int) -> None:
+def test_down_leaves_nothing_of_it(
+    command: Command, first: subprocess.CompletedProcess[str], project: Path, port: int
+) -> None:
     # No engine that the tests share is stopped: they hold it.
     done = command("down", port)
     assert done.returncode == 0, done.stderr
-    assert not (SANDBOXES / str(port)).exists()
+    assert not (project / ".sandbox" / str(port)).exists()
     assert docker("images", "--quiet", f"localhost:{port}/people-api") == ""
     assert (
         docker(
