@@ -220,7 +220,7 @@ def test_a_register_that_cannot_be_read_is_not_clean(gate: Gate, project: Path) 
         pytest.param(
             "    setting = text(", '    raise RuntimeError("crash")\n    setting = text(', "main.tf", id="while it runs"
         ),
-        pytest.param("KEPT = 10", "KEPT = ten", "lca_repository", id="while it is loaded"),
+        pytest.param("MIN_IMAGES = 10", "MIN_IMAGES = ten", "lca_repository", id="while it is loaded"),
     ],
 )
 def test_a_check_that_crashes_is_not_clean(old: str, new: str, file: str, gate: Gate, project: Path) -> None:
