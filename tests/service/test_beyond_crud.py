@@ -22,7 +22,7 @@ from service.kit.repository import Repository, commit
 from service.kit.resource import UNRESTRICTED, Lookup, Owner, Resource
 from service.users.models import UserCreate
 from service.users.routes import USERS as USER
-from tests.service.domains import ROUNDS, AsCaller, at_once, statuses
+from tests.service.domains import ROUNDS, AsCaller, concurrently, statuses
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -151,7 +151,7 @@ def test_of_operations_at_once_one_succeeds(tickets: TestClient) -> None:
     owner = customer(tickets)
     for _ in range(ROUNDS):
         path = f"/tickets/{opened(tickets, owner)['id']}/cancel"
-        assert statuses(*at_once(*[partial(tickets.post, path)] * 3)) == [200, 409, 409]
+        assert statuses(*concurrently(*[partial(tickets.post, path)] * 3)) == [200, 409, 409]
 
 
 def test_a_list_by_lookup_is_in_its_order_a_page_at_a_time(tickets: TestClient) -> None:

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from service.app import add
 from service.kit.routing import ApiRoute
-from tests.service.domains import SCOPES, USERS, AsCaller, Domain, created, jwt, path_of
+from tests.service.domains import SCOPES, USERS, AsCaller, Domain, create_item, item_path, jwt
 
-BODY = json.dumps(USERS.whole)
+BODY = json.dumps(USERS.body)
 
 
 def post(client: TestClient, body: bytes | str, **headers: str) -> Any:
@@ -138,7 +138,7 @@ def test_a_caller_is_identified_once_for_a_request(
     as_caller: AsCaller, domain: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = as_caller(jwt(SCOPES))
-    path = path_of(domain, created(client, domain))
+    path = item_path(domain, create_item(client, domain))
     calls: list[object] = []
     monkeypatch.setattr("service.kit.auth.caller", lambda event: calls.append(event))
     assert client.get(path).status_code == 401

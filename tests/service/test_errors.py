@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from service.kit.errors import PHRASES
 from service.kit.repository import Repository
-from tests.service.domains import UNKNOWN, Domain
+from tests.service.domains import UNKNOWN_ID, Domain
 
 JSON = {"content-type": "application/json"}
 
@@ -20,7 +20,7 @@ JSON = {"content-type": "application/json"}
         ("GET", "/users/", None, 404),
         ("GET", "/users/a%2Fb", None, 404),
         ("GET", "/docs/assets/nothing.js", None, 404),
-        ("GET", f"/users/{UNKNOWN}", None, 404),
+        ("GET", f"/users/{UNKNOWN_ID}", None, 404),
         ("DELETE", "/users", None, 405),
         ("BREW", "/users", None, 405),
         ("GET", "/users?cursor=x", None, 400),
@@ -53,7 +53,7 @@ def test_an_error_is_a_problem(
     ("method", "path", "allowed"),
     [
         ("DELETE", "/users", "GET, HEAD, POST"),
-        ("OPTIONS", f"/users/{UNKNOWN}", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("OPTIONS", f"/users/{UNKNOWN_ID}", "DELETE, GET, HEAD, PATCH, PUT"),
         ("POST", "/healthz", "GET, HEAD"),
         ("POST", "/docs", "GET"),
     ],
@@ -79,22 +79,22 @@ def test_an_uncaught_error_is_logged_once_with_its_stack_and_told_to_nobody(
 
     monkeypatch.setattr(Repository, "get", broken)
     # The client would raise what the application let through: that it does not shows that nothing else logs it.
-    response = client.get(f"/users/{UNKNOWN}")
+    response = client.get(f"/users/{UNKNOWN_ID}")
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
-    assert response.json()["instance"] == f"/users/{UNKNOWN}"
+    assert response.json()["instance"] == f"/users/{UNKNOWN_ID}"
     assert "hunter2" not in response.text
     assert "Traceback" not in response.text
     (line,) = logged()
     assert line["level"] == "ERROR"
-    assert UNKNOWN in line["message"]
+    assert UNKNOWN_ID in line["message"]
     assert 'raise RuntimeError("the password is hunter2")' in line["exception"]
 
 
 def test_an_error_that_the_caller_made_is_not_logged(
     client: TestClient, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    assert client.get(f"/users/{UNKNOWN}").status_code == 404
+    assert client.get(f"/users/{UNKNOWN_ID}").status_code == 404
     assert client.post("/users", json={}).status_code == 422
     assert logged() == []
 

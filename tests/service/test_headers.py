@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.service.domains import UNKNOWN, AsCaller, Domain, created, path_of
+from tests.service.domains import UNKNOWN_ID, AsCaller, Domain, create_item, item_path
 
 SAME_ON_ALL = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -22,7 +22,7 @@ SAME_ON_ALL = {
     [
         ("GET", "/users", 200),
         ("POST", "/users", 415),
-        ("GET", f"/users/{UNKNOWN}", 404),
+        ("GET", f"/users/{UNKNOWN_ID}", 404),
         ("GET", "/nothing", 404),
         ("DELETE", "/users", 405),
         ("GET", "/healthz", 200),
@@ -51,7 +51,7 @@ def test_a_malformed_event_gets_the_headers_too(main: ModuleType) -> None:
 
 
 def test_a_representation_with_an_etag_is_revalidated(client: TestClient, domain: Domain) -> None:
-    path = path_of(domain, created(client, domain))
+    path = item_path(domain, create_item(client, domain))
     for headers, status in (({}, 200), ({"if-none-match": "*"}, 304)):
         del client.headers["if-match"]
         response = client.get(path, headers=headers)
@@ -61,7 +61,7 @@ def test_a_representation_with_an_etag_is_revalidated(client: TestClient, domain
 
 
 def test_a_response_without_content_has_no_content_type(client: TestClient, domain: Domain) -> None:
-    path = path_of(domain, created(client, domain))
+    path = item_path(domain, create_item(client, domain))
     responses = [client.get(path, headers={"if-none-match": "*"}), client.delete(path)]
     assert [response.status_code for response in responses] == [304, 204]
     assert all(not {"content-type", "content-length"} & response.headers.keys() for response in responses)
@@ -92,7 +92,7 @@ def test_an_asset_is_cached_for_a_day_under_the_hash_of_its_content(client: Test
     [
         ("/users?emial=x", ["query.emial"]),
         ("/users?limit=1&limit=2", ["query.limit"]),
-        (f"/users/{UNKNOWN}?fields=name&x=", ["query.fields", "query.x"]),
+        (f"/users/{UNKNOWN_ID}?fields=name&x=", ["query.fields", "query.x"]),
         ("/healthz?x=1", ["query.x"]),
     ],
 )
