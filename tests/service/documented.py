@@ -10,7 +10,7 @@ BLOCK = re.compile(r"^`(service/\S+)`:\n\n```python\n(.*?)^```$", re.MULTILINE |
 
 
 def with_documented_resources(folder: Path) -> Path:
-    """Make the copy in a folder, and return the folder."""
+    """Copy the project into a folder, and return the folder."""
     for name in ("docs", "harness", "sandbox", "service", "tests", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
