@@ -1,5 +1,5 @@
-#checkov:skip=CKV_DOCKER_2:Lambda ignores HEALTHCHECK; the release gate asks each version before it serves
-#checkov:skip=CKV_DOCKER_7:the tag stands in the default of BASE_IMAGE, which the check does not read
+#checkov:skip=CKV_DOCKER_2:Lambda ignores HEALTHCHECK; the release gate smoke-tests each version before it serves
+#checkov:skip=CKV_DOCKER_7:The tag is in the default of BASE_IMAGE, which the check does not read
 # The build context is service/. No frontend directive and no cache mounts: any builder will do, an old engine's own included.
 ARG BASE_IMAGE=public.ecr.aws/lambda/python:3.13
 # on, or off: without service/aws_lambda/cold_start, whose two steps below may then go as well (docs/performance.md).

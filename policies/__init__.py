@@ -1,7 +1,7 @@
 """A checkov pack for Python APIs on Lambda, behind an HTTP API: `checkov --external-checks-dir policies`.
 
-Every check works on HCL and on plans, and says "unknown", which is no finding, where a value is known to neither.
-What each asks for, and how to meet it: docs/policy.md.
+Every check works on HCL and on plans. If a value is known in neither, the result is "unknown", which is not a finding.
+docs/policy.md lists what each check requires.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Lambda functions: what they may cost, what they run, what they tell."""
+"""Lambda functions: concurrency, image, secrets, logs."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from checkov.common.models.enums import CheckCategories
-from lca_pack import HIGH, MEDIUM, UNKNOWN, Verdict, check, is_reference, number, text, unwrapped, value
+from lca_pack import HIGH, MEDIUM, UNKNOWN, Verdict, check, is_reference, number, text, unwrap, value
 
 SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
-# Names of what is said about a secret, and not the secret.
-ABOUT = re.compile(r"_(ARN|NAME|ID|PATH|URL|URI|FILE|TTL|SECONDS|ISSUER|AUDIENCE|HEADER)$", re.IGNORECASE)
+# Suffixes of names that refer to a secret without containing it.
+REFERS_TO_SECRET = re.compile(r"_(ARN|NAME|ID|PATH|URL|URI|FILE|TTL|SECONDS|ISSUER|AUDIENCE|HEADER)$", re.IGNORECASE)
 TAGGED = re.compile(r":[\w.${}-]+$")
 
 
 @check(
     "CKV_LCA_1",
-    "Function's reserved concurrency is set: one API cannot use up the account's",
+    "Function's reserved concurrency is set: one API cannot exhaust the account's limit",
     ["aws_lambda_function"],
     MEDIUM,
     CheckCategories.GENERAL_SECURITY,
 )
 def reserved_concurrency(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the number; -1 is Lambda's word for none, which CKV_AWS_115 takes for a limit."""
+    """-1 means none in Lambda; CKV_AWS_115 accepts it as a limit."""
     limit = number(conf, "reserved_concurrent_executions")
     if limit is UNKNOWN:
         return None
@@ -38,7 +38,7 @@ def reserved_concurrency(conf: Mapping[str, Any]) -> Verdict:
     CheckCategories.SUPPLY_CHAIN,
 )
 def image_by_digest(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the URI; a tag shows even where the repository before it is a reference."""
+    """A tag is visible even if the repository before it is a reference."""
     uri = conf.get("image_uri", [None])
     uri = uri[0] if isinstance(uri, list) and uri else uri
     if not isinstance(uri, str):
@@ -57,7 +57,9 @@ def _plain_secrets(variables: Any) -> Verdict:
     if not isinstance(variables, Mapping):
         return None
     secrets = [
-        unwrapped(stated) for name, stated in variables.items() if SECRET.search(name) and not ABOUT.search(name)
+        unwrap(setting)
+        for name, setting in variables.items()
+        if SECRET.search(name) and not REFERS_TO_SECRET.search(name)
     ]
     return not any(isinstance(s, str) and s and not s.startswith("arn:") and not is_reference(s) for s in secrets)
 
@@ -70,7 +72,6 @@ def _plain_secrets(variables: Any) -> Verdict:
     CheckCategories.SECRETS,
 )
 def plain_secret(conf: Mapping[str, Any]) -> Verdict:
-    """Judge names and values: a secret's ARN is no secret."""
     return _plain_secrets(value(conf, "environment.variables"))
 
 
@@ -81,8 +82,8 @@ def plain_secret(conf: Mapping[str, Any]) -> Verdict:
     HIGH,
     CheckCategories.SECRETS,
 )
-def plain_secret_in_a_call(conf: Mapping[str, Any]) -> Verdict:
-    """Judge `function.environment`; `function.secrets` takes ARNs and is refused anything else by the module."""
+def plain_secret_in_module_call(conf: Mapping[str, Any]) -> Verdict:
+    """Checks `function.environment`; the module itself only accepts ARNs in `function.secrets`."""
     function = value(conf, "function")
     return _plain_secrets(value(function, "environment")) if isinstance(function, Mapping) else True
 
@@ -95,6 +96,6 @@ def plain_secret_in_a_call(conf: Mapping[str, Any]) -> Verdict:
     CheckCategories.LOGGING,
 )
 def json_logs(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the format; Lambda's default is text, without levels and hard to query."""
-    form = text(conf, "logging_config.log_format")
-    return None if form is UNKNOWN else form == "JSON"
+    """Lambda's default is text, which has no levels and is hard to query."""
+    log_format = text(conf, "logging_config.log_format")
+    return None if log_format is UNKNOWN else log_format == "JSON"

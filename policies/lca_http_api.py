@@ -1,4 +1,4 @@
-"""HTTP APIs: who may call, how often, through which door, and what is written about it."""
+"""HTTP APIs: throttling, access logs, CORS, alias, permission, alarms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ARN = re.compile(r":function:[\w-]+(?::([\w$-]+))?(?:/|$)")
     CheckCategories.NETWORKING,
 )
 def throttled(conf: Mapping[str, Any]) -> Verdict:
-    """Judge both limits; API Gateway reads a missing one, and 0, as "refuse everything"."""
+    """API Gateway rejects every request if a limit is missing or 0."""
     limits = [number(conf, f"default_route_settings.throttling_{kind}_limit") for kind in ("rate", "burst")]
     known = [limit for limit in limits if isinstance(limit, float)]
     if any(limit <= 0 for limit in known) or None in limits:
@@ -37,43 +37,41 @@ def throttled(conf: Mapping[str, Any]) -> Verdict:
     CheckCategories.LOGGING,
 )
 def access_logs(conf: Mapping[str, Any]) -> Verdict:
-    """Judge destination and format."""
-    destination, form = value(conf, "access_log_settings.destination_arn"), value(conf, "access_log_settings.format")
-    if destination is None or form is None:
+    destination, log_format = (value(conf, f"access_log_settings.{name}") for name in ("destination_arn", "format"))
+    if destination is None or log_format is None:
         return False if value(conf, "access_log_settings") is not UNKNOWN else None
-    if form is UNKNOWN:
+    if log_format is UNKNOWN:
         return None
-    return not isinstance(form, str) or form.lstrip().startswith(("{", "jsonencode("))
+    return not isinstance(log_format, str) or log_format.lstrip().startswith(("{", "jsonencode("))
 
 
 @check(
     "CKV_LCA_10",
-    'CORS with credentials names its origins, headers and methods, and not "*"',
+    'CORS with credentials lists its origins, headers and methods instead of "*"',
     ["aws_apigatewayv2_api"],
     HIGH,
     CheckCategories.NETWORKING,
 )
 def cors(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the three lists, where credentials are allowed."""
     allowed = value(conf, "cors_configuration.allow_credentials", default=False)
     if allowed is UNKNOWN:
         return None
     if str(allowed).lower() != "true":
         return True
     lists = [items(value(conf, f"cors_configuration.allow_{kind}")) for kind in ("origins", "headers", "methods")]
-    stated = [one for members in lists for one in members]
-    return False if "*" in stated else None if UNKNOWN in stated else True
+    entries = [entry for members in lists for entry in members]
+    return False if "*" in entries else None if UNKNOWN in entries else True
 
 
 @check(
     "CKV_LCA_11",
-    "Integration goes through an alias: what it calls is a version that was released",
+    "Integration uses an alias: it only calls a released version",
     ["aws_apigatewayv2_integration"],
     HIGH,
     CheckCategories.GENERAL_SECURITY,
 )
 def integration_through_alias(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the URI: a reference to a function, or a function's ARN without qualifier, goes to $LATEST."""
+    """A reference to a function, or a function's ARN without a qualifier, means $LATEST."""
     uri = conf.get("integration_uri", [None])
     uri = uri[0] if isinstance(uri, list) and uri else uri
     if not isinstance(uri, str):
@@ -82,8 +80,8 @@ def integration_through_alias(conf: Mapping[str, Any]) -> Verdict:
         return True
     if FUNCTION.search(uri):
         return False
-    found = ARN.search(uri)
-    return None if found is None else found[1] not in {None, "$LATEST"}
+    match = ARN.search(uri)
+    return None if match is None else match[1] not in {None, "$LATEST"}
 
 
 @check(
@@ -94,7 +92,7 @@ def integration_through_alias(conf: Mapping[str, Any]) -> Verdict:
     CheckCategories.IAM,
 )
 def permission_for_alias(conf: Mapping[str, Any]) -> Verdict:
-    """Judge permissions of API Gateway; those of other services are theirs."""
+    """Permissions of other services pass."""
     if text(conf, "principal") != "apigateway.amazonaws.com":
         return True
     if value(conf, "qualifier") is not None:
@@ -102,21 +100,20 @@ def permission_for_alias(conf: Mapping[str, Any]) -> Verdict:
     function = text(conf, "function_name")
     if not isinstance(function, str):
         return None
-    found = ARN.search(function)
-    return found is not None and found[1] not in {None, "$LATEST"}
+    match = ARN.search(function)
+    return match is not None and match[1] not in {None, "$LATEST"}
 
 
 @check(
     "CKV_LCA_13",
-    "Alarm has an action: somebody is told",
+    "Alarm has an action",
     ["aws_cloudwatch_metric_alarm"],
     LOW,
     CheckCategories.LOGGING,
 )
 def alarm_action(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the actions, and whether they are switched off."""
     if str(value(conf, "actions_enabled", default=True)).lower() == "false":
         return False
-    # As checkov wraps it: a list that names a topic, known or not, tells somebody.
+    # The list as checkov wraps it: any entry counts, known or not.
     actions = conf.get("alarm_actions", [None])[0]
     return None if isinstance(actions, str | bool) else bool(actions) and actions != [[]]

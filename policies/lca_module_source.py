@@ -1,4 +1,4 @@
-"""Calls of modules: which version is called."""
+"""Module calls: the version of the source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOUNDED = re.compile(r"^\s*(=\s*)?v?\d+\.\d+\.\d+|~>|<")
     CheckCategories.SUPPLY_CHAIN,
 )
 def pinned(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the source: git by a version's tag or a commit, a registry by a version with an upper bound, a folder always."""
+    """git needs a version tag or a commit, a registry a version with an upper bound; a local folder passes."""
     source = text(conf, "source")
     if not isinstance(source, str):
         return None

@@ -1,4 +1,4 @@
-"""What the checks of this pack share: their shape, and how to read a value that may not be known."""
+"""Shared by the checks: registration, and reading values that may be unknown."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from checkov.terraform.checks.resource.base_resource_check import BaseResourceCh
 LOW, MEDIUM, HIGH = BcSeverities.LOW, BcSeverities.MEDIUM, BcSeverities.HIGH
 
 Verdict = bool | None
-"""True passes, False fails, None: what decides is not known here, as a variable in HCL or a new ARN in a plan."""
+"""True passes, False fails, None is unknown: a variable in HCL, or a new ARN in a plan."""
 
-# What stands in HCL for something else, and in a string for a part of it.
+# References in HCL, and interpolations in a string.
 REFERENCE = re.compile(
     r"\$\{|^\s*(var|local|data|module|each|count|self|try|coalesce|lookup|merge|aws_\w+|docker_\w+|terraform_data)[.(\[]| \? "
 )
 
 
 class Unknown:
-    """A value that only an apply, or a caller, knows."""
+    """A value that is only known to the caller or after apply."""
 
 
 UNKNOWN = Unknown()
 
 
 def value(conf: Mapping[str, Any], path: str, default: Any = None) -> Any:
-    """Return what a path like `logging_config.log_format` holds: UNKNOWN, or the default where it is not set.
+    """Return the value at a path like `logging_config.log_format`; UNKNOWN, or the default if it is not set.
 
-    checkov wraps each value in a list, and writes `true` for a string, number or block that a plan does not know.
+    checkov wraps each value in a list, and writes `true` for an unknown string, number or block in a plan.
     """
-    found: Any = conf
+    current: Any = conf
     for name in path.split("."):
-        found = unwrapped(found)
-        if not isinstance(found, Mapping):
-            return UNKNOWN if found is True or isinstance(found, str) else default
-        found = found.get(name)
-    found = unwrapped(found)
-    return default if found is None or found == "" else UNKNOWN if is_reference(found) else found
+        current = unwrap(current)
+        if not isinstance(current, Mapping):
+            return UNKNOWN if current is True or isinstance(current, str) else default
+        current = current.get(name)
+    current = unwrap(current)
+    return default if current is None or current == "" else UNKNOWN if is_reference(current) else current
 
 
 def text(conf: Mapping[str, Any], path: str) -> str | Unknown | None:
-    """Return a string, UNKNOWN, or None where it is not set."""
+    """Return a string, UNKNOWN, or None if it is not set."""
     found = value(conf, path)
     return found if found is None or isinstance(found, str | Unknown) else UNKNOWN
 
 
 def number(conf: Mapping[str, Any], path: str) -> float | Unknown | None:
-    """Return a number, UNKNOWN, or None where it is not set."""
+    """Return a number, UNKNOWN, or None if it is not set."""
     found = value(conf, path)
     if found is None or found is UNKNOWN or isinstance(found, bool):
         return None if found is None else UNKNOWN
@@ -63,7 +63,7 @@ def number(conf: Mapping[str, Any], path: str) -> float | Unknown | None:
 
 
 def document(found: Any) -> Any:
-    """Return a JSON document that was given as text or as checkov has read it, UNKNOWN where it cannot be read."""
+    """Return a JSON document from text, or as checkov has parsed it; UNKNOWN if it is not JSON."""
     if isinstance(found, str):
         try:
             return json.loads(found)
@@ -73,26 +73,25 @@ def document(found: Any) -> Any:
 
 
 def is_reference(found: Any) -> bool:
-    """Tell whether a value stands for another one."""
     return isinstance(found, str) and bool(REFERENCE.search(found))
 
 
-def unwrapped(found: Any) -> Any:
-    """Return a value without the lists of one that checkov puts around it."""
-    while isinstance(found, list) and len(found) == 1:
-        found = found[0]
-    return found
+def unwrap(nested: Any) -> Any:
+    """Remove the one-element lists that checkov puts around a value."""
+    while isinstance(nested, list) and len(nested) == 1:
+        nested = nested[0]
+    return nested
 
 
-def items(found: Any) -> list[Any]:
-    """Return a list's members, however deep checkov has wrapped it."""
-    if isinstance(found, list):
-        return [member for one in found for member in items(one)]
-    return [found]
+def items(nested: Any) -> list[Any]:
+    """Flatten a list that checkov has nested."""
+    if isinstance(nested, list):
+        return [member for inner in nested for member in items(inner)]
+    return [nested]
 
 
 class _Verdict:
-    """Turns a function's verdict into checkov's result."""
+    """Converts a verdict to checkov's result."""
 
     judge: Callable[[Mapping[str, Any]], Verdict]
 
@@ -111,21 +110,21 @@ class _ModuleCheck(_Verdict, BaseModuleCheck):
 
 
 def check(
-    identity: str, name: str, resources: Iterable[str], severity: str, category: CheckCategories
+    check_id: str, name: str, resources: Iterable[str], severity: str, category: CheckCategories
 ) -> Callable[[Callable[[Mapping[str, Any]], Verdict]], object]:
-    """Make a check of a function from a resource's configuration to a verdict; `module` among `resources` is a module call."""
+    """Register a function from a resource's configuration to a verdict as a check; `module` in `resources` is a module call."""
 
     def register(judge: Callable[[Mapping[str, Any]], Verdict]) -> object:
-        kind = _ModuleCheck if set(resources) == {"module"} else _ResourceCheck
-        made = kind(
+        check_class = _ModuleCheck if set(resources) == {"module"} else _ResourceCheck
+        instance = check_class(
             name=name,
-            id=identity,
+            id=check_id,
             categories=[category],
             supported_resources=list(resources),
-            guideline=f"docs/policy.md#{identity.lower()}",
+            guideline=f"docs/policy.md#{check_id.lower()}",
         )
-        made.judge = judge
-        made.severity = Severities[severity]
-        return made
+        instance.judge = judge
+        instance.severity = Severities[severity]
+        return instance
 
     return register

@@ -1,4 +1,4 @@
-"""ECR repositories: what was deployed stays what it was, and stays there for a rollback."""
+"""ECR repositories: immutable tags, and retention for rollbacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from checkov.common.models.enums import CheckCategories
 from lca_pack import HIGH, UNKNOWN, Verdict, check, document, number, text, value
 
-KEPT = 10
+MIN_IMAGES = 10
 
 
 @check(
@@ -19,20 +19,20 @@ KEPT = 10
     CheckCategories.SUPPLY_CHAIN,
 )
 def immutable_tags(conf: Mapping[str, Any]) -> Verdict:
-    """Judge the setting; ECR's default is mutable."""
+    """ECR's default is mutable."""
     setting = text(conf, "image_tag_mutability")
     return None if setting is UNKNOWN else setting == "IMMUTABLE"
 
 
 @check(
     "CKV_LCA_7",
-    f"Retention is by count, of at least {KEPT} images: what runs and what a rollback needs is not expired",
+    f"Retention is by count, of at least {MIN_IMAGES} images: images that run or that a rollback needs do not expire",
     ["aws_ecr_lifecycle_policy"],
     HIGH,
     CheckCategories.BACKUP_AND_RECOVERY,
 )
 def retention_by_count(conf: Mapping[str, Any]) -> Verdict:
-    """Judge every rule; ECR does not know which images Lambda runs, so age says nothing."""
+    """ECR does not know which images Lambda runs, so age is no criterion."""
     policy = document(value(conf, "policy"))
     if not isinstance(policy, Mapping):
         return None
@@ -42,9 +42,9 @@ def retention_by_count(conf: Mapping[str, Any]) -> Verdict:
 
 
 def _keeps_enough(rule: Any) -> Verdict:
-    kind, kept = text(rule, "selection.countType"), number(rule, "selection.countNumber")
-    if kind is UNKNOWN or kind is None:
+    count_type, count = text(rule, "selection.countType"), number(rule, "selection.countNumber")
+    if count_type is UNKNOWN or count_type is None:
         return None
-    if kind != "imageCountMoreThan":
+    if count_type != "imageCountMoreThan":
         return False
-    return None if kept is UNKNOWN or kept is None else kept >= KEPT
+    return None if count is UNKNOWN or count is None else count >= MIN_IMAGES

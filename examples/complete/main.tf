@@ -79,7 +79,7 @@ module "api" {
 }
 
 resource "aws_dynamodb_table" "this" {
-  #checkov:skip=CKV_AWS_119:Encrypted with the key that AWS manages; a key of one's own is a line more, kms_key_arn, where a policy asks for it
+  #checkov:skip=CKV_AWS_119:Encrypted with the AWS managed key; set kms_key_arn if a policy requires a customer managed key
   name         = local.table_name
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "pk"

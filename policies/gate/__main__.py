@@ -1,19 +1,19 @@
-"""Scan sources and plans with checkov and this pack, so that a green run means that all was looked at and nothing is wrong.
+"""Scan sources and plans with checkov and this pack. Exit code 0: everything was scanned, and every finding is accepted.
 
     python policies/gate FOLDER [--only NAME ...] [--plan ROOT=PLAN.json ...]
                          [--register SKIPS.yaml] [--inherit SKIPS.yaml ...] [--reports FOLDER]
 
-To be run by the Python that checkov is installed for. Sources are scanned as HCL, Dockerfiles, GitHub workflows and for
-secrets, plans (`terraform show -json`) as such: each alone is blind to what only the other shows. Exit codes:
+Run it with the Python that checkov is installed for. Sources are scanned as HCL, Dockerfiles, GitHub workflows and for
+secrets; plans come from `terraform show -json`. Both are needed: each contains values that the other lacks. Exit codes:
 
     0  clean
     1  a finding, or a skip that the register does not justify
     2  could not scan: nothing to scan, a file that cannot be read, a plan that is missing, a check that crashed
 
-An accepted finding has an in-line `#checkov:skip=ID:reason` where it arises, and an entry with the same reason in the register:
+An accepted finding has an in-line `#checkov:skip=ID:reason` at the resource, and an entry with the same reason in the register:
 `check`, `where` (a file, relative to the register), `resource` (not for a Dockerfile), `why`, and either `until` (a date) or
-`lifted_by`. The gate scans without the in-line skips, so it knows which of them still hold something back. An inherited register
-is that of a module that came with its sources: it accepts, and need not match anything.
+`lifted_by`. The gate scans without the in-line skips, so it knows which of them still match a finding. An inherited register
+belongs to a module whose sources are in the folder; its unused entries are allowed.
 """
 
 from __future__ import annotations
@@ -38,41 +38,41 @@ from junit_xml import TestCase, TestSuite, to_xml_report_string
 
 PACK = Path(__file__).resolve().parents[1]
 CHECKOV = Path(sys.executable).with_name("checkov")
-SECONDS = 600
-# Tools' own folders, and what others keep in a project under a dot; named by --only, such a folder is scanned all the same.
-NOT_SCANNED = shutil.ignore_patterns(".[!g]*", ".git", "__pycache__", "node_modules", "*.tfstate*")
+TIMEOUT_SECONDS = 600
+# Folders of tools, and dot folders in general; --only scans such a folder anyway.
+IGNORED = shutil.ignore_patterns(".[!g]*", ".git", "__pycache__", "node_modules", "*.tfstate*")
 FRAMEWORKS = {"terraform": "**/*.tf", "dockerfile": "**/Dockerfile*", "github_actions": ".github/workflows/*.y*ml"}
 INLINE = re.compile(r"#\s*checkov:skip=(?P<check>[\w]+)(?P<reason>:[^\n]*)?")
-# What checkov logs and then goes on from, as if the check had found nothing.
+# checkov logs these errors and continues, as if the check had passed.
 CRASHED = re.compile(
     r"^.*(?:Failed to run check|Cannot load external check|Failed to invoke|is not valid|Traceback).*$", re.M
 )
 CALLER = re.compile(r"^(?:module\.[\w-]+\.)+(?=[\w-]+\.)")
 INSTANCE = re.compile(r"\[(?:\d+|\"[^\"]*\")\]")
-LEAST_REASON = 15
+MIN_REASON_LENGTH = 15
 
 
 class CannotScanError(Exception):
-    """Nothing can be said, because the scan itself did not work."""
+    """The scan itself failed, so there is no result."""
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A check that failed in a file, of a resource by its address within its module."""
+    """A failed check. `resource` is the address within its module."""
 
     where: str
     line: int
     check: str
     resource: str
-    says: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.where}:{self.line}: {self.check} {self.says} ({self.resource})"
+        return f"{self.where}:{self.line}: {self.check} {self.message} ({self.resource})"
 
 
 @dataclass(frozen=True)
 class Skip:
-    """An entry of a register: where it stands, and what it accepts."""
+    """An entry of a register: its position, and the finding that it accepts."""
 
     entry: str
     check: str
@@ -82,7 +82,6 @@ class Skip:
     inherited: bool = False
 
     def covers(self, finding: Finding) -> bool:
-        """Tell whether this is the finding that the entry accepts."""
         same = (self.check, self.where) == (finding.check, finding.where)
         return same and self.resource in {"", finding.resource}
 
@@ -92,10 +91,10 @@ class Skip:
 
 @dataclass(frozen=True)
 class Scan:
-    """What one scan looked at: how many things, how many checks passed, and what failed."""
+    """The result of one scan: the number of resources, the number of passed checks, and the findings."""
 
     name: str
-    things: int
+    resources: int
     passed: int
     findings: list[Finding]
 
@@ -103,53 +102,58 @@ class Scan:
 def scan(
     folder: Path, only: Sequence[str], plans: Mapping[str, Path], pack: Path, reports: Path
 ) -> tuple[list[Scan], dict[tuple[str, str], list[str]]]:
-    """Scan, and return the scans and, by check and file, the reasons of in-line skips. CannotScanError says what is in the way."""
+    """Return the scans, and the reasons of in-line skips by check and file. CannotScanError if a scan fails."""
     if missing := [str(path) for path in plans.values() if not path.is_file()]:
-        raise CannotScanError(f"{', '.join(missing)}: there is no such plan; `terraform show -json` writes one")
+        raise CannotScanError(f"{', '.join(missing)}: no such plan file; create it with `terraform show -json`")
     if not CHECKOV.exists():
         raise CannotScanError(f"checkov is not installed for {sys.executable}")
     with tempfile.TemporaryDirectory(prefix="policy-gate-") as scratch:
-        copy = _copied(folder, only, Path(scratch) / "sources")
-        declared = _without_skips(copy)
+        copy = _copy_sources(folder, only, Path(scratch) / "sources")
+        declared = _disable_skips(copy)
         expected = [name for name, pattern in FRAMEWORKS.items() if any(copy.glob(pattern))]
         if "terraform" not in expected:
-            raise CannotScanError(f"{folder} has no .tf file in {', '.join(only) or 'it'}: there is nothing to scan")
-        configured = {root: _configured_of(path, root, copy) for root, path in plans.items()}
+            raise CannotScanError(f"{folder} has no .tf file in {', '.join(only) or 'it'}: nothing to scan")
+        configured = {root: _matching_addresses(path, root, copy) for root, path in plans.items()}
         sources = ["--directory", ".", "--framework", *expected, "secrets"]
         planned = ["--framework", "terraform_plan", "--repo-root-for-plan-enrichment", "."]
         planned += ["--file", *(str(path.resolve()) for path in plans.values())]
         with ThreadPoolExecutor(2) as pool:
-            running = [pool.submit(_checkov, copy, pack, reports / "sources", sources)]
-            running += [pool.submit(_checkov, copy, pack, reports / "plans", planned)] if plans else []
+            running = [pool.submit(_run_checkov, copy, pack, reports / "sources", sources)]
+            running += [pool.submit(_run_checkov, copy, pack, reports / "plans", planned)] if plans else []
             found = [one.result() for one in running]
-        scans = [_read(name, found[0].get(name), copy) for name in expected]
-        # checkov says nothing of secrets where there are none.
-        scans += [_read("secrets", found[0]["secrets"], copy)] if "secrets" in found[0] else [Scan("secrets", 0, 0, [])]
+        scans = [_parse_report(name, found[0].get(name), copy) for name in expected]
+        # checkov has no report for secrets if it found none.
+        scans += (
+            [_parse_report("secrets", found[0]["secrets"], copy)]
+            if "secrets" in found[0]
+            else [Scan("secrets", 0, 0, [])]
+        )
         scans += [
-            _read_plan(root, path, found[1].get("terraform_plan"), configured[root]) for root, path in plans.items()
+            _parse_plan_report(root, path, found[1].get("terraform_plan"), configured[root])
+            for root, path in plans.items()
         ]
     return scans, declared
 
 
-def _copied(folder: Path, only: Sequence[str], into: Path) -> Path:
-    """Copy what is to be scanned: skips are taken out of it, and folders like .terraform are not a part of it."""
+def _copy_sources(folder: Path, only: Sequence[str], into: Path) -> Path:
+    """Copy the sources, because the scan removes in-line skips from them; without folders like .terraform."""
     if not folder.is_dir():
-        raise CannotScanError(f"{folder} is not a folder: there is nothing to scan")
+        raise CannotScanError(f"{folder} is not a folder: nothing to scan")
     if missing := [name for name in only if not (folder / name).exists()]:
         raise CannotScanError(f"{folder} has no {', '.join(missing)}: it cannot be scanned")
     if not only:
-        return Path(shutil.copytree(folder, into, ignore=NOT_SCANNED, symlinks=True))
+        return Path(shutil.copytree(folder, into, ignore=IGNORED, symlinks=True))
     for name in only:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         if (folder / name).is_dir():
-            shutil.copytree(folder / name, into / name, ignore=NOT_SCANNED, symlinks=True)
+            shutil.copytree(folder / name, into / name, ignore=IGNORED, symlinks=True)
         else:
             shutil.copy(folder / name, into / name)
     return into
 
 
-def _without_skips(copy: Path) -> dict[tuple[str, str], list[str]]:
-    """Disarm the in-line skips, each on its line, and return their reasons by check and file."""
+def _disable_skips(copy: Path) -> dict[tuple[str, str], list[str]]:
+    """Disable the in-line skips, without moving lines, and return their reasons by check and file."""
     declared: dict[tuple[str, str], list[str]] = {}
     files = {path for pattern in FRAMEWORKS.values() for path in copy.glob(pattern)}
     for path in sorted(files):
@@ -161,15 +165,15 @@ def _without_skips(copy: Path) -> dict[tuple[str, str], list[str]]:
     return declared
 
 
-def _checkov(copy: Path, pack: Path, reports: Path, options: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _run_checkov(copy: Path, pack: Path, reports: Path, options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Run checkov and return its reports by framework; SARIF stays in `reports`."""
     reports.mkdir(parents=True, exist_ok=True)
     command = [str(CHECKOV), *options, "--external-checks-dir", str(pack.resolve()), "--skip-download"]
     command += ["--output", "json", "--output", "sarif", "--output-file-path", str(reports)]
-    # Offline: no policies are fetched, and nothing is sent.
+    # Offline: checkov downloads no policies and sends no data.
     environment = os.environ | {"LOG_LEVEL": "ERROR"}
     result = subprocess.run(  # noqa: S603 - checkov, beside this Python
-        command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS
+        command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
     )
     if crashed := CRASHED.search(result.stderr):
         raise CannotScanError(f"a check crashed: {crashed[0].strip()}\n{result.stderr[-1000:]}")
@@ -185,25 +189,24 @@ def _checkov(copy: Path, pack: Path, reports: Path, options: Sequence[str]) -> d
     return {r["check_type"]: r for r in (found if isinstance(found, list) else [found]) if "check_type" in r}
 
 
-def _read(name: str, report: dict[str, Any] | None, copy: Path) -> Scan:
+def _parse_report(name: str, report: dict[str, Any] | None, copy: Path) -> Scan:
     if report is None:
         raise CannotScanError(f"{name}: checkov found nothing to check")
     if unreadable := report["results"]["parsing_errors"]:
         files = sorted(file.removeprefix(f"{copy}/") for file in unreadable)
         raise CannotScanError(f"{name}: checkov cannot parse {', '.join(files)}")
-    return _summed(name, report["results"]["passed_checks"], report["results"]["failed_checks"])
+    return _scan_of(name, report["results"]["passed_checks"], report["results"]["failed_checks"])
 
 
-def _configured_of(plan: Path, root: str, copy: Path) -> set[str]:
-    """Return what was planned; refuse, before anything is scanned, a plan that is none or that is not of these sources."""
-    configured = _configured(plan)
-    if strange := configured - _written(copy / root):
-        raise CannotScanError(f"{plan} is no plan of {root}, which has no {', '.join(sorted(strange))}: plan again")
+def _matching_addresses(plan: Path, root: str, copy: Path) -> set[str]:
+    """Return the addresses in a plan. CannotScanError if it is not a plan, or not of these sources."""
+    configured = _planned_addresses(plan)
+    if unknown := configured - _source_addresses(copy / root):
+        raise CannotScanError(f"{plan} is not a plan of {root}, which has no {', '.join(sorted(unknown))}: plan again")
     return configured
 
 
-def _read_plan(root: str, plan: Path, report: dict[str, Any] | None, configured: set[str]) -> Scan:
-    """Return the part of the report that is about one plan."""
+def _parse_plan_report(root: str, plan: Path, report: dict[str, Any] | None, configured: set[str]) -> Scan:
     if report is None:
         raise CannotScanError(f"{plan}: checkov found no plan in it")
     if unreadable := report["results"]["parsing_errors"]:
@@ -212,39 +215,39 @@ def _read_plan(root: str, plan: Path, report: dict[str, Any] | None, configured:
         [c for c in report["results"][f"{verdict}_checks"] if Path(c["file_abs_path"]) == plan.resolve()]
         for verdict in ("passed", "failed")
     )
-    # checkov ties what failed to its source by name; where it does not, no skip and no register would find it.
-    loose = {c["resource"] for c in failed if not c["file_path"].endswith(".tf")}
-    if loose := {address for address in loose if INSTANCE.sub("", address) in configured}:
-        raise CannotScanError(f"{plan}: checkov did not find {', '.join(sorted(loose))} in the sources of {root}")
-    return _summed(f"plan of {root}", passed, failed)
+    # checkov maps a failed check to its source by name. Without a source, neither a skip nor the register could match it.
+    unmapped = {c["resource"] for c in failed if not c["file_path"].endswith(".tf")}
+    if unmapped := {address for address in unmapped if INSTANCE.sub("", address) in configured}:
+        raise CannotScanError(f"{plan}: checkov did not find {', '.join(sorted(unmapped))} in the sources of {root}")
+    return _scan_of(f"plan of {root}", passed, failed)
 
 
-def _configured(plan: Path) -> set[str]:
-    """Return the resources and module calls of the root module that was planned."""
+def _planned_addresses(plan: Path) -> set[str]:
+    """Return the addresses of resources and module calls in the planned root module."""
     try:
         module = json.loads(plan.read_text(encoding="utf-8"))["configuration"]["root_module"]
     except (ValueError, KeyError) as error:
-        raise CannotScanError(f"{plan} is not what `terraform show -json` writes of a plan") from error
+        raise CannotScanError(f"{plan} is not a plan as `terraform show -json` writes it") from error
     managed = {resource["address"] for resource in module.get("resources", []) if resource["mode"] == "managed"}
     return managed | {f"module.{name}" for name in module.get("module_calls", {})}
 
 
-def _written(root: Path) -> set[str]:
-    """Return the resources and module calls that a root's sources hold."""
+def _source_addresses(root: Path) -> set[str]:
+    """Return the addresses of resources and module calls in a root's sources."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in root.glob("*.tf"))
     resources = {".".join(names) for names in re.findall(r'^resource "([^"]+)" "([^"]+)"', text, re.MULTILINE)}
     return resources | {f"module.{name}" for name in re.findall(r'^module "([^"]+)"', text, re.MULTILINE)}
 
 
-def _summed(name: str, passed: list[dict[str, Any]], failed: list[dict[str, Any]]) -> Scan:
-    things = {(c["file_path"], c["resource"]) for c in [*passed, *failed]}
-    if not things:
+def _scan_of(name: str, passed: list[dict[str, Any]], failed: list[dict[str, Any]]) -> Scan:
+    resources = {(c["file_path"], c["resource"]) for c in [*passed, *failed]}
+    if not resources:
         raise CannotScanError(f"{name}: checkov found nothing to check")
-    return Scan(name, len(things), len(passed), sorted({_finding(check) for check in failed}))
+    return Scan(name, len(resources), len(passed), sorted({_finding(check) for check in failed}))
 
 
 def _finding(check: dict[str, Any]) -> Finding:
-    # As the module itself knows it, whoever calls it.
+    # The address within the module, without the caller's prefix.
     resource = CALLER.sub("", INSTANCE.sub("", check["resource"]))
     return Finding(
         str(check["file_path"]).lstrip("/"),
@@ -256,34 +259,34 @@ def _finding(check: dict[str, Any]) -> Finding:
 
 
 def read_register(file: Path, folder: Path, today: date, *, inherited: bool) -> tuple[list[Skip], list[str]]:
-    """Return a register's entries, and what is wrong with them as such."""
+    """Return a register's entries, and the problems in the entries themselves."""
     try:
         entries = yaml.safe_load(file.read_text(encoding="utf-8")) or []
         base = file.resolve().parent.relative_to(folder.resolve())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise CannotScanError(f"{file} cannot be read, or lies outside of {folder}: {error}") from error
+        raise CannotScanError(f"{file} cannot be read, or is outside {folder}: {error}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CannotScanError(f"{file} must be a list of entries with check, where, why and until or lifted_by")
-    skips, wrong = [], []
+    skips, problems = [], []
     for number, entry in enumerate(entries, 1):
         check, where, resource, why = (str(entry.get(key, "")).strip() for key in ("check", "where", "resource", "why"))
         skip = Skip(f"{file.name}, entry {number}", check, str(base / where), resource, why, inherited)
         skips.append(skip)
-        wrong += [f"{skip.entry}: {skip} {problem}" for problem in _wrong(skip, entry, today)]
-    return skips, wrong
+        problems += [f"{skip.entry}: {skip} {problem}" for problem in _entry_problems(skip, entry, today)]
+    return skips, problems
 
 
-def _wrong(skip: Skip, entry: Mapping[str, Any], today: date) -> Iterable[str]:
+def _entry_problems(skip: Skip, entry: Mapping[str, Any], today: date) -> Iterable[str]:
     until = entry.get("until")
     unknown = entry.keys() - {"check", "where", "resource", "why", "until", "lifted_by"}
     if unknown or not skip.check or not entry.get("where"):
-        yield f"must hold check, where and why, and nothing unknown ({', '.join(sorted(unknown))})"
-    if len(skip.why) < LEAST_REASON:
-        yield f"has no reason: `why` must say it in {LEAST_REASON} characters or more"
+        yield f"must have check, where and why, and no unknown keys ({', '.join(sorted(unknown))})"
+    if len(skip.why) < MIN_REASON_LENGTH:
+        yield f"has no reason: `why` must have at least {MIN_REASON_LENGTH} characters"
     if until is None and not str(entry.get("lifted_by", "")).strip():
-        yield "must say `until` when it holds, or what it would be `lifted_by`"
+        yield "must set `until` (a date) or `lifted_by` (what would end it)"
     elif until is not None and not isinstance(until, date):
-        yield f"must be a date such as 2027-01-31, and is {until!r}: `until`"
+        yield f"has no valid date: `until` must be one such as 2027-01-31, not {until!r}"
     elif isinstance(until, date) and until < today:
         yield f"expired on {until}"
 
@@ -291,39 +294,39 @@ def _wrong(skip: Skip, entry: Mapping[str, Any], today: date) -> Iterable[str]:
 def judge(
     scans: Iterable[Scan], declared: Mapping[tuple[str, str], list[str]], skips: Sequence[Skip]
 ) -> tuple[list[Finding], list[str]]:
-    """Return the findings that nobody accepted, and what is wrong between register and in-line skips."""
+    """Return the findings that are not accepted, and the mismatches between register and in-line skips."""
     findings = {finding for one in scans for finding in one.findings}
-    wrong = []
+    problems = []
     for skip in (skip for skip in skips if not skip.inherited):
         if not any(skip.covers(finding) for finding in findings):
-            wrong.append(f"{skip.entry}: {skip} matches no finding any more: take it away")
-        # In a plan's own file, which holds what comes of modules elsewhere, nothing can be written.
+            problems.append(f"{skip.entry}: {skip} no longer matches a finding: remove it")
+        # A plan file, where findings in remote modules are reported, cannot have in-line skips.
         if not skip.where.endswith(".json") and skip.why not in declared.get((skip.check, skip.where), []):
-            wrong.append(f"{skip.entry}: {skip} has no in-line skip with the same reason in that file")
+            problems.append(f"{skip.entry}: {skip} has no in-line skip with the same reason in that file")
     for (check, where), reasons in declared.items():
         known = {skip.why for skip in skips if (skip.check, skip.where) == (check, where)}
-        wrong += [f"{where}: the in-line skip of {check} is not in the register" for r in reasons if r not in known]
-    return sorted(f for f in findings if not any(skip.covers(f) for skip in skips)), wrong
+        problems += [f"{where}: the in-line skip of {check} is not in the register" for r in reasons if r not in known]
+    return sorted(f for f in findings if not any(skip.covers(f) for skip in skips)), problems
 
 
 def table(scans: Sequence[Scan], skips: Sequence[Skip]) -> str:
-    """Return one line for each scan."""
+    """Return the summary, a line for each scan."""
     width = max(len(one.name) for one in scans)
-    rows = [f"{'scan':<{width}}{'things':>8}{'passed':>8}{'accepted':>10}{'failed':>8}"]
+    rows = [f"{'scan':<{width}}{'resources':>11}{'passed':>8}{'accepted':>10}{'failed':>8}"]
     for one in scans:
         accepted = sum(any(skip.covers(finding) for skip in skips) for finding in one.findings)
         failed = len(one.findings) - accepted
-        rows.append(f"{one.name:<{width}}{one.things:>8}{one.passed:>8}{accepted:>10}{failed:>8}")
+        rows.append(f"{one.name:<{width}}{one.resources:>11}{one.passed:>8}{accepted:>10}{failed:>8}")
     return "\n".join(rows)
 
 
 def write_reports(reports: Path, scans: Sequence[Scan], skips: Sequence[Skip]) -> None:
-    """Write JUnit, and mark in SARIF what the register accepts as suppressed, with its reason."""
+    """Write JUnit, and mark accepted findings in SARIF as suppressed, with their reasons."""
     suites = []
     for one in scans:
         cases = [TestCase(f"{one.passed} checks passed", one.name)] if one.passed else []
         for finding in one.findings:
-            case = TestCase(f"{finding.check} {finding.says}", f"{finding.where}:{finding.line} {finding.resource}")
+            case = TestCase(f"{finding.check} {finding.message}", f"{finding.where}:{finding.line} {finding.resource}")
             accepted = next((skip.why for skip in skips if skip.covers(finding)), None)
             case.add_skipped_info(accepted) if accepted else case.add_failure_info(str(finding))
             cases.append(case)
@@ -343,14 +346,14 @@ def write_reports(reports: Path, scans: Sequence[Scan], skips: Sequence[Skip]) -
         shutil.rmtree(file.parent)
 
 
-def _registers(given: argparse.Namespace) -> tuple[list[Skip], list[str]]:
-    files = [(file, True) for file in given.inherit] + ([(given.register, False)] if given.register else [])
-    today = date.today()  # noqa: DTZ011 - a day more or less does no harm
-    read = [read_register(file, given.folder, today, inherited=inherited) for file, inherited in files]
-    return [skip for skips, _ in read for skip in skips], [problem for _, wrong in read for problem in wrong]
+def _registers(args: argparse.Namespace) -> tuple[list[Skip], list[str]]:
+    files = [(file, True) for file in args.inherit] + ([(args.register, False)] if args.register else [])
+    today = date.today()  # noqa: DTZ011 - the time zone does not matter
+    read = [read_register(file, args.folder, today, inherited=inherited) for file, inherited in files]
+    return [skip for skips, _ in read for skip in skips], [problem for _, problems in read for problem in problems]
 
 
-def _plan(argument: str) -> tuple[str, Path]:
+def _plan_argument(argument: str) -> tuple[str, Path]:
     root, separator, path = argument.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"{argument!r} must be ROOT=PLAN.json: the root module's folder and its plan")
@@ -358,31 +361,35 @@ def _plan(argument: str) -> tuple[str, Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Scan, print the table and what is wrong, and return the exit code."""
+    """Scan, print the summary and the problems, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python policies/gate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="project to scan")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="files and folders of it (all)")
-    parser.add_argument("--plan", action="append", default=[], type=_plan, metavar="ROOT=PLAN.json")
-    parser.add_argument("--register", type=Path, help="file of accepted findings (none are accepted)")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="files and folders to scan (default: all)"
+    )
+    parser.add_argument("--plan", action="append", default=[], type=_plan_argument, metavar="ROOT=PLAN.json")
+    parser.add_argument("--register", type=Path, help="register of accepted findings (default: none)")
     parser.add_argument("--inherit", type=Path, action="append", default=[], help="register of a module in the folder")
-    parser.add_argument("--reports", type=Path, help="folder for junit.xml, sources.sarif and plans.sarif (none)")
+    parser.add_argument(
+        "--reports", type=Path, help="folder for junit.xml, sources.sarif and plans.sarif (default: none)"
+    )
     parser.add_argument("--pack", type=Path, default=PACK, help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
-        reports = given.reports or Path(scratch)
+        reports = args.reports or Path(scratch)
         reports.mkdir(parents=True, exist_ok=True)
         try:
-            skips, wrong = _registers(given)
-            scans, declared = scan(given.folder, given.only, dict(given.plan), given.pack, reports.resolve())
+            skips, problems = _registers(args)
+            scans, declared = scan(args.folder, args.only, dict(args.plan), args.pack, reports.resolve())
         except CannotScanError as error:
             sys.stderr.write(f"could not scan: {error}\n")
             return 2
         write_reports(reports, scans, skips)
     findings, mismatches = judge(scans, declared, skips)
     sys.stdout.write(f"{table(scans, skips)}\n")
-    for line in [*map(str, findings), *(f"register: {problem}" for problem in [*wrong, *mismatches])]:
+    for line in [*map(str, findings), *(f"register: {problem}" for problem in [*problems, *mismatches])]:
         sys.stdout.write(f"{line}\n")
-    return 1 if findings or wrong or mismatches else 0
+    return 1 if findings or problems or mismatches else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Examples applied for real: real Terraform, real builds, real containers behind the emulator's API Gateway.
+"""Applied examples: Terraform, image builds, and containers behind the emulator's API Gateway.
 
-A file's tests share what they apply: under pytest-xdist one worker runs a whole file (tests/conftest.py sees to it).
+The tests of a file share an applied root, so under pytest-xdist one worker runs the whole file (see tests/conftest.py).
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ HERE = Path(__file__).parent
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """All of these tests need an engine."""
     if item.path.is_relative_to(HERE):
         item.add_marker(pytest.mark.engine)
 
 
 @pytest.fixture(scope="session")
 def aws(emulator: Emulator) -> Callable[[str], Any]:
-    """Make boto3 clients of the emulator."""
+    """Return a factory of boto3 clients for the emulator."""
     return emulator.client
 
 
 class Deployable(Protocol):
-    """Makes an example's copy, ready to apply; `module` and `root` go into its override file."""
+    """Copies an example, ready to apply; `module` and `root` are written into its override file."""
 
     def __call__(self, example: str, module: str = "", root: str = "") -> Root: ...
 
@@ -51,23 +50,23 @@ def example(
     engine: Engine,
     base_image: BaseImage,
 ) -> Iterator[Deployable]:
-    """Examples of this file, destroyed at its end if they were applied."""
-    destroyed = ExitStack()
+    """Copies of examples, destroyed after the file's last test."""
+    cleanup = ExitStack()
 
     def make(example: str, module: str = "", root: str = "") -> Root:
         module = overrides.NO_ALARMS + module if "alarms" not in module else module
         override = overrides.applied(emulator.registry, module, root)
-        made = terraform_roots(f"examples/{example}", {overrides.NAME: override} | overrides.native())
-        destroyed.callback(made.destroy)
-        return made
+        root_module = terraform_roots(f"examples/{example}", {overrides.NAME: override} | overrides.native())
+        cleanup.callback(root_module.destroy)
+        return root_module
 
-    with destroyed:
+    with cleanup:
         yield make
 
 
 @pytest.fixture(scope="session")
 def hello(base_image: BaseImage) -> str:
-    """The override that builds the small application on the base image of this run."""
+    """The override that builds examples/minimal/app on the base image of this run."""
     return (
         '  image = { build = { context = "../minimal/app", log_file = "build.log", '
         f'args = {{ BASE_IMAGE = "{base_image.reference}" }} }} }}\n'
@@ -76,30 +75,30 @@ def hello(base_image: BaseImage) -> str:
 
 @pytest.fixture(scope="session")
 def issuer(emulator: Emulator) -> Issuer:
-    """The sandbox's issuer of tokens, on the run's emulator."""
+    """The sandbox's token issuer, on the run's emulator."""
     return issuers.ensure(emulator)
 
 
 def zip_function(lambda_: Any, name: str, code: str) -> str:
-    """Make a function of the old kind, one file in an archive, and return its ARN."""
+    """Create a zip function with a single file, and return its ARN."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("old.py", code)
-    made = lambda_.create_function(
+    function = lambda_.create_function(
         FunctionName=name,
         Runtime="python3.12",
         Role="arn:aws:iam::000000000000:role/old",
         Handler="old.handler",
         Code={"ZipFile": archive.getvalue()},
     )
-    arn: str = made["FunctionArn"]
+    arn: str = function["FunctionArn"]
     return arn
 
 
 def gateway(emulator: Emulator, endpoint: str, token: str | None = None) -> httpx2.Client:
-    """Return a client of an API behind the emulator's gateway, which sends the token, if one is given, with each request.
+    """Return a client for an API behind the emulator's gateway, with an optional bearer token.
 
-    Python's resolver does not know *.localhost, so the API's name goes into the header instead of the URL.
+    Python cannot resolve *.localhost, so the API's host name is sent in the Host header.
     """
     host = endpoint.removeprefix("https://").removeprefix("http://").rstrip("/")
     headers = {"host": host} | ({"authorization": f"Bearer {token}"} if token else {})
@@ -109,13 +108,13 @@ def gateway(emulator: Emulator, endpoint: str, token: str | None = None) -> http
 def load(
     emulator: Emulator, endpoint: str, path: str, clients: int = 8, token: str | None = None
 ) -> AbstractContextManager[Probe]:
-    """Ask an API behind the emulator's gateway some ten times a second, until the block ends.
+    """Send about ten requests a second to an API behind the emulator's gateway, until the block ends.
 
-    Without a pause it would take the machine from the applies that it is to watch.
+    Without a pause, the load would slow down the applies under test.
     """
     return probe(
         path,
-        good=lambda answer: answer.status_code == 200,
+        good=lambda response: response.status_code == 200,
         client=lambda: gateway(emulator, endpoint, token),
         clients=clients,
         pause=0.1 * clients,

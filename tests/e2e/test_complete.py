@@ -1,4 +1,4 @@
-"""The main example, from its first apply to its destruction, asked as its clients would ask."""
+"""examples/complete from the first apply to the destroy, with requests like a client's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.contract import check
 from tests.e2e.conftest import Deployable, gateway
 
 NAME = "people-e2e"
-# Of the contract's cases of each operation and phase: through the gateway and a container one takes its time.
+# Cases for each operation and phase of the contract test: requests through the gateway and a container are slow.
 EXAMPLES = 5
 
 
@@ -43,9 +43,9 @@ def before(aws: Callable[[str], Any]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, before: set[str], variables: dict[str, Any]) -> Root:
-    made = example("complete", root=overrides.UNPROTECTED)
-    made.apply(variables)
-    return made
+    root = example("complete", root=overrides.UNPROTECTED)
+    root.apply(variables)
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def service(root: Root) -> Path:
 
 
 def existing(aws: Callable[[str], Any]) -> set[str]:
-    """Return the names of all that this example could have made."""
-    found = [
+    """Return the names of all resources of this example."""
+    names = [
         *(f["FunctionName"] for f in aws("lambda").list_functions()["Functions"]),
         *(a["Name"] for a in aws("apigatewayv2").get_apis()["Items"]),
         *(r["repositoryName"] for r in aws("ecr").describe_repositories()["repositories"]),
@@ -70,16 +70,16 @@ def existing(aws: Callable[[str], Any]) -> set[str]:
         *aws("dynamodb").list_tables()["TableNames"],
         *(d["DashboardName"] for d in aws("cloudwatch").list_dashboards()["DashboardEntries"]),
     ]
-    return {name for name in found if NAME in name}
+    return {name for name in names if NAME in name}
 
 
 def version(api: httpx2.Client) -> dict[str, str]:
-    answer: dict[str, str] = api.get("/version").raise_for_status().json()
-    return answer
+    body: dict[str, str] = api.get("/version").raise_for_status().json()
+    return body
 
 
 def layers(image_uri: str) -> dict[str, int]:
-    """Return the compressed size in bytes of each layer that the registry holds for an image."""
+    """Return the compressed size in bytes of each layer of an image in the registry, by digest."""
     registry, _, rest = image_uri.partition("/")
     repository, _, digest = rest.partition("@")
     request = urllib.request.Request(
@@ -88,49 +88,49 @@ def layers(image_uri: str) -> dict[str, int]:
             "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
         },
     )
-    with urllib.request.urlopen(request) as answer:
-        manifest = json.loads(answer.read())
+    with urllib.request.urlopen(request) as response:
+        manifest = json.loads(response.read())
     return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
 
 
 @pytest.mark.parametrize(
-    ("path", "whole", "part"),
+    ("path", "body", "patch"),
     [
         ("/users", {"email": "ada@example.com", "name": "Ada"}, {"name": "Countess"}),
         ("/customers", {"name": "Acme", "contact": None}, {"contact": "a@acme.example"}),
     ],
 )
-def test_a_thing_lives_from_create_to_delete(
-    api: httpx2.Client, issuer: Issuer, path: str, whole: dict[str, Any], part: dict[str, Any]
+def test_create_read_list_patch_replace_delete(
+    api: httpx2.Client, issuer: Issuer, path: str, body: dict[str, Any], patch: dict[str, Any]
 ) -> None:
-    created = api.post(path, json=whole)
+    created = api.post(path, json=body)
     assert created.status_code == 201
-    assert created.json().items() >= whole.items()
-    assert created.json()["created_by"] == issuer.audience  # a machine's token: its subject is the client
-    one = created.headers["location"]
-    assert api.get(one).json() == created.json()
-    assert [thing["id"] for thing in api.get(path).json()["items"]] == [created.json()["id"]]
-    changed = api.patch(one, json=part, headers={"if-match": created.headers["etag"]})
-    assert changed.json().items() >= (whole | part).items()
-    assert api.put(one, json=whole, headers={"if-match": created.headers["etag"]}).status_code == 412
-    replaced = api.put(one, json=whole, headers={"if-match": changed.headers["etag"]})
-    assert replaced.json().items() >= whole.items()
-    assert api.delete(one, headers={"if-match": replaced.headers["etag"]}).status_code == 204
-    assert api.get(one).status_code == 404
+    assert created.json().items() >= body.items()
+    assert created.json()["created_by"] == issuer.audience  # a client credentials token: its subject is the client
+    location = created.headers["location"]
+    assert api.get(location).json() == created.json()
+    assert [item["id"] for item in api.get(path).json()["items"]] == [created.json()["id"]]
+    changed = api.patch(location, json=patch, headers={"if-match": created.headers["etag"]})
+    assert changed.json().items() >= (body | patch).items()
+    assert api.put(location, json=body, headers={"if-match": created.headers["etag"]}).status_code == 412
+    replaced = api.put(location, json=body, headers={"if-match": changed.headers["etag"]})
+    assert replaced.json().items() >= body.items()
+    assert api.delete(location, headers={"if-match": replaced.headers["etag"]}).status_code == 204
+    assert api.get(location).status_code == 404
 
 
-def test_who_may_not_is_told_so(root: Root, emulator: Emulator, issuer: Issuer) -> None:
+def test_missing_token_is_401_and_missing_scope_is_403(root: Root, emulator: Emulator, issuer: Issuer) -> None:
     endpoint = root.output("endpoint", str)
-    with gateway(emulator, endpoint) as nobody, gateway(emulator, endpoint, issuer.token(["users:read"])) as reader:
-        assert nobody.get("/users").status_code == 401
-        assert nobody.get("/healthz").status_code == 200
+    with gateway(emulator, endpoint) as anonymous, gateway(emulator, endpoint, issuer.token(["users:read"])) as reader:
+        assert anonymous.get("/users").status_code == 401
+        assert anonymous.get("/healthz").status_code == 200
         assert reader.get("/users").status_code == 200
-        refused = reader.post("/users", json={"email": "ada@example.com", "name": "Ada"})
-        assert refused.status_code == 403
-        assert 'scope="people/users:write"' in refused.headers["www-authenticate"]
+        response = reader.post("/users", json={"email": "ada@example.com", "name": "Ada"})
+        assert response.status_code == 403
+        assert 'scope="people/users:write"' in response.headers["www-authenticate"]
 
 
-def test_a_second_user_with_the_same_email_is_a_conflict(api: httpx2.Client) -> None:
+def test_duplicate_email_is_409(api: httpx2.Client) -> None:
     body = {"email": "grace@example.com", "name": "Grace"}
     created = api.post("/users", json=body)
     assert [created.status_code, api.post("/users", json=body).status_code] == [201, 409]
@@ -141,27 +141,27 @@ def test_a_second_user_with_the_same_email_is_a_conflict(api: httpx2.Client) -> 
     ("method", "path", "status"),
     [("GET", "/nothing", 404), ("GET", f"/users/{'0' * 32}", 404), ("DELETE", "/users", 405), ("POST", "/users", 422)],
 )
-def test_an_error_comes_through_the_gateway_as_a_problem(
+def test_errors_through_the_gateway_are_problem_details(
     api: httpx2.Client, method: str, path: str, status: int
 ) -> None:
-    answer = api.request(method, path)
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == status
+    response = api.request(method, path)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == status
 
 
-def test_the_service_is_ready_and_tells_what_it_was_built_from(api: httpx2.Client, root: Root) -> None:
+def test_readiness_and_version(api: httpx2.Client, root: Root) -> None:
     assert api.get("/readyz").json() == {"status": "ok"}
     assert version(api) == {"release": root.output("version", str), "source_hash": root.output("source_hash", str)}
 
 
-def test_the_image_is_one_manifest_and_no_index(root: Root) -> None:
-    # `layers` fails on an index, which has none; Lambda refuses an index.
+def test_image_is_a_manifest_and_not_an_index(root: Root) -> None:
+    # `layers` fails on an index, which has no layers; Lambda rejects an index.
     assert len(layers(root.output("image_uri", str))) >= 2
 
 
 @pytest.mark.browser
-def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
+def test_docs_page_runs_an_operation_in_an_offline_browser(
     api: httpx2.Client, chromium: str, emulator: Emulator, issuer: Issuer
 ) -> None:
     from playwright.sync_api import sync_playwright
@@ -172,8 +172,8 @@ def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
+        urls: list[str] = []
+        page.on("request", lambda request: urls.append(request.url))
         page.goto(page_url)
         page.get_by_role("button", name="Authorize").click()
         page.locator(".auth-container input").fill(issuer.token())
@@ -183,39 +183,39 @@ def test_a_browser_without_a_network_runs_an_operation_from_the_documentation(
         operation.locator("button.opblock-summary-control").click()
         operation.get_by_role("button", name="Try it out").click()
         operation.get_by_role("button", name="Execute").click()
-        answer = operation.locator(".live-responses-table tbody .response-col_status").first
-        answer.wait_for()
-        assert answer.inner_text().startswith("200")
+        status = operation.locator(".live-responses-table tbody .response-col_status").first
+        status.wait_for()
+        assert status.inner_text().startswith("200")
         assert '"items"' in operation.locator(".live-responses-table").inner_text()
         browser.close()
-    assert any(url.endswith("/users?limit=50") for url in asked)
+    assert any(url.endswith("/users?limit=50") for url in urls)
     host = page_url.removesuffix("/docs")
-    assert [url for url in asked if not url.startswith((host, "data:", "blob:"))] == []
+    assert [url for url in urls if not url.startswith((host, "data:", "blob:"))] == []
 
 
-def test_a_second_apply_changes_nothing(root: Root, api: httpx2.Client, variables: dict[str, Any]) -> None:
+def test_second_apply_changes_nothing(root: Root, api: httpx2.Client, variables: dict[str, Any]) -> None:
     root.assert_idempotent()
 
 
-def test_a_pruned_engine_changes_nothing(
+def test_pruned_engine_changes_nothing(
     root: Root, api: httpx2.Client, variables: dict[str, Any], emulator: Emulator
 ) -> None:
-    # This API's containers alone: those of other tests serve.
+    # Only this API's containers: those of other tests are in use.
     rows = (row.split() for row in engines.docker("ps", "--all", "--format", "{{.ID}} {{.Image}}").splitlines())
-    for container in [identity for identity, image in rows if f":{emulator.port}/{NAME}" in image]:
+    for container in [container_id for container_id, image in rows if f":{emulator.port}/{NAME}" in image]:
         engines.docker("rm", "--force", container)
     assert engines.remove_images(f"localhost:{emulator.port}/{NAME}") > 0
     root.assert_idempotent()
 
 
-def test_no_engine_at_all_changes_nothing(
+def test_missing_engine_changes_nothing(
     root: Root, api: httpx2.Client, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(root.terraform.environment, "DOCKER_HOST", "unix:///nonexistent/docker.sock")
     root.assert_idempotent()
 
 
-def test_an_edit_goes_live_and_so_does_its_reversal(
+def test_edit_and_its_revert_are_deployed(
     root: Root,
     api: httpx2.Client,
     variables: dict[str, Any],
@@ -231,7 +231,7 @@ def test_an_edit_goes_live_and_so_does_its_reversal(
     assert api.get("/healthz").json() == {"status": "edited"}
     edited = version(api)
     assert edited["source_hash"] != first["source_hash"]
-    # An edit of the code pushes the code and nothing else.
+    # A code change pushes only the code layers.
     pushed = layers(root.output("image_uri", str)).items() - first_layers.items()
     code = sum(path.stat().st_size for path in service.rglob("*.py"))
     note(
@@ -248,16 +248,16 @@ def test_an_edit_goes_live_and_so_does_its_reversal(
     root.assert_idempotent()
 
 
-def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
+def test_failed_build_shows_the_log_and_the_old_version_serves(
     root: Root, api: httpx2.Client, variables: dict[str, Any]
 ) -> None:
     serving = version(api)
     dockerfile = root.path.parent.parent / "Dockerfile"
     original = dockerfile.read_text()
-    dockerfile.write_text(f"{original}\nRUN echo no such thing && exit 3\n")
+    dockerfile.write_text(f"{original}\nRUN echo broken on purpose && exit 3\n")
     with pytest.raises(TerraformError, match="exit 3"):
         root.apply(variables)
-    assert "no such thing" in (root.path / "build.log").read_text()
+    assert "broken on purpose" in (root.path / "build.log").read_text()
     assert version(api) == serving
     dockerfile.write_text(original)
     root.apply(variables)
@@ -265,14 +265,14 @@ def test_a_failed_build_shows_its_line_and_what_serves_goes_on(
     root.assert_idempotent()
 
 
-def test_every_answer_through_the_gateway_is_documented_and_none_is_a_server_error(
+def test_schemathesis_passes_through_the_gateway(
     api: httpx2.Client, issuer: Issuer, emulator: Emulator, note: Callable[[str], None]
 ) -> None:
     summary = check(emulator.url, issuer.token(), {"host": api.headers["host"]}, EXAMPLES)
     note(f"schemathesis through API Gateway: {summary}")
 
 
-def test_destroying_leaves_nothing(
+def test_destroy_leaves_no_resources(
     root: Root, aws: Callable[[str], Any], before: set[str], emulator: Emulator, engine: object
 ) -> None:
     assert existing(aws) > before

@@ -1,4 +1,4 @@
-"""The image by itself, as docs/service.md runs it: by Lambda's runtime emulator, without a gateway."""
+"""The image in Lambda's runtime interface emulator, without a gateway, as docs/service.md runs it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from sandbox.engine import docker
 from sandbox.paths import ROOT
 from tests.service.test_handler import event
 
-NAME = "people-by-itself"
+NAME = "people-image"
 
 
-def test_the_image_answers_an_event_as_the_page_says(base_image: BaseImage) -> None:
+def test_documented_docker_run_works(base_image: BaseImage) -> None:
     page = (ROOT / "docs/service.md").read_text()
     block = next(text for text in re.findall(r"```console\n(.*?)```", page, re.DOTALL) if "docker run" in text)
-    # A base image that can be had here, a free port, and a name that is nobody else's.
+    # Use the base image of this run, a free port and a unique name.
     script = block.replace("docker build ", f"docker build --quiet --build-arg BASE_IMAGE={base_image.reference} ")
     script = re.sub(r"\bpeople\b(?!-)", NAME, script).replace("9000", str(free_port()))
     try:
@@ -34,22 +34,22 @@ def test_the_image_answers_an_event_as_the_page_says(base_image: BaseImage) -> N
         subprocess.run(["docker", "rm", "--force", NAME], capture_output=True, check=False)
         subprocess.run(["docker", "rmi", "--force", NAME], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    # The answer ends without a line's end.
-    answer, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))
-    assert answer["statusCode"] == 200
-    assert json.loads(answer["body"]) == {"status": "ok"}
+    # The response does not end with a newline.
+    response, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))
+    assert response["statusCode"] == 200
+    assert json.loads(response["body"]) == {"status": "ok"}
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
 def cold_start(request: pytest.FixtureRequest) -> str:
-    """Whether the image has the optional stage."""
+    """Whether the image contains the optional cold start code."""
     value: str = request.param
     return value
 
 
 @pytest.fixture(scope="module")
 def container(base_image: BaseImage, cold_start: str) -> Iterator[int]:
-    """Yield the port of a container of the image, which calls no AWS."""
+    """Yield the port of a container of the image. Its tests make no AWS requests."""
     name, port = f"{NAME}-{cold_start}", free_port()
     arguments = ["--build-arg", f"BASE_IMAGE={base_image.reference}", "--build-arg", f"COLD_START={cold_start}"]
     try:
@@ -64,33 +64,33 @@ def container(base_image: BaseImage, cold_start: str) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def invoke(container: int) -> Callable[[object], dict[str, Any]]:
-    """Return a function that has Lambda's runtime emulator invoke the function."""
+    """Return a function that invokes the handler with an event."""
 
-    def ask(given: object) -> dict[str, Any]:
+    def send(event: object) -> dict[str, Any]:
         url = f"http://127.0.0.1:{container}/2015-03-31/functions/function/invocations"
         for attempt in range(100):
             try:
-                with urllib.request.urlopen(url, json.dumps(given).encode(), timeout=30) as response:
-                    answer: dict[str, Any] = json.load(response)
-                    return answer
+                with urllib.request.urlopen(url, json.dumps(event).encode(), timeout=30) as response:
+                    result: dict[str, Any] = json.load(response)
+                    return result
             except (ConnectionError, urllib.error.URLError):
                 if attempt == 99:
                     raise
                 time.sleep(0.1)
         raise AssertionError("not reached")
 
-    return ask
+    return send
 
 
-def test_the_contract_is_the_same_on_the_images_python(invoke: Callable[[object], dict[str, Any]]) -> None:
+def test_openapi_document_is_the_same_in_the_image(invoke: Callable[[object], dict[str, Any]]) -> None:
     response = invoke(event("GET", "/openapi.json"))
-    stated, committed = json.loads(response["body"]), json.loads((ROOT / "docs/openapi.json").read_text())
-    stated["info"]["version"] = committed["info"]["version"]
-    assert json.dumps(stated) == json.dumps(committed)  # in the same order as well
+    served, committed = json.loads(response["body"]), json.loads((ROOT / "docs/openapi.json").read_text())
+    served["info"]["version"] = committed["info"]["version"]
+    assert json.dumps(served) == json.dumps(committed)  # compares the order, too
 
 
 @pytest.mark.parametrize(("body", "status"), [("x" * (64 * 1024 + 1), 413), ("{}", 422)], ids=["413", "422"])
-def test_a_problems_title_is_the_documents_on_the_images_python(
+def test_problem_title_matches_the_openapi_document_in_the_image(
     invoke: Callable[[object], dict[str, Any]], body: str, status: int
 ) -> None:
     document = json.loads((ROOT / "docs/openapi.json").read_text())
@@ -100,14 +100,14 @@ def test_a_problems_title_is_the_documents_on_the_images_python(
     assert json.loads(response["body"])["title"] == title
 
 
-def test_the_handler_takes_the_ping_and_no_other_event(invoke: Callable[[object], dict[str, Any]]) -> None:
+def test_handler_accepts_only_http_events_and_the_ping(invoke: Callable[[object], dict[str, Any]]) -> None:
     assert invoke({"ping": True}) == {"pong": True}
-    refused = invoke({"Records": []})
-    assert refused["errorType"] == "UnsupportedEventError"
-    assert "'Records'" in refused["errorMessage"]
+    error = invoke({"Records": []})
+    assert error["errorType"] == "UnsupportedEventError"
+    assert "'Records'" in error["errorMessage"]
 
 
-def test_the_optional_stage_is_in_the_image_only_where_it_was_asked_for(
+def test_image_contains_the_cold_start_code_only_if_enabled(
     invoke: Callable[[object], dict[str, Any]], cold_start: str
 ) -> None:
     invoke({"ping": True})
@@ -121,4 +121,4 @@ print(sorted(path.name for path in stage.glob("*.*")), len(os.listdir("botocore/
     files = ["__init__.py", "precompiled.bin", "precompiled.py", "startup.py"] if cold_start == "on" else []
     assert listed == f"{files} {cold_start == 'on'}"
     logs = subprocess.run(["docker", "logs", f"{NAME}-{cold_start}"], capture_output=True, text=True, check=True)
-    assert "is not used" not in logs.stdout + logs.stderr  # which precompiled.bin would be with a fault
+    assert "is not used" not in logs.stdout + logs.stderr  # the warning about an unusable precompiled.bin

@@ -1,4 +1,4 @@
-"""Applies that end halfway, and those after them: a release refused once at each of its steps, and a function that is stopped."""
+"""Recovery from applies that fail halfway, at each step of a release, and releases of a stopped function."""
 
 from __future__ import annotations
 
@@ -40,50 +40,48 @@ variable "warm" {
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, hello: str, emulator: Emulator) -> Root:
-    """Applied once in vain, after its function was made, and then in the way that the README says."""
-    made = example("canary-and-rollback", module=MODULE + hello)
-    made.write("steps.tf", VARIABLES)
-    refused = emulator.refusing("lambda.PutFunctionConcurrency", containing=NAME, message="below its minimum value")
-    with refused, pytest.raises(TerraformError, match="below its minimum value"):
-        made.apply()
-    # Terraform means to replace it, and makes the next one first, whose name is taken.
-    made.terraform.cmd("untaint", "module.api.aws_lambda_function.this")
-    made.apply()
-    return made
+    """A root whose first apply failed after the function was created, recovered as the README says."""
+    root = example("canary-and-rollback", module=MODULE + hello)
+    root.write("variables_e2e.tf", VARIABLES)
+    failure = emulator.refusing("lambda.PutFunctionConcurrency", containing=NAME, message="below its minimum value")
+    with failure, pytest.raises(TerraformError, match="below its minimum value"):
+        root.apply()
+    # Terraform would replace the tainted function, and create the new one first, although its name is taken.
+    root.terraform.cmd("untaint", "module.api.aws_lambda_function.this")
+    root.apply()
+    return root
 
 
 @pytest.fixture
 def serving(aws: Callable[[str], Any]) -> Callable[[], str]:
-    """Ask for the configuration of the version that serves."""
+    """Return a function that reads the variable STEP of the version that serves."""
 
-    def ask() -> str:
-        answer = aws("lambda").get_function_configuration(FunctionName=NAME, Qualifier="live")
-        step: str = answer["Environment"]["Variables"]["STEP"]
+    def read() -> str:
+        configuration = aws("lambda").get_function_configuration(FunctionName=NAME, Qualifier="live")
+        step: str = configuration["Environment"]["Variables"]["STEP"]
         return step
 
-    return ask
+    return read
 
 
-def publish_as_told(root: Root, aws: Callable[[str], Any], inputs: dict[str, Any]) -> None:
-    """See that a plan says what is wrong, and do what it says."""
-    with pytest.raises(PlanError) as told:
+def publish_as_suggested(root: Root, aws: Callable[[str], Any], inputs: dict[str, Any]) -> None:
+    """Check the error of the plan, and run the command that it suggests."""
+    with pytest.raises(PlanError) as error:
         root.check(inputs)
-    assert "it does not run what this configuration says (environment" in str(told.value)
-    (name,) = re.findall(r"aws lambda publish-version --region \S+ --function-name (\S+)", str(told.value))
+    assert "it does not run what this configuration says (environment" in str(error.value)
+    (name,) = re.findall(r"aws lambda publish-version --region \S+ --function-name (\S+)", str(error.value))
     aws("lambda").publish_version(FunctionName=name)
 
 
-def test_a_first_apply_that_failed_after_the_function_was_made_goes_on_with_that_function(
-    root: Root, emulator: Emulator
-) -> None:
-    made = emulator.operations(client="terraform-provider-aws/", containing=NAME).count("lambda.CreateFunction")
-    assert made == 1
+def test_untainted_function_of_a_failed_first_apply_is_kept(root: Root, emulator: Emulator) -> None:
+    creates = emulator.operations(client="terraform-provider-aws/", containing=NAME).count("lambda.CreateFunction")
+    assert creates == 1
     with gateway(emulator, root.output("endpoint", str)) as api:
         assert api.get("/").raise_for_status().json()["message"] == "hello"
     root.assert_idempotent()
 
 
-# The steps of a release in their order; those at which the function is updated and nothing will publish the update.
+# The steps of a release in order, and whether a failure there leaves an update that nothing publishes.
 STEPS = {
     "UpdateFunctionConfiguration": False,
     "UpdateFunctionCode": False,
@@ -94,21 +92,21 @@ STEPS = {
 }
 
 
-def test_a_release_that_was_interrupted_at_each_step_goes_live_in_the_end(
+def test_release_recovers_from_a_failure_at_each_step(
     root: Root, emulator: Emulator, aws: Callable[[str], Any], serving: Callable[[], str]
 ) -> None:
     app: Path = root.path.parent / "minimal/app/hello.py"
     app.write_text(app.read_text().replace('"hello"', '"hello after all"', 1))
     inputs = {"step": "second", "reserved_concurrency": 20}
     for operation, unpublished in STEPS.items():
-        refused = emulator.refusing(f"lambda.{operation}", containing=NAME, message=f"no {operation} now")
-        with refused, pytest.raises(TerraformError, match=f"no {operation} now"):
+        failure = emulator.refusing(f"lambda.{operation}", containing=NAME, message=f"no {operation} now")
+        with failure, pytest.raises(TerraformError, match=f"no {operation} now"):
             root.apply(inputs)
         assert serving() == "first"
         if unpublished:
-            # A rollback works meanwhile.
+            # A rollback is still possible.
             root.check(inputs | {"release_version": 1})
-            publish_as_told(root, aws, inputs)
+            publish_as_suggested(root, aws, inputs)
 
     root.apply(inputs)
     assert serving() == "second"
@@ -117,25 +115,25 @@ def test_a_release_that_was_interrupted_at_each_step_goes_live_in_the_end(
     root.assert_idempotent()
 
 
-def test_a_function_that_is_stopped_is_released_once_it_may_run_again(
+def test_stopped_function_is_released_once_it_can_run(
     root: Root, emulator: Emulator, aws: Callable[[str], Any], serving: Callable[[], str]
 ) -> None:
     before = serving()
-    # Lambda reserves nothing below what is provisioned, so the environments go first.
+    # Lambda rejects a reservation below the provisioned concurrency, so that is removed first.
     root.apply({"step": before, "warm": False, "reserved_concurrency": 20})
     version = root.output("version", str)
     stopped = {"step": "third", "warm": False, "reserved_concurrency": 0}
     with emulator.refusing("lambda.Invoke", containing=NAME, times=None, status=429, code="TooManyRequestsException"):
-        # Asked now, Lambda would throttle, and the provider ask again for an hour.
+        # A smoke test would be throttled, and the provider would retry it for an hour.
         root.apply(stopped)
         with pytest.raises(ClientError, match="TooManyRequestsException"):
             aws("lambda").invoke(FunctionName=NAME, Qualifier="live")
     assert (serving(), root.output("version", str)) == (before, version)
 
-    again = stopped | {"reserved_concurrency": 10}
-    refused = emulator.refusing("lambda.PublishVersion", containing=NAME, message="no PublishVersion now")
-    with refused, pytest.raises(TerraformError, match="no PublishVersion now"):
-        root.apply(again)
-    publish_as_told(root, aws, again)
-    root.apply(again)
+    restarted = stopped | {"reserved_concurrency": 10}
+    failure = emulator.refusing("lambda.PublishVersion", containing=NAME, message="no PublishVersion now")
+    with failure, pytest.raises(TerraformError, match="no PublishVersion now"):
+        root.apply(restarted)
+    publish_as_suggested(root, aws, restarted)
+    root.apply(restarted)
     assert serving() == "third"

@@ -1,4 +1,4 @@
-"""Releases under load, and releases that must not happen: examples/canary-and-rollback, applied."""
+"""examples/canary-and-rollback, applied: releases under load, and releases that must fail."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sandbox.emulator import Emulator
 from tests.e2e.conftest import Deployable, gateway, load
 
 NAME = "release-e2e"
-# Enough for eight containers that start at once on two cores, and a hanging one is not waited for longer.
-SHORT = f'  name = "{NAME}"\n  function = {{ timeout_seconds = 15 }}\n'
+# Long enough for eight containers to start at once on two cores; a hanging one fails after that.
+MODULE = f'  name = "{NAME}"\n  function = {{ timeout_seconds = 15 }}\n'
 
-# The first version that serves: the one before it is broken.
+# The first version that serves; version 1 is broken.
 FIRST = 2
 BROKEN = {
     "cannot be imported": (
@@ -26,7 +26,7 @@ BROKEN = {
         'raise ImportError("no such module")\n"""The smallest',
         ["no such module"],
     ),
-    "answers 500 on the smoke path": (
+    "returns 500 to the smoke test": (
         'return {"status": "ok"}',
         'raise RuntimeError("broken")',
         ["GET /healthz, expected status 200, got status 500", "still serves", "-replace="],
@@ -34,44 +34,44 @@ BROKEN = {
     "hangs": ('return {"status": "ok"}', '__import__("time").sleep(60)\n    return {}', ["imed out"]),
 }
 
-# An application that serves one host, and asks for a header, a query and a body; and a request that has them.
-PARTICULAR = """from fastapi import Request
+# An application that accepts one host and requires a header, a query and a body; and the smoke test that sends them.
+STRICT_APP = """from fastapi import Request
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 app = FastAPI()
 app.add_middleware(TrustedHostMiddleware, allowed_hosts=["{name}"])
 
 
-@app.post("/told")
-async def told(request: Request) -> str:
+@app.post("/echo")
+async def echo(request: Request) -> str:
     return (await request.body()).decode() + request.query_params["b"] + request.headers["c"]
 """
-CLIENTS = (
-    '{ headers = { c = "c" }, also = [{ method = "POST", path = "/told", query = { b = "b" }, '
+SMOKE = (
+    '{ headers = { c = "c" }, also = [{ method = "POST", path = "/echo", query = { b = "b" }, '
     'headers = { content-type = "image/png" }, body = "a", contains = "abc" }] }'
 )
 
 
 @pytest.fixture(scope="module")
-def refused_first(example: Deployable, hello: str, aws: Callable[[str], Any]) -> tuple[Root, list[Any]]:
-    """A root whose first version was broken and is mended, and the stages that its API had until then."""
-    made = example(
-        "canary-and-rollback", module=SHORT + hello.replace("log_file", "source_hash = var.source_hash, log_file")
+def failed_first(example: Deployable, hello: str, aws: Callable[[str], Any]) -> tuple[Root, list[Any]]:
+    """A root whose first version was broken and then fixed, and the API's stages before the fix."""
+    root = example(
+        "canary-and-rollback", module=MODULE + hello.replace("log_file", "source_hash = var.source_hash, log_file")
     )
-    whole = source(made).read_text()
-    edit(made, *BROKEN["cannot be imported"][:2])
+    original = source(root).read_text()
+    edit(root, *BROKEN["cannot be imported"][:2])
     with pytest.raises(TerraformError, match="no such module"):
-        made.apply()
+        root.apply()
     apis = [api["ApiId"] for api in aws("apigatewayv2").get_apis()["Items"] if api["Name"] == NAME]
     stages = [stage for api in apis for stage in aws("apigatewayv2").get_stages(ApiId=api)["Items"]]
-    source(made).write_text(whole)
-    made.apply()
-    return made, stages
+    source(root).write_text(original)
+    root.apply()
+    return root, stages
 
 
 @pytest.fixture(scope="module")
-def root(refused_first: tuple[Root, list[Any]]) -> Root:
-    return refused_first[0]
+def root(failed_first: tuple[Root, list[Any]]) -> Root:
+    return failed_first[0]
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +81,14 @@ def endpoint(root: Root) -> str:
 
 @pytest.fixture
 def alias(aws: Callable[[str], Any]) -> Callable[[], dict[str, Any]]:
-    """Ask which version serves, and with which weights."""
+    """Return a function that reads the alias's version and weights."""
 
-    def ask() -> dict[str, Any]:
-        answer = aws("lambda").get_alias(FunctionName=NAME, Name="live")
-        weights = answer.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-        return {"version": answer["FunctionVersion"], "weights": weights}
+    def read() -> dict[str, Any]:
+        live = aws("lambda").get_alias(FunctionName=NAME, Name="live")
+        weights = live.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        return {"version": live["FunctionVersion"], "weights": weights}
 
-    return ask
+    return read
 
 
 def source(root: Root) -> Path:
@@ -101,21 +101,21 @@ def edit(root: Root, old: str, new: str) -> None:
     source(root).write_text(text.replace(old, new, 1))
 
 
-def said(emulator: Emulator, endpoint: str) -> str:
+def message(emulator: Emulator, endpoint: str) -> str:
     with gateway(emulator, endpoint) as api:
-        message: str = api.get("/").raise_for_status().json()["message"]
-        return message
+        text: str = api.get("/").raise_for_status().json()["message"]
+        return text
 
 
-def test_a_broken_first_version_leaves_no_endpoint_and_its_mending_completes_the_apply(
-    refused_first: tuple[Root, list[Any]], emulator: Emulator, endpoint: str
+def test_broken_first_version_creates_no_stage_and_its_fix_completes_the_apply(
+    failed_first: tuple[Root, list[Any]], emulator: Emulator, endpoint: str
 ) -> None:
-    _, stages = refused_first
+    _, stages = failed_first
     assert stages == []
-    assert said(emulator, endpoint) == "hello"
+    assert message(emulator, endpoint) == "hello"
 
 
-def test_a_deployment_a_rollback_and_a_canary_fail_no_request(
+def test_release_rollback_and_canary_fail_no_request(
     root: Root,
     endpoint: str,
     emulator: Emulator,
@@ -142,15 +142,15 @@ def test_a_deployment_a_rollback_and_a_canary_fail_no_request(
     assert total.answers == {'{"message":"hello"}', '{"message":"hello again"}'}
 
 
-def test_a_rollback_builds_nothing(root: Root, alias: Callable[[], dict[str, Any]]) -> None:
+def test_rollback_builds_nothing(root: Root, alias: Callable[[], dict[str, Any]]) -> None:
     serving = alias()["version"]
     plan = root.plan(release_version=FIRST)
-    changed = {c.address for c in plan.resources.values() if c.changes}
+    changed = {change.address for change in plan.resources.values() if change.changes}
     assert changed == {'module.api.aws_lambda_invocation.smoke["live"]', "module.api.aws_lambda_alias.live"}
     assert alias()["version"] == serving
 
 
-def test_a_changed_mode_builds_by_gits_id_of_the_folder_alone(root: Root) -> None:
+def test_changed_file_mode_builds_only_with_the_git_tree_id(root: Root) -> None:
     def tree() -> str:
         git = ("git", "-C", str(root.path.parent / "minimal"))
         for command in (["init", "--quiet"], ["add", "app"]):
@@ -168,63 +168,65 @@ def test_a_changed_mode_builds_by_gits_id_of_the_folder_alone(root: Root) -> Non
     assert all(plan.resources["module.api.docker_registry_image.this[0]"].destroys for plan in plans)
 
 
-def test_a_canary_of_the_version_that_serves_is_refused(root: Root) -> None:
+def test_canary_of_the_serving_version_is_rejected(root: Root) -> None:
     with pytest.raises(TerraformError, match="needs two versions"):
         root.apply(release_version=int(root.output("newest_version", str)), canary_percent=10)
 
 
-def test_a_broken_version_never_serves_and_a_rollback_works_meanwhile(
+def test_broken_version_never_serves_and_rollback_still_works(
     root: Root, endpoint: str, emulator: Emulator, alias: Callable[[], dict[str, Any]]
 ) -> None:
-    whole, newest, answer = source(root).read_text(), alias()["version"], said(emulator, endpoint)
+    original, newest, expected = source(root).read_text(), alias()["version"], message(emulator, endpoint)
     with load(emulator, endpoint, "/", clients=2) as total:
         for old, new, reasons in BROKEN.values():
             serving = alias()
-            source(root).write_text(whole)
+            source(root).write_text(original)
             edit(root, old, new)
-            with pytest.raises(TerraformError) as refused:
+            with pytest.raises(TerraformError) as error:
                 root.apply()
             for reason in reasons:
-                assert reason in str(refused.value)
+                assert reason in str(error.value)
             assert alias() == serving
-            # Back to the very first version, or from there to the last good one, while the newest is broken.
+            # While the newest version is broken, roll back to the first one, or from there to the last good one.
             other = newest if serving["version"] == str(FIRST) else str(FIRST)
             root.apply(release_version=int(other))
             assert alias()["version"] == other
     total.assert_none_failed()
 
-    source(root).write_text(whole.replace("Say hello.", "Say hello after all."))
+    source(root).write_text(original.replace("Say hello.", "Say hello again."))
     root.apply()
-    assert said(emulator, endpoint) == answer
+    assert message(emulator, endpoint) == expected
     assert int(alias()["version"]) == int(newest) + len(BROKEN) + 1
 
 
-def test_a_canary_that_does_not_answer_gets_no_request(root: Root, alias: Callable[[], dict[str, Any]]) -> None:
+def test_canary_that_fails_the_smoke_test_gets_no_request(root: Root, alias: Callable[[], dict[str, Any]]) -> None:
     serving = alias()
-    whole = source(root).read_text()
-    edit(root, *BROKEN["answers 500 on the smoke path"][:2])
+    original = source(root).read_text()
+    edit(root, *BROKEN["returns 500 to the smoke test"][:2])
     with pytest.raises(
         TerraformError, match=r"canary: version [0-9]+: GET /healthz, expected status 200, got status 500"
     ):
         root.apply(release_version=int(serving["version"]), canary_percent=10)
     assert alias() == serving
-    source(root).write_text(whole)
+    source(root).write_text(original)
 
 
-def test_a_version_is_asked_as_its_clients_ask(root: Root, endpoint: str, alias: Callable[[], dict[str, Any]]) -> None:
+def test_smoke_test_sends_host_headers_query_and_body(
+    root: Root, endpoint: str, alias: Callable[[], dict[str, Any]]
+) -> None:
     name = endpoint.partition("://")[2].partition(":")[0]
-    edit(root, "app = FastAPI()\n", PARTICULAR.format(name=name))
+    edit(root, "app = FastAPI()\n", STRICT_APP.format(name=name))
     main = root.path / "main.tf"
-    asked = main.read_text().replace('{ path = "/healthz", status = 200 }', CLIENTS)
-    assert CLIENTS in asked
-    main.write_text(asked)
+    configured = main.read_text().replace('{ path = "/healthz", status = 200 }', SMOKE)
+    assert SMOKE in configured
+    main.write_text(configured)
     root.apply()
     serving = alias()
     assert serving == {"version": root.output("newest_version", str), "weights": {}}
     root.assert_idempotent()
 
-    main.write_text(asked.replace("also", 'host = "elsewhere.example.com", also', 1))
-    with pytest.raises(TerraformError) as refused:
+    main.write_text(configured.replace("also", 'host = "elsewhere.example.com", also', 1))
+    with pytest.raises(TerraformError) as error:
         root.apply()
     for reason in (
         "Asked at host elsewhere.example.com",
@@ -232,5 +234,5 @@ def test_a_version_is_asked_as_its_clients_ask(root: Root, endpoint: str, alias:
         "live-1: version",
         "got status 400: Invalid host",
     ):
-        assert reason in " ".join(str(refused.value).split())
+        assert reason in " ".join(str(error.value).split())
     assert alias() == serving

@@ -1,4 +1,4 @@
-"""DeleteRouteSettings, which the emulator takes for DeleteStage (sandbox/emulator_server/faults.py), as Terraform sends it."""
+"""DeleteRouteSettings as Terraform sends it. The emulator confuses it with DeleteStage (sandbox/emulator_server/faults.py)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 }
 
-# Settings of a route that is not there are refused.
+# API Gateway rejects settings of a route that does not exist.
 resource "aws_apigatewayv2_integration" "this" {
   api_id             = aws_apigatewayv2_api.this.id
   integration_type   = "HTTP_PROXY"
@@ -54,7 +54,7 @@ output "api" {
 """
 
 
-def test_terraform_removes_a_routes_settings_and_the_stage_stays(apply: Apply, emulator: Emulator) -> None:
+def test_removing_route_settings_keeps_the_stage(apply: Apply, emulator: Emulator) -> None:
     root = apply(".", {"routes": ["GET /orders/{id}", "POST /orders"]}, files={"main.tf": AWS_PROVIDER + STAGE})
     root.apply(routes=["POST /orders"])
     stage = emulator.client("apigatewayv2").get_stage(ApiId=root.output("api", str), StageName="$default")

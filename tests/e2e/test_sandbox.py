@@ -1,4 +1,4 @@
-"""The README's first command and its counterpart, run as a person would run them, in a copy with the resources of docs/service.md."""
+"""`make up` and `make down`, run as a user runs them, in a copy of the project with the resources of docs/service.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sandbox.providers import Providers
 from tests.e2e.conftest import gateway
 from tests.service.documented import with_documented_resources
 
-PLACES = (
+STEPS = (
     "Terraform",
     "Emulator of AWS",
     "Issuer of tokens",
@@ -49,9 +49,9 @@ def command(project: Path) -> Command:
 
 @pytest.fixture(scope="module")
 def port(command: Command, base_image: BaseImage, providers: Providers) -> Iterator[int]:
-    chosen = emulators.free_port()
-    yield chosen
-    command("down", chosen)
+    free = emulators.free_port()
+    yield free
+    command("down", free)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def first(command: Command, port: int) -> subprocess.CompletedProcess[str]:
     return command("up", port)
 
 
-def test_up_tells_every_step_with_its_time_and_ends_with_a_url_that_answers(
+def test_up_prints_every_step_and_a_url_that_works(
     command: Command,
     first: subprocess.CompletedProcess[str],
     port: int,
@@ -67,9 +67,9 @@ def test_up_tells_every_step_with_its_time_and_ends_with_a_url_that_answers(
     base_image: BaseImage,
 ) -> None:
     assert first.returncode == 0, first.stderr
-    for place in PLACES:
-        assert f"==> {place}" in first.stdout
-    assert first.stdout.count(" s)") >= len(PLACES)
+    for step in STEPS:
+        assert f"==> {step}" in first.stdout
+    assert first.stdout.count(" s)") >= len(STEPS)
     assert f"docker: {providers.docker.partition(',')[0]}" in first.stdout
     assert f"({base_image.kind})" in first.stdout
     url = command("url", port).stdout.strip()
@@ -100,33 +100,35 @@ def test_the_documented_resources_are_deployed_without_a_line_of_terraform(
         assert nobody.get("/orders").status_code == 401
 
 
-def test_a_second_up_changes_nothing(command: Command, first: subprocess.CompletedProcess[str], port: int) -> None:
+def test_second_up_changes_nothing(command: Command, first: subprocess.CompletedProcess[str], port: int) -> None:
     second = command("up", port)
     assert second.returncode == 0, second.stderr
     assert "0 added, 0 changed, 0 destroyed" in second.stdout
     assert "version 1 serves" in second.stdout
 
 
-def test_another_port_is_another_sandbox(command: Command, first: subprocess.CompletedProcess[str], port: int) -> None:
+def test_url_of_a_port_without_a_sandbox_fails(
+    command: Command, first: subprocess.CompletedProcess[str], port: int
+) -> None:
     other = command("url", emulators.free_port())
     assert other.returncode == 1
     assert "run `make up`" in other.stderr
 
 
-def test_a_port_that_is_taken_is_refused_before_anything_is_made(
+def test_up_on_a_port_in_use_fails(
     command: Command, first: subprocess.CompletedProcess[str], emulator: Emulator
 ) -> None:
-    # Another sandbox's emulator, the tests' own, is as good as any other program.
-    taken = command("up", emulator.port)
-    assert taken.returncode == 1
-    assert f"port {emulator.port} is in use" in taken.stderr
-    assert "Traceback" not in taken.stderr
+    # The port of the tests' own emulator.
+    result = command("up", emulator.port)
+    assert result.returncode == 1
+    assert f"port {emulator.port} is in use" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_down_leaves_nothing_of_it(
+def test_down_removes_everything(
     command: Command, first: subprocess.CompletedProcess[str], project: Path, port: int
 ) -> None:
-    # No engine that the tests share is stopped: they hold it.
+    # The engine keeps running: the tests share it.
     done = command("down", port)
     assert done.returncode == 0, done.stderr
     assert not (project / ".sandbox" / str(port)).exists()
@@ -137,7 +139,7 @@ def test_down_leaves_nothing_of_it(
         )
         == ""
     )
-    # The port is free again: nothing listens there any more.
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    # Nothing listens on the port any more.
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", port)) != 0
     assert command("down", port).returncode == 0

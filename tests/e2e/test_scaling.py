@@ -1,6 +1,6 @@
-"""Provisioned concurrency that moves with releases and that Application Auto Scaling moves: examples/provisioned-concurrency, applied.
+"""examples/provisioned-concurrency, applied: provisioned concurrency across releases, scaled by Application Auto Scaling.
 
-The emulator has no Application Auto Scaling, so that one service is moto's server; everything else is the emulator's.
+The emulator does not support Application Auto Scaling, so moto's server provides that service.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NAME = "scaling-e2e"
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:alarms"
 SCALED = {"min": 2, "max": 20, "target_utilization": 0.7}
-# What the test changes, beside the example's own arguments.
+# Arguments that the tests change.
 MODULE = f"""  name = "{NAME}"
   provisioned_concurrency = var.provisioned_concurrency
   function = {{ reserved_concurrency = 50, memory_mb = var.memory_mb }}
@@ -54,28 +54,28 @@ variable "canary_percent" {
 class AutoScaling:
     """Moto's Application Auto Scaling.
 
-    It knows no tags of scalable targets, which the provider reads after each change: it is answered for it that there are none. And
-    a request that the provider's client sends again is answered with the response that there was, as sandbox/emulator_server does.
+    Moto does not support tags of scalable targets, which the provider reads after each change, so this returns no tags. A retried
+    request gets the first response again, as in sandbox/emulator_server.
     """
 
     def __init__(self) -> None:
         self.moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
-        self.answered: dict[str, Response] = {}
+        self.responses: dict[str, Response] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        call = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
+        invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
         if environ.get("HTTP_X_AMZ_TARGET", "").endswith(".ListTagsForResource"):
             response = Response(b'{"Tags": {}}', content_type="application/x-amz-json-1.1")
         else:
-            response = self.answered.get(call) or Response.from_app(self.moto, environ)
+            response = self.responses.get(invocation) or Response.from_app(self.moto, environ)
         if response.status_code == 200:
-            self.answered[call] = response
+            self.responses[invocation] = response
         return response(environ, start_response)
 
 
 @pytest.fixture(scope="module")
 def auto_scaling() -> Iterator[Any]:
-    """Start moto's Application Auto Scaling and return a client of it."""
+    """Start moto's Application Auto Scaling, and yield a client for it."""
     with make_server("127.0.0.1", 0, AutoScaling(), threaded=True) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -86,42 +86,42 @@ def auto_scaling() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def root(auto_scaling: Any, example: Deployable, hello: str) -> Root:
-    made = example("provisioned-concurrency", module=MODULE + hello)
-    made.write("released.tf", VARIABLES)
-    made.terraform.environment["AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING"] = auto_scaling.meta.endpoint_url
-    made.apply(alarm_topic_arn=TOPIC)
-    return made
+    root = example("provisioned-concurrency", module=MODULE + hello)
+    root.write("variables_e2e.tf", VARIABLES)
+    root.terraform.environment["AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING"] = auto_scaling.meta.endpoint_url
+    root.apply(alarm_topic_arn=TOPIC)
+    return root
 
 
 def provisioned(aws: Callable[[str], Any]) -> dict[str, int]:
-    """Return how many environments each version has."""
+    """Return the requested provisioned concurrency by version."""
     versions = [v["Version"] for v in aws("lambda").list_versions_by_function(FunctionName=NAME)["Versions"][1:]]
-    found = {}
+    requested = {}
     for version in versions:
         try:
-            answer = aws("lambda").get_provisioned_concurrency_config(FunctionName=NAME, Qualifier=version)
+            configuration = aws("lambda").get_provisioned_concurrency_config(FunctionName=NAME, Qualifier=version)
         except aws("lambda").exceptions.ProvisionedConcurrencyConfigNotFoundException:
             continue
-        found[version] = answer["RequestedProvisionedConcurrentExecutions"]
-    return found
+        requested[version] = configuration["RequestedProvisionedConcurrentExecutions"]
+    return requested
 
 
-def asked_of_lambda(emulator: Emulator, since: float) -> list[str]:
-    """Return what Terraform has asked of the function, in order."""
-    found = emulator.operations(client="terraform-provider-aws/", containing=NAME, since=since)
-    return [name.removeprefix("lambda.") for name in found]
+def lambda_operations(emulator: Emulator, since: float) -> list[str]:
+    """Return the operations that Terraform called for the function, in order."""
+    operations = emulator.operations(client="terraform-provider-aws/", containing=NAME, since=since)
+    return [name.removeprefix("lambda.") for name in operations]
 
 
-def last(names: list[str], name: str) -> int:
+def last_index(names: list[str], name: str) -> int:
     return len(names) - 1 - names[::-1].index(name)
 
 
-def targets(auto_scaling: Any) -> list[str]:
-    found = auto_scaling.describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"]
-    return [target["ResourceId"] for target in found]
+def scaled_resources(auto_scaling: Any) -> list[str]:
+    targets = auto_scaling.describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"]
+    return [target["ResourceId"] for target in targets]
 
 
-def test_the_scaler_gets_the_version_its_limits_and_its_target(root: Root, auto_scaling: Any) -> None:
+def test_scalable_target_has_the_version_limits_and_policy(root: Root, auto_scaling: Any) -> None:
     (target,) = auto_scaling.describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"]
     assert target["ResourceId"] == f"function:{NAME}:1"
     assert target["ScalableDimension"] == "lambda:function:ProvisionedConcurrency"
@@ -136,7 +136,7 @@ def test_the_scaler_gets_the_version_its_limits_and_its_target(root: Root, auto_
     }
 
 
-def test_a_number_that_the_scaler_has_moved_stays_as_it_moved_it(root: Root, aws: Callable[[str], Any]) -> None:
+def test_apply_keeps_the_scaled_value(root: Root, aws: Callable[[str], Any]) -> None:
     assert provisioned(aws) == {"1": 2}
     aws("lambda").put_provisioned_concurrency_config(
         FunctionName=NAME, Qualifier="1", ProvisionedConcurrentExecutions=7
@@ -147,22 +147,22 @@ def test_a_number_that_the_scaler_has_moved_stays_as_it_moved_it(root: Root, aws
 
 LIVE = "module.api.aws_lambda_provisioned_concurrency_config.live[0]"
 CANARY = "module.api.aws_lambda_provisioned_concurrency_config.canary[0]"
-# What one apply changes, how many environments each version has afterwards, and which the scaler has.
+# Inputs of each apply, the provisioned concurrency by version after it, and the scaled versions.
 STEPS: dict[str, tuple[dict[str, Any], dict[str, int], list[str]]] = {
-    "a release, without the scaler and with another number": (
+    "a release, without scaling and with a new value": (
         {"memory_mb": 256, "provisioned_concurrency": {"min": 3}},
         {"2": 3},
         [],
     ),
-    "a rollback, and another number": ({"release_version": 1, "provisioned_concurrency": {"min": 4}}, {"1": 4}, []),
+    "a rollback with a new value": ({"release_version": 1, "provisioned_concurrency": {"min": 4}}, {"1": 4}, []),
     "a canary": ({"release_version": 1, "canary_percent": 10}, {"1": 4, "2": 4}, []),
-    "the canary's release, with the scaler again": (
+    "the canary's release, with scaling again": (
         {"release_version": None, "canary_percent": 0, "provisioned_concurrency": SCALED},
         {"2": 4},
         ["2"],
     ),
 }
-# What Lambda is asked for in a release, in this order.
+# Lambda's operations in a release, in this order.
 RELEASE = [
     "PublishVersion",
     "Invoke",
@@ -172,7 +172,7 @@ RELEASE = [
 ]
 
 
-def test_no_version_serves_without_its_environments(
+def test_every_serving_version_has_its_provisioned_concurrency(
     root: Root,
     emulator: Emulator,
     auto_scaling: Any,
@@ -181,32 +181,35 @@ def test_no_version_serves_without_its_environments(
 ) -> None:
     inputs: dict[str, Any] = {"alarm_topic_arn": TOPIC}
     with load(emulator, root.output("endpoint", str), "/", clients=2) as total:
-        for step, (changes, environments, scaled) in STEPS.items():
+        for step, (changes, expected, scaled) in STEPS.items():
             inputs |= changes
-            begin = time.time()
+            start = time.time()
             root.apply(inputs)
-            assert (step, provisioned(aws)) == (step, environments)
-            assert targets(auto_scaling) == [f"function:{NAME}:{version}" for version in scaled]
-            if "PublishVersion" in (asked := asked_of_lambda(emulator, begin)):
-                # The last time of each but for the environments, which are there from the first one on.
-                moments = [asked.index(name) if name.startswith("Put") else last(asked, name) for name in RELEASE]
-                assert moments == sorted(moments), asked
+            assert (step, provisioned(aws)) == (step, expected)
+            assert scaled_resources(auto_scaling) == [f"function:{NAME}:{version}" for version in scaled]
+            if "PublishVersion" in (operations := lambda_operations(emulator, start)):
+                # The last call of each, except Put: the first one already provisions.
+                positions = [
+                    operations.index(name) if name.startswith("Put") else last_index(operations, name)
+                    for name in RELEASE
+                ]
+                assert positions == sorted(positions), operations
             if step == "a canary":
-                given_up = root.plan(inputs | {"canary_percent": 0}).resources[CANARY]
-                assert given_up.destroys
-                # Destroyed with what the state holds of it: the canary's version, whose environments are deleted.
-                assert (given_up.before["qualifier"], given_up.before["skip_destroy"]) == ("2", False)
-    # Another function of the same name would have a version of the same number, and none of its environments.
+                aborted = root.plan(inputs | {"canary_percent": 0}).resources[CANARY]
+                assert aborted.destroys
+                # Destroyed with the values in the state: the canary's version, whose provisioned concurrency is deleted.
+                assert (aborted.before["qualifier"], aborted.before["skip_destroy"]) == ("2", False)
+    # A new function with the same name could have the same version number, but no provisioned concurrency.
     replaced = root.terraform.plan(var=inputs, replace="module.api.aws_lambda_function.this")
     assert f"{LIVE}: Plan to replace" in replaced.out
     root.assert_idempotent()
-    # The gate notes each alias that moves to a version whose environments are not ready, and each version that serves and loses its own.
+    # The gate reports an alias that moves before provisioning is done, and a serving version that loses its provisioned concurrency.
     assert emulator.notes(NAME) == []
     note(f"provisioned concurrency under load: {total.sent} requests, {total.failures} failed")
     total.assert_none_failed(least=100)
 
 
-def test_destroying_takes_the_scaler_away(root: Root, auto_scaling: Any) -> None:
+def test_destroy_removes_the_scalable_target(root: Root, auto_scaling: Any) -> None:
     root.destroy()
     assert auto_scaling.describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"] == []
     assert auto_scaling.describe_scaling_policies(ServiceNamespace="lambda")["ScalingPolicies"] == []

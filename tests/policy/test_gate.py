@@ -59,9 +59,9 @@ def test_a_project_with_nothing_but_accepted_findings_passes(gate: Gate, project
     code, said, _ = gate(project, *registered(project))
     assert code == 0, said
     heading, row, secrets = said.splitlines()
-    assert heading.split() == ["scan", "things", "passed", "accepted", "failed"]
-    name, things, passed, accepted, failed = row.split()
-    assert (name, things, accepted, failed) == ("terraform", "2", "1", "0")
+    assert heading.split() == ["scan", "resources", "passed", "accepted", "failed"]
+    name, resources, passed, accepted, failed = row.split()
+    assert (name, resources, accepted, failed) == ("terraform", "2", "1", "0")
     assert int(passed) > 0
     assert secrets.startswith("secrets")
 
@@ -124,18 +124,18 @@ def test_reports_say_what_failed_and_what_is_accepted(scanned: Scanned) -> None:
     assert suppressed == {2: [{"kind": "inSource", "justification": WHY}], 14: []}
 
 
-MENDED = SKIPPED.replace("scan_on_push = false", "scan_on_push = true")
+FIXED = SKIPPED.replace("scan_on_push = false", "scan_on_push = true")
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "undeclared": (SKIPPED, {"check": "CKV_AWS_136"}, "the in-line skip of CKV_AWS_163 is not in the register"),
-    "undated": (SKIPPED, {"until": "soon", "lifted_by": None}, "must be a date such as 2027-01-31, and is 'soon'"),
+    "undated": (SKIPPED, {"until": "soon", "lifted_by": None}, "must be one such as 2027-01-31, not 'soon'"),
     "expired": (SKIPPED, {"until": date(2020, 1, 31), "lifted_by": None}, "expired on 2020-01-31"),
     "reasonless": (SKIPPED, {"why": None}, "has no reason"),
-    "endless": (SKIPPED, {"lifted_by": None}, "must say `until`"),
+    "endless": (SKIPPED, {"lifted_by": None}, "must set `until`"),
     "ambiguous": (SKIPPED, {"why": "another reason, not that one"}, "no in-line skip with the same reason"),
-    "misspelt": (SKIPPED, {"lifted": "never"}, "nothing unknown (lifted)"),
+    "misspelt": (SKIPPED, {"lifted": "never"}, "no unknown keys (lifted)"),
     "only-registered": (BAD, {}, "no in-line skip with the same reason"),
-    "stale": (MENDED, {}, "matches no finding any more"),
-    "misplaced": (SKIPPED, {"resource": "aws_ecr_repository.other"}, "matches no finding any more"),
+    "stale": (FIXED, {}, "no longer matches a finding"),
+    "misplaced": (SKIPPED, {"resource": "aws_ecr_repository.other"}, "no longer matches a finding"),
 }
 
 
@@ -191,7 +191,7 @@ def test_a_folder_that_is_not_there_is_not_clean(gate: Gate, project: Path) -> N
 def test_a_missing_plan_is_not_clean(gate: Gate, project: Path) -> None:
     code, _, complaint = gate(project, "--plan", "registry=nowhere.json")
     assert code == 2
-    assert "nowhere.json: there is no such plan" in complaint
+    assert "nowhere.json: no such plan file" in complaint
 
 
 def test_a_plan_that_is_none_is_not_clean(gate: Gate, project: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_plan_that_is_none_is_not_clean(gate: Gate, project: Path) -> None:
 def test_a_plan_of_other_sources_is_not_clean(gate: Gate, project: Path, plan_file: str) -> None:
     code, _, complaint = gate(project, "--plan", f"registry={plan_file}")
     assert code == 2
-    assert "is no plan of registry" in complaint
+    assert "is not a plan of registry" in complaint
 
 
 def test_a_register_that_cannot_be_read_is_not_clean(gate: Gate, project: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_register_that_cannot_be_read_is_not_clean(gate: Gate, project: Path) 
         pytest.param(
             "    setting = text(", '    raise RuntimeError("crash")\n    setting = text(', "main.tf", id="while it runs"
         ),
-        pytest.param("KEPT = 10", "KEPT = ten", "lca_repository", id="while it is loaded"),
+        pytest.param("MIN_IMAGES = 10", "MIN_IMAGES = ten", "lca_repository", id="while it is loaded"),
     ],
 )
 def test_a_check_that_crashes_is_not_clean(old: str, new: str, file: str, gate: Gate, project: Path) -> None:

@@ -45,28 +45,28 @@ def dynamodb(emulator: Emulator) -> "DynamoDBServiceResource":
 def table(
     emulator: Emulator, dynamodb: "DynamoDBServiceResource", monkeypatch: pytest.MonkeyPatch
 ) -> Iterator["Table"]:
-    """Yield a table of the test's own, which is the service's as well."""
-    made = dynamodb.create_table(
+    """Yield a new table, configured as the service's table."""
+    new_table = dynamodb.create_table(
         TableName=f"service-{uuid.uuid4().hex}",
         **TABLE_SCHEMA,
     )
-    for name, value in (emulator.environment() | {"TABLE_NAME": made.name}).items():
+    for name, value in (emulator.environment() | {"TABLE_NAME": new_table.name}).items():
         monkeypatch.setenv(name, value)
-    forget_environment()
-    yield made
-    forget_environment()
-    made.delete()
+    reload_settings()
+    yield new_table
+    reload_settings()
+    new_table.delete()
 
 
-def forget_environment() -> None:
-    """Make the service read its environment anew."""
+def reload_settings() -> None:
+    """Clear the caches, so that the service reads its environment again."""
     settings.cache_clear()
     service.app.table.cache_clear()
 
 
 @pytest.fixture
 def stdout() -> Iterator[io.StringIO]:
-    """Yield what is standard output while an application is made; its log goes there until the test ends."""
+    """Yield a stream that replaces standard output in `create_app`, so that the application logs to it."""
     level = logging.root.level
     with io.StringIO() as stream:
         yield stream
@@ -78,7 +78,7 @@ def stdout() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def logged(stdout: io.StringIO) -> Callable[[], list[dict[str, Any]]]:
-    """Return a function that tells which lines the service has logged."""
+    """Return a function that reads the service's log lines."""
 
     def read() -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in stdout.getvalue().splitlines()]
@@ -95,9 +95,9 @@ def app(table: "Table", stdout: io.StringIO) -> FastAPI:
 
 @pytest.fixture
 def as_caller(app: FastAPI) -> AsCaller:
-    """Make clients whom the gateway has authenticated: what its authorizer found is in the event, as under Lambda.
+    """Return a factory of clients whose requests carry an event with this `authorizer`, as under Lambda.
 
-    Each has an event loop for each request, as Lambda has: two threads' requests run at once.
+    Each request has its own event loop, as in Lambda, so requests of two threads run concurrently.
     """
 
     def client(authorizer: object, context: object = None) -> TestClient:
@@ -112,7 +112,7 @@ def as_caller(app: FastAPI) -> AsCaller:
 
 @pytest.fixture
 def client(as_caller: AsCaller) -> TestClient:
-    """Return the client of a caller who may do everything, to whatever is there."""
+    """Return a client with all scopes, which sends `If-Match: *`."""
     caller = as_caller(jwt(SCOPES))
     caller.headers["if-match"] = "*"
     return caller
@@ -122,7 +122,7 @@ def client(as_caller: AsCaller) -> TestClient:
 def main(
     request: pytest.FixtureRequest, table: "Table", stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ModuleType]:
-    """Yield the module with Lambda's handler, imported anew as each execution environment does, with the optional stage and without."""
+    """Yield the handler's module, imported as in a new execution environment, with and without the cold start code."""
     if request.param == "without cold_start":
         monkeypatch.setitem(sys.modules, "service.aws_lambda.cold_start", None)
     with redirect_stdout(stdout):
@@ -134,5 +134,5 @@ def main(
 
 @pytest.fixture(params=DOMAINS, ids=lambda domain: domain.path[1:])
 def domain(request: pytest.FixtureRequest) -> Domain:
-    chosen: Domain = request.param
-    return chosen
+    param: Domain = request.param
+    return param

@@ -12,7 +12,7 @@ BLOCK = re.compile(r"^`(service/\S+)`:\n\n```python\n(.*?)^```$", re.MULTILINE |
 
 
 def with_documented_resources(folder: Path) -> Path:
-    """Make the copy in a folder, and return the folder."""
+    """Copy the project into a folder, and return the folder."""
     for source in (ROOT / name for name in sorted(COPIED)):
         if source.is_dir():
             shutil.copytree(source, folder / source.name, ignore=NOT_COPIED)

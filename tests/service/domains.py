@@ -1,4 +1,4 @@
-"""The kinds of things that the API serves, for claims that hold for each of them."""
+"""The resources of the API, for tests that apply to each of them."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,85 +12,83 @@ from httpx2 import Response
 
 from service.app import resources
 
-UNKNOWN = "0" * 32
+UNKNOWN_ID = "0" * 32
 ROUNDS = 25
-"""How often what happens at once is tried."""
+"""Repetitions of tests of concurrent requests."""
 T = TypeVar("T")
 AsCaller = Callable[..., TestClient]
 
 
 def jwt(scopes: str, subject: str = "ada") -> dict[str, Any]:
-    """Return what API Gateway's JWT authorizer puts into the event."""
+    """Return the `authorizer` that API Gateway's JWT authorizer adds to an event."""
     return {"jwt": {"claims": {"sub": subject, "scope": scopes}, "scopes": None}}
 
 
 class Clock:
-    """A time that passes in sleep alone, in place of `time.monotonic`."""
+    """Replaces `time.monotonic` and `time.sleep`: the time only advances in sleep."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 1000.0
         monkeypatch.setattr("service.kit.table.time.monotonic", lambda: self.seconds)
-        monkeypatch.setattr("service.kit.table.time.sleep", self.pass_)
+        monkeypatch.setattr("service.kit.table.time.sleep", self.sleep)
 
-    def pass_(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A kind of thing, and where it is served."""
+    """A resource: its path, and bodies for its requests."""
 
     path: str
-    whole: dict[str, Any]
-    """A body that creates one."""
-    other: dict[str, Any]
-    """Another, with every field different."""
-    optional: dict[str, Any]
-    """The fields that may be left out, and what they are then."""
+    body: dict[str, Any]
+    """A valid body of a create."""
+    other_body: dict[str, Any]
+    """Another one, in which every field differs."""
+    defaults: dict[str, Any]
+    """Optional fields, and their defaults."""
 
-    def several(self, count: int) -> list[dict[str, Any]]:
-        """Return bodies that can all be created."""
-        return [self.whole | ({"email": f"{n}@example.com"} if "email" in self.whole else {}) for n in range(count)]
+    def bodies(self, count: int) -> list[dict[str, Any]]:
+        """Return bodies without conflicts."""
+        return [self.body | ({"email": f"{n}@example.com"} if "email" in self.body else {}) for n in range(count)]
 
-    def required(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Return the body without the fields that may be left out."""
-        return {name: value for name, value in body.items() if name not in self.optional}
+    def required_fields(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in body.items() if name not in self.defaults}
 
 
 USERS = Domain(
     "/users",
-    whole={"email": "ada@example.com", "name": "Ada Lovelace"},
-    other={"email": "augusta@example.org", "name": "Augusta King"},
-    optional={},
+    body={"email": "ada@example.com", "name": "Ada Lovelace"},
+    other_body={"email": "augusta@example.org", "name": "Augusta King"},
+    defaults={},
 )
 CUSTOMERS = Domain(
     "/customers",
-    whole={"contact": "orders@example.com", "name": "Analytical Engines"},
-    other={"contact": "shop@example.org", "name": "Difference Engines"},
-    optional={"contact": None, "owner_id": None},
+    body={"contact": "orders@example.com", "name": "Analytical Engines"},
+    other_body={"contact": "shop@example.org", "name": "Difference Engines"},
+    defaults={"contact": None, "owner_id": None},
 )
 
 
 DOMAINS = [USERS, CUSTOMERS]
-# Of all that the service declares, whatever it is.
+# Every scope of every declared resource.
 SCOPES = " ".join(f"{resource.plural}:{action}" for resource in resources() for action in ("read", "write"))
 
 
-def created(client: TestClient, domain: Domain, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Create one through the API and return what it answers."""
-    response = client.post(domain.path, json=body or domain.whole)
+def create_item(client: TestClient, domain: Domain, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Create an item through the API, and return the response's body."""
+    response = client.post(domain.path, json=body or domain.body)
     assert response.status_code == 201, response.text
-    thing: dict[str, Any] = response.json()
-    return thing
+    item: dict[str, Any] = response.json()
+    return item
 
 
-def path_of(domain: Domain, thing: dict[str, Any]) -> str:
-    """Return where a thing is."""
-    return f"{domain.path}/{thing['id']}"
+def item_path(domain: Domain, item: dict[str, Any]) -> str:
+    return f"{domain.path}/{item['id']}"
 
 
-def at_once(*requests: Callable[[], T]) -> list[T]:
-    """Return what requests come to which start together."""
+def concurrently(*requests: Callable[[], T]) -> list[T]:
+    """Run requests in threads that start together, and return the results in order of the arguments."""
     barrier = Barrier(len(requests))
 
     def run(request: Callable[[], T]) -> T:
@@ -102,5 +100,5 @@ def at_once(*requests: Callable[[], T]) -> list[T]:
 
 
 def statuses(*responses: Response) -> list[int]:
-    """Return the responses' statuses in order of size, which is no order of time."""
+    """Return the sorted statuses: the order of concurrent responses does not matter."""
     return sorted(response.status_code for response in responses)

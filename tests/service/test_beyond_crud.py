@@ -1,4 +1,4 @@
-"""What a domain can declare and do beside the six operations, with tickets that are opened, listed and cancelled."""
+"""Features beyond the six operations: custom operations, lookups, hooks, owners, `commit`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,7 @@ from service.kit.repository import Repository, commit
 from service.kit.resource import UNRESTRICTED, Lookup, Owner, Resource
 from service.users.models import UserCreate
 from service.users.routes import USERS as USER
-from tests.service.domains import ROUNDS, AsCaller, at_once, statuses
+from tests.service.domains import ROUNDS, AsCaller, concurrently, statuses
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -92,7 +92,7 @@ def tickets(app: FastAPI, as_caller: AsCaller) -> TestClient:
 
 @pytest.fixture
 def repositories(table: "Table") -> Callable[..., Any]:
-    """Return a function that gives the repository of a resource to a caller."""
+    """Return a factory of repositories for a resource and a caller with these claims."""
 
     def make(resource: Resource[Any], **claims: Any) -> Repository[Any]:
         return Repository(resource, service.app.table(), Principal(claims.pop("sub", "ada"), None, claims))
@@ -100,95 +100,95 @@ def repositories(table: "Table") -> Callable[..., Any]:
     return make
 
 
-def customer(client: TestClient) -> str:
-    identity: str = client.post("/customers", json={"name": "Analytical Engines"}).json()["id"]
-    return identity
+def create_customer(client: TestClient) -> str:
+    customer_id: str = client.post("/customers", json={"name": "Analytical Engines"}).json()["id"]
+    return customer_id
 
 
-def opened(client: TestClient, customer_id: str, title: str = "Broken") -> dict[str, Any]:
+def create_ticket(client: TestClient, customer_id: str, title: str = "Broken") -> dict[str, Any]:
     response = client.post("/tickets", json={"title": title, "customer_id": customer_id})
     assert response.status_code == 201, response.text
     ticket: dict[str, Any] = response.json()
     return ticket
 
 
-def test_only_the_declared_operations_are_served(tickets: TestClient) -> None:
-    path = f"/tickets/{opened(tickets, customer(tickets))['id']}"
+def test_undeclared_operations_are_405(tickets: TestClient) -> None:
+    path = f"/tickets/{create_ticket(tickets, create_customer(tickets))['id']}"
     assert tickets.get(path).status_code == 200
     for method in ("PUT", "DELETE"):
-        refused = tickets.request(method, path, json={} if method == "PUT" else None)
-        assert refused.status_code == 405
-        assert refused.headers["allow"].replace(" ", "").split(",") == ["GET", "HEAD", "PATCH"]
+        response = tickets.request(method, path, json={} if method == "PUT" else None)
+        assert response.status_code == 405
+        assert response.headers["allow"].replace(" ", "").split(",") == ["GET", "HEAD", "PATCH"]
 
 
-def test_an_initial_field_is_set_and_no_request_can_set_it(tickets: TestClient) -> None:
-    ticket = opened(tickets, customer(tickets))
+def test_initial_field_is_set_and_rejected_in_requests(tickets: TestClient) -> None:
+    ticket = create_ticket(tickets, create_customer(tickets))
     assert ticket["state"] == "open"
     body = {"title": "Broken", "customer_id": ticket["customer_id"], "state": "cancelled"}
     assert tickets.post("/tickets", json=body).status_code == 422
     assert tickets.patch(f"/tickets/{ticket['id']}", json={"state": "cancelled"}).status_code == 422
 
 
-def test_before_change_refuses_a_patch_of_a_cancelled_ticket(tickets: TestClient) -> None:
-    path = f"/tickets/{opened(tickets, customer(tickets))['id']}"
+def test_before_change_rejects_a_patch_of_a_cancelled_ticket(tickets: TestClient) -> None:
+    path = f"/tickets/{create_ticket(tickets, create_customer(tickets))['id']}"
     assert tickets.patch(path, json={"title": "Still broken"}).status_code == 200
     assert tickets.post(f"{path}/cancel").json()["state"] == "cancelled"
-    refused = tickets.patch(path, json={"title": "Works"})
-    assert (refused.status_code, refused.json()["detail"]) == (409, "The ticket is cancelled.")
+    response = tickets.patch(path, json={"title": "Works"})
+    assert (response.status_code, response.json()["detail"]) == (409, "The ticket is cancelled.")
     assert tickets.get(path).json()["title"] == "Still broken"
 
 
-def test_a_repeated_operation_with_its_key_gets_the_response_that_a_new_one_would_not(tickets: TestClient) -> None:
-    path = f"/tickets/{opened(tickets, customer(tickets))['id']}/cancel"
+def test_retried_operation_with_its_idempotency_key_gets_the_first_response(tickets: TestClient) -> None:
+    path = f"/tickets/{create_ticket(tickets, create_customer(tickets))['id']}/cancel"
     first = tickets.post(path, headers={"idempotency-key": "k"})
-    again = tickets.post(path, headers={"idempotency-key": "k"})
-    assert (again.status_code, again.json(), again.headers["etag"]) == (200, first.json(), first.headers["etag"])
+    retry = tickets.post(path, headers={"idempotency-key": "k"})
+    assert (retry.status_code, retry.json(), retry.headers["etag"]) == (200, first.json(), first.headers["etag"])
     assert tickets.post(path, headers={"idempotency-key": "l"}).status_code == 409
     assert tickets.post(path).status_code == 409
 
 
-def test_of_operations_at_once_one_succeeds(tickets: TestClient) -> None:
-    owner = customer(tickets)
+def test_one_of_concurrent_operations_succeeds(tickets: TestClient) -> None:
+    owner = create_customer(tickets)
     for _ in range(ROUNDS):
-        path = f"/tickets/{opened(tickets, owner)['id']}/cancel"
-        assert statuses(*at_once(*[partial(tickets.post, path)] * 3)) == [200, 409, 409]
+        path = f"/tickets/{create_ticket(tickets, owner)['id']}/cancel"
+        assert statuses(*concurrently(*[partial(tickets.post, path)] * 3)) == [200, 409, 409]
 
 
-def test_a_list_by_lookup_is_in_its_order_a_page_at_a_time(tickets: TestClient) -> None:
-    one, other = customer(tickets), customer(tickets)
-    made = [opened(tickets, one)["id"] for _ in range(5)]
-    opened(tickets, other)
+def test_list_by_lookup_is_sorted_and_paginated(tickets: TestClient) -> None:
+    one, other = create_customer(tickets), create_customer(tickets)
+    ids = [create_ticket(tickets, one)["id"] for _ in range(5)]
+    create_ticket(tickets, other)
     found, url = [], f"/tickets?customer_id={one}&limit=2"
     while url:
         page = tickets.get(url)
         found += [ticket["id"] for ticket in page.json()["items"]]
         url = page.links["next"]["url"] if page.links else ""
         url = url and f"/tickets{url}"
-    assert found == made[::-1]
+    assert found == ids[::-1]
 
 
-def test_two_filters_hold_at_once(tickets: TestClient) -> None:
-    one, other = customer(tickets), customer(tickets)
-    made = [opened(tickets, owner)["id"] for owner in (one, one, one, other)]
-    tickets.post(f"/tickets/{made[1]}/cancel")
+def test_two_filters_are_combined(tickets: TestClient) -> None:
+    one, other = create_customer(tickets), create_customer(tickets)
+    ids = [create_ticket(tickets, owner)["id"] for owner in (one, one, one, other)]
+    tickets.post(f"/tickets/{ids[1]}/cancel")
     parameters: dict[str, str | int] = {"customer_id": one, "state": "open", "limit": 1}
     first = tickets.get("/tickets", params=parameters).json()
     second = tickets.get("/tickets", params=parameters | {"cursor": first["next_cursor"]}).json()
-    assert [ticket["id"] for ticket in first["items"] + second["items"]] == [made[2], made[0]]
-    assert [ticket["id"] for ticket in tickets.get("/tickets?state=cancelled").json()["items"]] == [made[1]]
+    assert [ticket["id"] for ticket in first["items"] + second["items"]] == [ids[2], ids[0]]
+    assert [ticket["id"] for ticket in tickets.get("/tickets?state=cancelled").json()["items"]] == [ids[1]]
     assert tickets.get("/tickets?state=lost").status_code == 422
 
 
-def test_a_cursor_of_another_list_is_refused(tickets: TestClient) -> None:
-    one, other = customer(tickets), customer(tickets)
+def test_cursor_of_another_list_is_400(tickets: TestClient) -> None:
+    one, other = create_customer(tickets), create_customer(tickets)
     for _ in range(2):
-        opened(tickets, one)
+        create_ticket(tickets, one)
     cursor = tickets.get(f"/tickets?customer_id={one}&limit=1").json()["next_cursor"]
     for path in ("/tickets?", f"/tickets?customer_id={other}&", "/tickets?state=open&"):
         assert tickets.get(f"{path}cursor={cursor}").status_code == 400
 
 
-def test_a_change_that_sets_an_unknown_field_is_an_error_and_writes_nothing(repositories: Any, table: "Table") -> None:
+def test_change_of_an_unknown_field_raises_and_writes_nothing(repositories: Any, table: "Table") -> None:
     owner = repositories(CUSTOMER).create(CustomerCreate(name="Engines"))
     ticket = repositories(TICKETS).create(TicketCreate(title="Broken", customer_id=owner.id))
     before = table.scan()["Items"]
@@ -198,33 +198,33 @@ def test_a_change_that_sets_an_unknown_field_is_an_error_and_writes_nothing(repo
     assert table.scan()["Items"] == before
 
 
-def test_commit_writes_items_of_two_kinds_or_none(repositories: Any, table: "Table") -> None:
+def test_commit_writes_all_items_or_none(repositories: Any, table: "Table") -> None:
     users, customers = repositories(USER), repositories(CUSTOMER)
     ada = UserCreate(email="ada@example.com", name="Ada")
-    user, made = commit(users.creating(ada), customers.creating(CustomerCreate(name="Engines")))
+    user, customer = commit(users.creating(ada), customers.creating(CustomerCreate(name="Engines")))
     assert users.get(user.id) == user
-    assert customers.get(made.id) == made
+    assert customers.get(customer.id) == customer
     before = table.scan()["Items"]
     with pytest.raises(Conflict, match=r"ada@example\.com"):
         commit(customers.creating(CustomerCreate(name="Second")), users.creating(ada))
     assert table.scan()["Items"] == before
 
 
-def test_commit_adds_up_what_its_writes_count(repositories: Any, table: "Table") -> None:
+def test_commit_adds_up_reference_counts(repositories: Any, table: "Table") -> None:
     users, customers = repositories(USER), repositories(CUSTOMER)
     user = users.create(UserCreate(email="ada@example.com", name="Ada"))
-    made = commit(*(customers.creating(CustomerCreate(name=name, owner_id=user.id)) for name in "abc"))
+    created = commit(*(customers.creating(CustomerCreate(name=name, owner_id=user.id)) for name in "abc"))
     with pytest.raises(Conflict):
         users.delete(user.id)
-    commit(*(customers.deleting(each.id) for each in made[:2]))
+    commit(*(customers.deleting(item.id) for item in created[:2]))
     with pytest.raises(Conflict):
         users.delete(user.id)
-    customers.delete(made[2].id)
+    customers.delete(created[2].id)
     users.delete(user.id)
     assert table.scan()["Items"] == []
 
 
-def test_commit_refuses_a_reference_to_what_it_deletes(repositories: Any, table: "Table") -> None:
+def test_commit_rejects_a_reference_to_an_item_that_it_deletes(repositories: Any, table: "Table") -> None:
     users, customers = repositories(USER), repositories(CUSTOMER)
     user = users.create(UserCreate(email="ada@example.com", name="Ada"))
     before = table.scan()["Items"]
@@ -233,14 +233,14 @@ def test_commit_refuses_a_reference_to_what_it_deletes(repositories: Any, table:
     assert table.scan()["Items"] == before
 
 
-def test_commit_refuses_more_than_dynamodbs_hundred_items(repositories: Any, table: "Table") -> None:
+def test_commit_rejects_more_than_100_items(repositories: Any, table: "Table") -> None:
     customers = repositories(CUSTOMER)
     with pytest.raises(ValueError, match="at most 100 items"):
         commit(*(customers.creating(CustomerCreate(name=f"{n}")) for n in range(101)))
     assert table.scan()["Items"] == []
 
 
-def test_a_repeated_commit_returns_all_of_its_items(repositories: Any) -> None:
+def test_retried_commit_returns_all_items(repositories: Any) -> None:
     users, customers = repositories(USER), repositories(CUSTOMER)
     ada = UserCreate(email="ada@example.com", name="Ada")
     key = Idempotency("k", "sign_up", ada)
@@ -276,19 +276,19 @@ def notes(app: FastAPI, as_caller: AsCaller) -> Callable[[str | None], TestClien
 
     def client(tenant: str | None) -> TestClient:
         claims = {"sub": f"somebody of {tenant}", "scope": "notes:read notes:write"}
-        made = as_caller({"jwt": {"claims": claims | ({"tenant": tenant} if tenant else {})}})
-        made.headers["if-match"] = "*"
-        return made
+        caller = as_caller({"jwt": {"claims": claims | ({"tenant": tenant} if tenant else {})}})
+        caller.headers["if-match"] = "*"
+        return caller
 
     return client
 
 
-def test_a_tenant_sees_and_changes_its_own_items_alone(notes: Callable[[str | None], TestClient]) -> None:
+def test_tenant_only_sees_and_changes_its_own_items(notes: Callable[[str | None], TestClient]) -> None:
     red, blue = notes("red"), notes("blue")
-    made = red.post("/notes", json={"text": "Ours"}).json()
+    note = red.post("/notes", json={"text": "Ours"}).json()
     blue.post("/notes", json={"text": "Theirs"})
-    assert made["tenant"] == "red"
-    path = f"/notes/{made['id']}"
+    assert note["tenant"] == "red"
+    path = f"/notes/{note['id']}"
     for response in (
         blue.get(path),
         blue.put(path, json={"text": "X"}),
@@ -296,20 +296,20 @@ def test_a_tenant_sees_and_changes_its_own_items_alone(notes: Callable[[str | No
         blue.delete(path),
     ):
         assert response.status_code == 404
-        assert response.json()["detail"] == f"There is no note {made['id']}."
+        assert response.json()["detail"] == f"There is no note {note['id']}."
     assert [note["tenant"] for note in blue.get("/notes").json()["items"]] == ["blue"]
     assert red.patch(path, json={"text": "New"}).json()["text"] == "New"
     assert "Theirs" not in red.get("/notes", params={"tenant": "blue"}).text
     assert red.delete(path).status_code == 204
 
 
-def test_a_caller_without_a_tenant_is_forbidden(notes: Callable[[str | None], TestClient]) -> None:
-    nobody = notes(None)
-    assert nobody.get("/notes").status_code == 403
-    assert nobody.post("/notes", json={"text": "X"}).status_code == 403
+def test_caller_without_a_tenant_is_403(notes: Callable[[str | None], TestClient]) -> None:
+    client = notes(None)
+    assert client.get("/notes").status_code == 403
+    assert client.post("/notes", json={"text": "X"}).status_code == 403
 
 
-def test_an_unrestricted_caller_sees_every_tenants_items(
+def test_unrestricted_caller_sees_items_of_every_tenant(
     notes: Callable[[str | None], TestClient], as_caller: AsCaller
 ) -> None:
     for tenant in ("red", "blue"):
@@ -318,7 +318,7 @@ def test_an_unrestricted_caller_sees_every_tenants_items(
     assert {note["tenant"] for note in operator.get("/notes").json()["items"]} == {"red", "blue"}
 
 
-def test_a_page_ends_before_its_bytes_exceed_lambdas_response(repositories: Any) -> None:
+def test_page_stays_below_lambdas_response_limit(repositories: Any) -> None:
     class LongPublic(Stored):
         text: str
 
@@ -326,9 +326,9 @@ def test_a_page_ends_before_its_bytes_exceed_lambdas_response(repositories: Any)
         text: str
 
     texts = repositories(Resource("text", LongPublic, LongCreate, LongCreate))
-    made = sorted(texts.create(LongCreate(text="x" * 65_000)).id for _ in range(90))
+    ids = sorted(texts.create(LongCreate(text="x" * 65_000)).id for _ in range(90))
     first = texts.page(100)
     second = texts.page(100, first.next_cursor)
     assert 4_500_000 < len(first.model_dump_json()) < 5 * 1024 * 1024 + 100_000
-    assert [item.id for item in first.items + second.items] == made
+    assert [item.id for item in first.items + second.items] == ids
     assert second.next_cursor is None

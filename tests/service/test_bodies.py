@@ -1,4 +1,4 @@
-"""Request bodies are JSON (RFC 8259), and are read only for a caller who may send them."""
+"""Request bodies are JSON (RFC 8259), and are only read for authorized callers."""
 
 import json
 from typing import Any
@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from service.app import add
 from service.kit.routing import ApiRoute
-from tests.service.domains import SCOPES, USERS, AsCaller, Domain, created, jwt, path_of
+from tests.service.domains import SCOPES, USERS, AsCaller, Domain, create_item, item_path, jwt
 
-BODY = json.dumps(USERS.whole)
+BODY = json.dumps(USERS.body)
 
 
 def post(client: TestClient, body: bytes | str, **headers: str) -> Any:
@@ -29,7 +29,7 @@ def post(client: TestClient, body: bytes | str, **headers: str) -> Any:
         'application/json; a="b;c"',
     ],
 )
-def test_a_json_media_type_is_accepted(client: TestClient, media_type: str) -> None:
+def test_json_media_type_is_accepted(client: TestClient, media_type: str) -> None:
     assert post(client, BODY, content_type=media_type).status_code == 201
 
 
@@ -45,18 +45,18 @@ def test_a_json_media_type_is_accepted(client: TestClient, media_type: str) -> N
         "application/json; charset=utf-16",
     ],
 )
-def test_another_media_type_is_415(client: TestClient, media_type: str) -> None:
+def test_other_media_type_is_415(client: TestClient, media_type: str) -> None:
     response = post(client, BODY, content_type=media_type)
     assert response.status_code == 415
     assert response.headers["accept"] == "application/json"
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_a_body_without_a_media_type_is_415(client: TestClient) -> None:
+def test_missing_media_type_is_415(client: TestClient) -> None:
     assert client.post("/users", content=BODY).status_code == 415
 
 
-def test_a_compressed_body_is_415(client: TestClient) -> None:
+def test_compressed_body_is_415(client: TestClient) -> None:
     response = post(client, BODY, content_encoding="gzip")
     assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
 
@@ -79,7 +79,7 @@ def test_a_compressed_body_is_415(client: TestClient) -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_a_body_that_is_no_json_is_400_and_is_told_why(client: TestClient, body: bytes | str, reason: str) -> None:
+def test_malformed_json_is_400_with_the_reason(client: TestClient, body: bytes | str, reason: str) -> None:
     response = post(client, body)
     assert response.status_code == 400
     assert reason in response.json()["detail"]
@@ -88,17 +88,19 @@ def test_a_body_that_is_no_json_is_400_and_is_told_why(client: TestClient, body:
 @pytest.mark.parametrize(
     ("name", "status"), [('"' + "[{" * 90 + '"', 201), ("[" * 99 + "]" * 99, 422), (f"[{'[],' * 200}[]]", 422)]
 )
-def test_up_to_100_levels_are_json_whatever_the_number_of_brackets(client: TestClient, name: str, status: int) -> None:
+def test_up_to_100_levels_are_accepted_whatever_the_number_of_brackets(
+    client: TestClient, name: str, status: int
+) -> None:
     response = post(client, f'{{"email": "ada@example.com", "name": {name}}}')
     assert response.status_code == status
 
 
-def test_a_pair_of_surrogates_is_one_character(client: TestClient) -> None:
+def test_surrogate_pair_is_one_character(client: TestClient) -> None:
     body = '{"email": "ada@example.com", "name": "\\ud83d\\ude00"}'
     assert post(client, body).json()["name"] == "\U0001f600"
 
 
-def test_routes_of_a_teams_own_read_bodies_the_same_way(app: FastAPI, as_caller: AsCaller) -> None:
+def test_custom_routes_parse_bodies_the_same_way(app: FastAPI, as_caller: AsCaller) -> None:
     class Note(BaseModel):
         text: str
 
@@ -114,7 +116,7 @@ def test_routes_of_a_teams_own_read_bodies_the_same_way(app: FastAPI, as_caller:
     assert client.post("/notes", json={"text": "a"}).json() == {"text": "a"}
 
 
-def test_a_route_of_another_class_is_refused(app: FastAPI) -> None:
+def test_route_of_another_class_raises(app: FastAPI) -> None:
     router = APIRouter()
 
     @router.get("/plain")
@@ -131,9 +133,9 @@ def test_a_route_of_another_class_is_refused(app: FastAPI) -> None:
 @pytest.mark.parametrize(
     ("body", "headers"),
     [("{", {}), ("x" * 70_000, {}), (BODY, {"content-type": "text/plain"}), ("{}", {"if-match": "x"})],
-    ids=["no JSON", "too large", "media type", "precondition"],
+    ids=["malformed JSON", "too large", "media type", "precondition"],
 )
-def test_a_caller_who_may_not_is_told_nothing_else(
+def test_401_and_403_precede_every_other_error(
     as_caller: AsCaller, authorizer: object, status: int, body: str, headers: dict[str, str]
 ) -> None:
     client = as_caller(authorizer)
@@ -143,11 +145,11 @@ def test_a_caller_who_may_not_is_told_nothing_else(
     assert client.get("/users?limit=x", headers=headers).status_code == status
 
 
-def test_a_caller_is_identified_once_for_a_request(
+def test_caller_is_authenticated_once_per_request(
     as_caller: AsCaller, domain: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = as_caller(jwt(SCOPES))
-    path = path_of(domain, created(client, domain))
+    path = item_path(domain, create_item(client, domain))
     calls: list[object] = []
     monkeypatch.setattr("service.kit.auth.caller", lambda event: calls.append(event))
     assert client.get(path).status_code == 401

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.kit.auth import Principal, caller
 from service.settings import settings
-from tests.service.domains import SCOPES, UNKNOWN, USERS, AsCaller, Domain, created, jwt
+from tests.service.domains import SCOPES, UNKNOWN_ID, USERS, AsCaller, Domain, create_item, jwt
 
 ARN = "arn:aws:iam::111122223333:user/ada"
 ANY = {"if-match": "*"}
@@ -17,7 +17,7 @@ ANY = {"if-match": "*"}
 
 def operations(domain: Domain) -> list[tuple[str, str, str]]:
     """Return method, path and scope of each operation."""
-    name, one = domain.path.strip("/"), f"{domain.path}/{UNKNOWN}"
+    name, one = domain.path.strip("/"), f"{domain.path}/{UNKNOWN_ID}"
     return [
         *[("GET", path, f"{name}:read") for path in (domain.path, one)],
         *[(method, path, f"{name}:write") for method, path in [("POST", domain.path), ("PUT", one), ("PATCH", one)]],
@@ -26,7 +26,7 @@ def operations(domain: Domain) -> list[tuple[str, str, str]]:
 
 
 def body_for(method: str, domain: Domain) -> dict[str, Any] | None:
-    return domain.whole if method in {"POST", "PUT", "PATCH"} else None
+    return domain.body if method in {"POST", "PUT", "PATCH"} else None
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"jwt": None}, {"jwt": {"claims": {}}}, {"lambda": {"sub": "ada"}}])
@@ -61,8 +61,8 @@ def test_the_one_scope_of_an_operation_is_enough(as_caller: AsCaller, domain: Do
 
 
 def test_a_caller_whom_iam_let_through_needs_no_scopes(as_caller: AsCaller, domain: Domain) -> None:
-    thing = created(as_caller({"jwt": None, "iam": {"userArn": ARN}}), domain)
-    assert thing["created_by"] == ARN
+    item = create_item(as_caller({"jwt": None, "iam": {"userArn": ARN}}), domain)
+    assert item["created_by"] == ARN
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version", "/docs", "/openapi.json"])
@@ -128,7 +128,7 @@ def test_a_machine_is_called_by_its_client_id() -> None:
 
 
 def test_things_remember_who_made_and_who_changed_them(as_caller: AsCaller, domain: Domain) -> None:
-    path = f"{domain.path}/{created(as_caller(jwt(SCOPES, 'ada')), domain)['id']}"
+    path = f"{domain.path}/{create_item(as_caller(jwt(SCOPES, 'ada')), domain)['id']}"
     changed = as_caller(jwt(SCOPES, "grace")).patch(path, json={"name": "New"}, headers=ANY).json()
     assert (changed["created_by"], changed["updated_by"]) == ("ada", "grace")
 

@@ -14,7 +14,7 @@ from sandbox import issuer, paths
 from sandbox.emulator import Emulator
 from sandbox.gateway import Authorizer
 from service.app import create_app
-from tests.service.domains import USERS, created
+from tests.service.domains import USERS, create_item
 from tests.service.test_schemathesis import served
 
 SECTION = (paths.ROOT / "docs" / "service.md").read_text().partition("\n## Generate a client\n")[2]
@@ -63,8 +63,8 @@ def run_script(project: Path, url: str, token: str) -> subprocess.CompletedProce
 def test_generated_client_creates_updates_and_pages_and_errors_are_typed(
     project: Path, served_behind_authorizer: tuple[str, str], client: TestClient
 ) -> None:
-    for body in USERS.several(105):
-        created(client, USERS, body)
+    for body in USERS.bodies(105):
+        create_item(client, USERS, body)
 
     done = run_script(project, *served_behind_authorizer)
 
@@ -73,7 +73,7 @@ def test_generated_client_creates_updates_and_pages_and_errors_are_typed(
     assert name == "Ada Lovelace"
     assert stale.startswith("412 ")
     assert taken.startswith("409 ")
-    assert sorted(emails) == sorted(["ada@example.com", *(body["email"] for body in USERS.several(105))])
+    assert sorted(emails) == sorted(["ada@example.com", *(body["email"] for body in USERS.bodies(105))])
 
 
 def test_generated_client_raises_for_an_error_of_the_gateway(

@@ -3,14 +3,14 @@
 import pytest
 
 from benchmarks.contention import OWNER, Conflicts, cancelled, create
-from tests.service.domains import Clock, at_once
+from tests.service.domains import Clock, concurrently
 
 CALLERS = 80
 
 
 def test_80_creates_at_once_that_refer_to_one_item_are_all_done() -> None:
     client = Conflicts()
-    assert at_once(*[lambda: create(client, OWNER)] * CALLERS) == [True] * CALLERS
+    assert concurrently(*[lambda: create(client, OWNER)] * CALLERS) == [True] * CALLERS
     assert client.refused > CALLERS
 
 

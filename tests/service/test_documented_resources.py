@@ -14,9 +14,9 @@ from tests.service.documented import with_documented_resources
 DOMAINS = """
 ORDERS = Domain(
     "/orders",
-    whole={"name": "Cog wheels", "quantity": 3, "price": "9.90", "due": "2026-12-24"},
-    other={"name": "Levers", "quantity": 4, "price": "0.00", "due": "2027-01-01"},
-    optional={"price": None, "due": None, "customer_id": None},
+    body={"name": "Cog wheels", "quantity": 3, "price": "9.90", "due": "2026-12-24"},
+    other_body={"name": "Levers", "quantity": 4, "price": "0.00", "due": "2027-01-01"},
+    defaults={"price": None, "due": None, "customer_id": None},
 )
 DOMAINS = [USERS, CUSTOMERS, ORDERS]
 """

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 import service.app
 import service.kit.table
-from tests.service.domains import CUSTOMERS, SCOPES, USERS, AsCaller, Clock, Domain, created, jwt
+from tests.service.domains import CUSTOMERS, SCOPES, USERS, AsCaller, Clock, Domain, create_item, jwt
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -90,7 +90,7 @@ def test_a_create_whose_answer_was_lost_is_done_once(
 
     monkeypatch.setattr(dynamodb, "transact_write_items", lose_the_first_answer)
     # A second write of the same address would be a conflict.
-    assert client.post(USERS.path, json=USERS.whole).status_code == 201
+    assert client.post(USERS.path, json=USERS.body).status_code == 201
     assert len(tries) == 2
     assert [item["pk"] for item in table.scan()["Items"]].count("user") == 1
 
@@ -107,9 +107,9 @@ def test_what_a_batch_left_out_is_asked_for_again(client: TestClient, monkeypatc
         answer = read(RequestItems={name: wanted | {"Keys": [first]}})
         return answer | {"UnprocessedKeys": {name: wanted | {"Keys": rest}} if rest else {}}
 
-    made = sorted(created(client, CUSTOMERS)["id"] for _ in range(3))
+    made = sorted(create_item(client, CUSTOMERS)["id"] for _ in range(3))
     monkeypatch.setattr(dynamodb, "batch_get_item", one_by_one)
-    page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.whole["contact"]}).json()
+    page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.body["contact"]}).json()
     assert [customer["id"] for customer in page["items"]] == made
     assert sizes == [3, 2, 1]
 

@@ -16,7 +16,7 @@ from fastapi import Request, Response
 
 from service.aws_lambda.event import UnsupportedEventError
 from service.kit.auth import Caller
-from tests.service.domains import SCOPES, UNKNOWN, Domain, jwt
+from tests.service.domains import SCOPES, UNKNOWN_ID, Domain, jwt
 
 ADA = '{"email":"ada@example.com","name":"Ada"}'
 
@@ -282,7 +282,7 @@ def test_no_request_waits_for_a_thread(main: ModuleType, domain: Domain, monkeyp
         raise AssertionError("a route or a dependency that is no coroutine runs in a thread")
 
     monkeypatch.setattr(anyio.to_thread, "run_sync", refused)
-    whole, path = json.dumps(domain.whole), f"{domain.path}/{UNKNOWN}"
+    whole, path = json.dumps(domain.body), f"{domain.path}/{UNKNOWN_ID}"
     statuses = [
         main.handler(asked, None)["statusCode"]
         for asked in (

@@ -1,4 +1,4 @@
-"""Headers of responses: what browsers and caches may do with them."""
+"""Security and cache headers of responses, and query parameters."""
 
 import json
 from types import ModuleType
@@ -6,9 +6,9 @@ from types import ModuleType
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.service.domains import UNKNOWN, AsCaller, Domain, created, path_of
+from tests.service.domains import UNKNOWN_ID, AsCaller, Domain, create_item, item_path
 
-SAME_ON_ALL = {
+COMMON_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
     "strict-transport-security": "max-age=31536000",
@@ -22,36 +22,34 @@ SAME_ON_ALL = {
     [
         ("GET", "/users", 200),
         ("POST", "/users", 415),
-        ("GET", f"/users/{UNKNOWN}", 404),
+        ("GET", f"/users/{UNKNOWN_ID}", 404),
         ("GET", "/nothing", 404),
         ("DELETE", "/users", 405),
         ("GET", "/healthz", 200),
         ("GET", "/openapi.json", 200),
     ],
 )
-def test_a_response_is_neither_stored_nor_framed_nor_sniffed(
-    client: TestClient, method: str, path: str, status: int
-) -> None:
+def test_responses_have_security_headers_and_no_store(client: TestClient, method: str, path: str, status: int) -> None:
     response = client.request(method, path, content=b"{}" if method == "POST" else None)
     assert response.status_code == status
-    assert response.headers.items() >= (SAME_ON_ALL | {"cache-control": "no-store"}).items()
+    assert response.headers.items() >= (COMMON_HEADERS | {"cache-control": "no-store"}).items()
 
 
-def test_an_uncaught_error_has_the_headers_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uncaught_error_has_the_headers(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.kit.repository.Repository.page", None)
     response = client.get("/users")
     assert response.status_code == 500
-    assert response.headers.items() >= (SAME_ON_ALL | {"cache-control": "no-store"}).items()
+    assert response.headers.items() >= (COMMON_HEADERS | {"cache-control": "no-store"}).items()
 
 
-def test_a_malformed_event_gets_the_headers_too(main: ModuleType) -> None:
+def test_malformed_event_gets_the_headers(main: ModuleType) -> None:
     response = main.handler({"version": "1.0", "httpMethod": "GET", "path": "/"}, None)
     assert response["statusCode"] == 400
-    assert response["headers"].items() >= (SAME_ON_ALL | {"cache-control": "no-store"}).items()
+    assert response["headers"].items() >= (COMMON_HEADERS | {"cache-control": "no-store"}).items()
 
 
-def test_a_representation_with_an_etag_is_revalidated(client: TestClient, domain: Domain) -> None:
-    path = path_of(domain, created(client, domain))
+def test_representation_with_an_etag_is_no_cache(client: TestClient, domain: Domain) -> None:
+    path = item_path(domain, create_item(client, domain))
     for headers, status in (({}, 200), ({"if-none-match": "*"}, 304)):
         del client.headers["if-match"]
         response = client.get(path, headers=headers)
@@ -60,14 +58,14 @@ def test_a_representation_with_an_etag_is_revalidated(client: TestClient, domain
         assert response.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_response_without_content_has_no_content_type(client: TestClient, domain: Domain) -> None:
-    path = path_of(domain, created(client, domain))
+def test_304_and_204_have_no_content_type(client: TestClient, domain: Domain) -> None:
+    path = item_path(domain, create_item(client, domain))
     responses = [client.get(path, headers={"if-none-match": "*"}), client.delete(path)]
     assert [response.status_code for response in responses] == [304, 204]
     assert all(not {"content-type", "content-length"} & response.headers.keys() for response in responses)
 
 
-def test_the_documentation_runs_its_own_scripts_alone(client: TestClient) -> None:
+def test_docs_page_only_runs_its_own_scripts(client: TestClient) -> None:
     policy = client.get("/docs").headers["content-security-policy"]
     directives = {name: values for name, *values in (each.split() for each in policy.split(";"))}
     assert directives["default-src"] == ["'none'"]
@@ -77,7 +75,7 @@ def test_the_documentation_runs_its_own_scripts_alone(client: TestClient) -> Non
     assert directives["script-src"][1].startswith("'sha256-")
 
 
-def test_an_asset_is_cached_for_a_day_under_the_hash_of_its_content(client: TestClient) -> None:
+def test_asset_is_cached_for_a_day_with_its_hash_as_etag(client: TestClient) -> None:
     path = "/docs/assets/swagger-ui.css"
     first = client.get(path)
     assert first.headers["cache-control"] == "public, max-age=86400"
@@ -92,17 +90,17 @@ def test_an_asset_is_cached_for_a_day_under_the_hash_of_its_content(client: Test
     [
         ("/users?emial=x", ["query.emial"]),
         ("/users?limit=1&limit=2", ["query.limit"]),
-        (f"/users/{UNKNOWN}?fields=name&x=", ["query.fields", "query.x"]),
+        (f"/users/{UNKNOWN_ID}?fields=name&x=", ["query.fields", "query.x"]),
         ("/healthz?x=1", ["query.x"]),
     ],
 )
-def test_an_unknown_or_repeated_query_parameter_is_422(client: TestClient, path: str, fields: list[str]) -> None:
+def test_unknown_or_repeated_query_parameter_is_422(client: TestClient, path: str, fields: list[str]) -> None:
     response = client.get(path)
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == fields
 
 
-def test_a_caller_without_a_token_is_401_whatever_the_query(as_caller: AsCaller) -> None:
+def test_missing_token_is_401_before_query_parameters(as_caller: AsCaller) -> None:
     assert as_caller(None).get("/users?emial=x").status_code == 401
 
 
@@ -115,5 +113,5 @@ def test_a_caller_without_a_token_is_401_whatever_the_query(as_caller: AsCaller)
         ("/a@b:c", "/a@b:c"),
     ],
 )
-def test_the_instance_of_a_problem_is_a_uri_reference(client: TestClient, path: str, instance: str) -> None:
+def test_problem_instance_is_a_uri_reference(client: TestClient, path: str, instance: str) -> None:
     assert json.loads(client.get(path).content)["instance"] == instance

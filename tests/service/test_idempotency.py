@@ -21,10 +21,10 @@ from tests.service.domains import (
     AsCaller,
     Clock,
     Domain,
-    at_once,
-    created,
+    concurrently,
+    create_item,
+    item_path,
     jwt,
-    path_of,
     statuses,
 )
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def keyed(client: TestClient, domain: Domain, key: str, body: dict[str, Any] | None = None) -> Response:
-    response: Response = client.post(domain.path, json=body or domain.whole, headers={"idempotency-key": key})
+    response: Response = client.post(domain.path, json=body or domain.body, headers={"idempotency-key": key})
     return response
 
 
@@ -94,7 +94,7 @@ def test_a_body_that_means_the_same_is_the_same(client: TestClient) -> None:
 
 def test_a_key_with_another_body_is_refused(client: TestClient, domain: Domain) -> None:
     keyed(client, domain, "k")
-    response = keyed(client, domain, "k", domain.other)
+    response = keyed(client, domain, "k", domain.other_body)
     assert response.status_code == 422
     assert "Idempotency-Key" in response.json()["detail"]
     assert len(client.get(domain.path).json()["items"]) == 1
@@ -115,7 +115,7 @@ def test_keys_of_different_callers_and_kinds_are_different(client: TestClient, a
 
 
 def test_a_refused_create_does_not_use_the_key_up(client: TestClient) -> None:
-    path = path_of(USERS, created(client, USERS))
+    path = item_path(USERS, create_item(client, USERS))
     assert keyed(client, USERS, "k").status_code == 409
     client.delete(path)
     assert keyed(client, USERS, "k").status_code == 201
@@ -146,9 +146,9 @@ def test_a_key_is_kept_for_a_day_whenever_dynamodb_deletes_it(
     monkeypatch.setattr("service.kit.idempotency.time.time", lambda: now + LIFE_SECONDS - 1)
     assert parts(keyed(client, CUSTOMERS, "k")) == parts(first)
     monkeypatch.setattr("service.kit.idempotency.time.time", lambda: now + LIFE_SECONDS)
-    second = keyed(client, CUSTOMERS, "k", CUSTOMERS.other)
+    second = keyed(client, CUSTOMERS, "k", CUSTOMERS.other_body)
     assert second.status_code == 201
-    assert parts(keyed(client, CUSTOMERS, "k", CUSTOMERS.other)) == parts(second)
+    assert parts(keyed(client, CUSTOMERS, "k", CUSTOMERS.other_body)) == parts(second)
 
 
 def test_a_release_that_adds_an_optional_field_keeps_the_first_answers(client: TestClient) -> None:
@@ -156,7 +156,7 @@ def test_a_release_that_adds_an_optional_field_keeps_the_first_answers(client: T
         nickname: str | None = None
 
     first = keyed(client, CUSTOMERS, "k")
-    idempotency = Idempotency("k", "create_customer", WiderCreate(**CUSTOMERS.whole))
+    idempotency = Idempotency("k", "create_customer", WiderCreate(**CUSTOMERS.body))
     assert Record(service.app.table(), "ada", idempotency).identities() == [first.json()["id"]]
 
 
@@ -170,13 +170,13 @@ def test_what_has_expired_counts_as_gone(client: TestClient, table: "Table") -> 
 
 @pytest.mark.parametrize("key", [b"", b"a b", b"x" * 256, b"\xc3\xbc"])
 def test_what_is_no_key_is_refused(client: TestClient, key: bytes) -> None:
-    response = client.post("/customers", json=CUSTOMERS.whole, headers={b"idempotency-key": key})
+    response = client.post("/customers", json=CUSTOMERS.body, headers={b"idempotency-key": key})
     assert response.status_code == 422
 
 
 def test_creates_at_once_with_one_key_are_one(client: TestClient, domain: Domain) -> None:
-    for number, body in enumerate(domain.several(ROUNDS)):
-        answers = at_once(*[partial(keyed, client, domain, f"{number}", body)] * 3)
+    for number, body in enumerate(domain.bodies(ROUNDS)):
+        answers = concurrently(*[partial(keyed, client, domain, f"{number}", body)] * 3)
         assert statuses(*answers) == [201, 201, 201]
         assert len({parts(answer) for answer in answers}) == 1
     assert len(client.get(domain.path).json()["items"]) == ROUNDS
@@ -184,7 +184,7 @@ def test_creates_at_once_with_one_key_are_one(client: TestClient, domain: Domain
 
 def test_of_creates_at_once_with_one_key_and_two_bodies_one_succeeds(client: TestClient) -> None:
     for number in range(ROUNDS):
-        bodies = [CUSTOMERS.whole, CUSTOMERS.other]
-        answers = at_once(*(partial(keyed, client, CUSTOMERS, f"{number}", body) for body in bodies))
+        bodies = [CUSTOMERS.body, CUSTOMERS.other_body]
+        answers = concurrently(*(partial(keyed, client, CUSTOMERS, f"{number}", body) for body in bodies))
         assert statuses(*answers) == [201, 422]
     assert len(client.get("/customers").json()["items"]) == ROUNDS

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.kit import logs
 from service.settings import settings
-from tests.service.domains import SCOPES, UNKNOWN, AsCaller, jwt
+from tests.service.domains import SCOPES, UNKNOWN_ID, AsCaller, jwt
 from tests.service.test_handler import ADA, event
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -42,7 +42,7 @@ def under_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_request_is_one_line(client: TestClient, lines: Lines) -> None:
-    client.get(f"/users/{UNKNOWN}", headers={"x-correlation-id": "order-7.b_2"})
+    client.get(f"/users/{UNKNOWN_ID}", headers={"x-correlation-id": "order-7.b_2"})
     (line,) = lines()
     assert line.pop("duration_ms") > 0
     del line["timestamp"]
@@ -153,7 +153,7 @@ def test_a_ping_takes_the_cold_start_upon_itself(main: ModuleType, lines: Lines)
     [
         ("GET", "/users", "GET /users", 0),
         ("POST", "/users", "POST /users", 0),
-        ("GET", f"/users/{UNKNOWN}", "GET /users/{user_id}", 0),
+        ("GET", f"/users/{UNKNOWN_ID}", "GET /users/{user_id}", 0),
         ("GET", "/broken", "GET /broken", 1),
         ("BREW", "/users", None, 0),
         ("GET", "/nothing", None, 0),

@@ -5,7 +5,18 @@ from functools import partial
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.service.domains import ROUNDS, SCOPES, UNKNOWN, AsCaller, Domain, at_once, created, jwt, path_of, statuses
+from tests.service.domains import (
+    ROUNDS,
+    SCOPES,
+    UNKNOWN_ID,
+    AsCaller,
+    Domain,
+    concurrently,
+    create_item,
+    item_path,
+    jwt,
+    statuses,
+)
 
 
 @pytest.fixture
@@ -15,9 +26,9 @@ def strict(as_caller: AsCaller) -> TestClient:
 
 
 def test_each_revision_has_a_strong_etag_of_its_own(strict: TestClient, domain: Domain) -> None:
-    response = strict.post(domain.path, json=domain.whole)
+    response = strict.post(domain.path, json=domain.body)
     path, tags = response.headers["location"], [response.headers["etag"]]
-    for method, body in (("PUT", domain.other), ("PATCH", {}), ("PATCH", {"name": "New"})):
+    for method, body in (("PUT", domain.other_body), ("PATCH", {}), ("PATCH", {"name": "New"})):
         response = strict.request(method, path, json=body, headers={"if-match": tags[-1]})
         assert response.status_code == 200
         tags.append(response.headers["etag"])
@@ -28,24 +39,24 @@ def test_each_revision_has_a_strong_etag_of_its_own(strict: TestClient, domain: 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_a_change_without_if_match_is_428(strict: TestClient, domain: Domain, method: str) -> None:
-    thing = created(strict, domain)
-    body = None if method == "DELETE" else domain.other
-    response = strict.request(method, path_of(domain, thing), json=body)
+    item = create_item(strict, domain)
+    body = None if method == "DELETE" else domain.other_body
+    response = strict.request(method, item_path(domain, item), json=body)
     assert response.status_code == 428
     assert response.headers["content-type"] == "application/problem+json"
     assert "If-Match" in response.json()["detail"]
-    assert strict.get(path_of(domain, thing)).json() == thing
+    assert strict.get(item_path(domain, item)).json() == item
 
 
 @pytest.mark.parametrize("tag", ['"0"', '"2"', 'W/"1"', '"*"', '"0", "2"', '"0",, "2",'])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_if_match_without_the_current_etag_is_412(strict: TestClient, domain: Domain, method: str, tag: str) -> None:
-    thing = created(strict, domain)
-    body = None if method == "DELETE" else domain.other
-    response = strict.request(method, path_of(domain, thing), json=body, headers={"if-match": tag})
+    item = create_item(strict, domain)
+    body = None if method == "DELETE" else domain.other_body
+    response = strict.request(method, item_path(domain, item), json=body, headers={"if-match": tag})
     assert response.status_code == 412
     assert '"1"' in response.json()["detail"]
-    assert strict.get(path_of(domain, thing)).json() == thing
+    assert strict.get(item_path(domain, item)).json() == item
 
 
 @pytest.mark.parametrize("tag", ["1", "", '"1', "x, y", 'foo"1"bar', 'w/"1"', '"1" *', '*, "1"', '"1" "2"', ","])
@@ -54,18 +65,18 @@ def test_if_match_without_the_current_etag_is_412(strict: TestClient, domain: Do
 def test_a_header_that_is_no_list_of_entity_tags_is_400(
     strict: TestClient, domain: Domain, method: str, header: str, tag: str
 ) -> None:
-    thing = created(strict, domain)
-    body = domain.other if method in {"PUT", "PATCH"} else None
+    item = create_item(strict, domain)
+    body = domain.other_body if method in {"PUT", "PATCH"} else None
     headers = {"if-match": "*"} if method != "GET" else {}
-    response = strict.request(method, path_of(domain, thing), json=body, headers=headers | {header: tag})
+    response = strict.request(method, item_path(domain, item), json=body, headers=headers | {header: tag})
     assert response.status_code == 400
     assert response.json()["detail"].lower().startswith(f"{header} must be")
-    assert strict.get(path_of(domain, thing)).json() == thing
+    assert strict.get(item_path(domain, item)).json() == item
 
 
 @pytest.mark.parametrize(("tag", "status"), [('"1"', 200), ("*", 200), ('"0"', 412), ('W/"1"', 412)])
 def test_if_match_of_a_get_is_evaluated(strict: TestClient, domain: Domain, tag: str, status: int) -> None:
-    path = path_of(domain, created(strict, domain))
+    path = item_path(domain, create_item(strict, domain))
     assert strict.get(path, headers={"if-match": tag}).status_code == status
     assert strict.head(path, headers={"if-match": tag}).status_code == status
 
@@ -75,32 +86,32 @@ def test_if_match_of_a_get_is_evaluated(strict: TestClient, domain: Domain, tag:
 def test_if_none_match_of_a_change_is_evaluated(
     strict: TestClient, domain: Domain, method: str, tag: str, status: int
 ) -> None:
-    path = path_of(domain, created(strict, domain))
-    body = None if method == "DELETE" else domain.other
+    path = item_path(domain, create_item(strict, domain))
+    body = None if method == "DELETE" else domain.other_body
     response = strict.request(method, path, json=body, headers={"if-match": "*", "if-none-match": tag})
     assert response.status_code == (204 if method == "DELETE" and status == 200 else status)
 
 
 def test_if_match_is_evaluated_before_if_none_match(strict: TestClient, domain: Domain) -> None:
-    path = path_of(domain, created(strict, domain))
+    path = item_path(domain, create_item(strict, domain))
     assert strict.get(path, headers={"if-match": '"0"', "if-none-match": '"1"'}).status_code == 412
 
 
 def test_preconditions_of_an_unknown_id_are_404(strict: TestClient, domain: Domain) -> None:
-    path = f"{domain.path}/{UNKNOWN}"
+    path = f"{domain.path}/{UNKNOWN_ID}"
     assert strict.get(path, headers={"if-match": '"1"'}).status_code == 404
     assert strict.delete(path, headers={"if-match": "*"}).status_code == 404
 
 
 @pytest.mark.parametrize("tag", ["*", '"1"', '"0", "1"', 'W/"1" , "1"'])
 def test_if_match_with_the_current_etag_allows_a_change(strict: TestClient, domain: Domain, tag: str) -> None:
-    path = path_of(domain, created(strict, domain))
+    path = item_path(domain, create_item(strict, domain))
     assert strict.patch(path, json={"name": "New"}, headers={"if-match": tag}).status_code == 200
 
 
 @pytest.mark.parametrize(("tag", "status"), [('"1"', 304), ('W/"1"', 304), ("*", 304), ('"0"', 200)])
 def test_if_none_match_returns_304(strict: TestClient, domain: Domain, tag: str, status: int) -> None:
-    path = path_of(domain, created(strict, domain))
+    path = item_path(domain, create_item(strict, domain))
     response = strict.get(path, headers={"if-none-match": tag})
     assert response.status_code == status
     assert response.headers["etag"] == '"1"'
@@ -108,11 +119,11 @@ def test_if_none_match_returns_304(strict: TestClient, domain: Domain, tag: str,
 
 
 def test_of_updates_at_once_with_one_etag_one_succeeds(strict: TestClient, domain: Domain) -> None:
-    path = path_of(domain, created(strict, domain))
+    path = item_path(domain, create_item(strict, domain))
     for number in range(ROUNDS):
         headers = {"if-match": strict.get(path).headers["etag"]}
         names = [f"{number} {letter}" for letter in "abc"]
-        answers = at_once(*(partial(strict.patch, path, json={"name": name}, headers=headers) for name in names))
+        answers = concurrently(*(partial(strict.patch, path, json={"name": name}, headers=headers) for name in names))
         assert statuses(*answers) == [200, 412, 412]
         (won,) = [name for name, answer in zip(names, answers, strict=True) if answer.status_code == 200]
         assert strict.get(path).json()["name"] == won

@@ -10,47 +10,47 @@ from httpx2 import Response
 
 import service.kit.table
 from service.kit.values import Item
-from tests.service.domains import CUSTOMERS, ROUNDS, UNKNOWN, USERS, at_once, created, path_of, statuses
+from tests.service.domains import CUSTOMERS, ROUNDS, UNKNOWN_ID, USERS, concurrently, create_item, item_path, statuses
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
 def owned(client: TestClient, owner: str | None) -> Response:
-    response: Response = client.post("/customers", json=CUSTOMERS.whole | {"owner_id": owner})
+    response: Response = client.post("/customers", json=CUSTOMERS.body | {"owner_id": owner})
     return response
 
 
 def test_a_user_whom_a_customer_refers_to_is_not_deleted(client: TestClient, table: "Table") -> None:
-    user = created(client, USERS)
+    user = create_item(client, USERS)
     customers = [owned(client, user["id"]).headers["location"] for _ in range(2)]
     for customer in customers:
-        response = client.delete(path_of(USERS, user))
+        response = client.delete(item_path(USERS, user))
         assert response.status_code == 409
         assert user["id"] in response.json()["detail"]
         assert client.get(customer).json()["owner_id"] == user["id"]
         client.delete(customer)
-    assert client.delete(path_of(USERS, user)).status_code == 204
+    assert client.delete(item_path(USERS, user)).status_code == 204
     assert table.scan()["Items"] == []
 
 
 def test_a_customer_who_lets_go_of_a_user_frees_it(client: TestClient) -> None:
-    first, second = (created(client, USERS, body)["id"] for body in USERS.several(2))
+    first, second = (create_item(client, USERS, body)["id"] for body in USERS.bodies(2))
     customer = owned(client, first).headers["location"]
     assert client.patch(customer, json={"owner_id": second}).json()["owner_id"] == second
     assert statuses(client.delete(f"/users/{first}"), client.delete(f"/users/{second}")) == [204, 409]
-    assert client.put(customer, json=CUSTOMERS.whole).json()["owner_id"] is None
+    assert client.put(customer, json=CUSTOMERS.body).json()["owner_id"] is None
     assert client.delete(f"/users/{second}").status_code == 204
 
 
-@pytest.mark.parametrize(("owner", "status"), [(UNKNOWN, 409), ("x", 422), (7, 422)])
+@pytest.mark.parametrize(("owner", "status"), [(UNKNOWN_ID, 409), ("x", 422), (7, 422)])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_a_customer_may_not_refer_to_nobody(
     client: TestClient, table: "Table", method: str, owner: object, status: int
 ) -> None:
-    path = "/customers" if method == "POST" else path_of(CUSTOMERS, created(client, CUSTOMERS))
+    path = "/customers" if method == "POST" else item_path(CUSTOMERS, create_item(client, CUSTOMERS))
     before = table.scan()["Items"]
-    response = client.request(method, path, json=CUSTOMERS.whole | {"owner_id": owner})
+    response = client.request(method, path, json=CUSTOMERS.body | {"owner_id": owner})
     assert response.status_code == status
     assert [error["field"] for error in response.json()["errors"]] == ["body.owner_id"]
     assert table.scan()["Items"] == before
@@ -58,16 +58,18 @@ def test_a_customer_may_not_refer_to_nobody(
 
 def test_a_delete_and_a_reference_at_once_leave_nothing_that_refers_to_nobody(client: TestClient) -> None:
     outcomes: Counter[tuple[int, ...]] = Counter()
-    for body in USERS.several(ROUNDS):
-        user = created(client, USERS, body)
-        deleted, referred = at_once(partial(client.delete, path_of(USERS, user)), partial(owned, client, user["id"]))
+    for body in USERS.bodies(ROUNDS):
+        user = create_item(client, USERS, body)
+        deleted, referred = concurrently(
+            partial(client.delete, item_path(USERS, user)), partial(owned, client, user["id"])
+        )
         outcomes[deleted.status_code, referred.status_code] += 1
     assert outcomes.keys() <= {(204, 409), (409, 201)}
 
 
 def test_a_user_is_found_by_the_email_however_it_is_written(client: TestClient) -> None:
     for email in ("ada@example.co", "ada@example.com"):
-        created(client, USERS, USERS.whole | {"email": email})
+        create_item(client, USERS, USERS.body | {"email": email})
     found = client.get("/users", params={"email": " ADA@example.co"}).json()
     assert [user["email"] for user in found["items"]] == ["ada@example.co"]
     assert found["next_cursor"] is None
@@ -75,12 +77,12 @@ def test_a_user_is_found_by_the_email_however_it_is_written(client: TestClient) 
 
 
 def test_customers_are_found_by_their_contact_a_page_at_a_time(client: TestClient) -> None:
-    made = sorted(created(client, CUSTOMERS)["id"] for _ in range(5))
-    created(client, CUSTOMERS, CUSTOMERS.other)
-    created(client, CUSTOMERS, {"name": "Without"})
+    made = sorted(create_item(client, CUSTOMERS)["id"] for _ in range(5))
+    create_item(client, CUSTOMERS, CUSTOMERS.other_body)
+    create_item(client, CUSTOMERS, {"name": "Without"})
     found, cursor = [], None
     for size in (2, 2, 1):
-        parameters = {"contact": CUSTOMERS.whole["contact"], "limit": 2} | ({"cursor": cursor} if cursor else {})
+        parameters = {"contact": CUSTOMERS.body["contact"], "limit": 2} | ({"cursor": cursor} if cursor else {})
         page = client.get("/customers", params=parameters).json()
         assert len(page["items"]) == size
         found += [customer["id"] for customer in page["items"]]
@@ -91,17 +93,17 @@ def test_customers_are_found_by_their_contact_a_page_at_a_time(client: TestClien
 
 def test_a_filter_follows_changes(client: TestClient) -> None:
     for domain, field in ((USERS, "email"), (CUSTOMERS, "contact")):
-        path = path_of(domain, created(client, domain))
-        client.patch(path, json={field: domain.other[field]})
+        path = item_path(domain, create_item(client, domain))
+        client.patch(path, json={field: domain.other_body[field]})
         counts = [
             len(client.get(domain.path, params={field: body[field]}).json()["items"])
-            for body in (domain.whole, domain.other)
+            for body in (domain.body, domain.other_body)
         ]
         assert counts == [0, 1]
 
 
 def test_what_changes_while_it_is_looked_up_is_left_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = sorted(path_of(CUSTOMERS, created(client, CUSTOMERS)) for _ in range(3))
+    paths = sorted(item_path(CUSTOMERS, create_item(client, CUSTOMERS)) for _ in range(3))
     read = service.kit.table.Table.batch_get
 
     def late(table: service.kit.table.Table, kind: str, identities: list[str]) -> dict[str, Item]:
@@ -110,8 +112,8 @@ def test_what_changes_while_it_is_looked_up_is_left_out(client: TestClient, monk
         return read(table, kind, identities)
 
     monkeypatch.setattr(service.kit.table.Table, "batch_get", late)
-    page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.whole["contact"]}).json()
-    assert [path_of(CUSTOMERS, customer) for customer in page["items"]] == paths[2:]
+    page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.body["contact"]}).json()
+    assert [item_path(CUSTOMERS, customer) for customer in page["items"]] == paths[2:]
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@"])

@@ -1,4 +1,4 @@
-"""What holds for every kind of thing that the API serves, and for customers alone."""
+"""What holds for every kind of item that the API serves, and for customers alone."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,73 +8,73 @@ from fastapi.testclient import TestClient
 
 import service.kit.table
 from service.kit.values import Item
-from tests.service.domains import CUSTOMERS, DOMAINS, UNKNOWN, Domain, created, path_of
+from tests.service.domains import CUSTOMERS, DOMAINS, UNKNOWN_ID, Domain, create_item, item_path
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
 def test_a_created_thing_has_its_fields_an_id_and_a_location(client: TestClient, domain: Domain) -> None:
-    response = client.post(domain.path, json=domain.whole)
+    response = client.post(domain.path, json=domain.body)
     assert response.status_code == 201
-    thing = response.json()
+    item = response.json()
     audit = {"created_by": "ada", "updated_by": "ada"}
-    made = {name: thing[name] for name in ("id", "created_at", "updated_at")}
-    assert thing == domain.optional | domain.whole | audit | made
-    assert response.headers["location"] == f"{domain.path}/{thing['id']}"
+    made = {name: item[name] for name in ("id", "created_at", "updated_at")}
+    assert item == domain.defaults | domain.body | audit | made
+    assert response.headers["location"] == f"{domain.path}/{item['id']}"
     read = client.get(response.headers["location"])
     assert read.status_code == 200
-    assert read.json() == thing
+    assert read.json() == item
 
 
 def test_optional_fields_may_be_left_out(client: TestClient, domain: Domain) -> None:
-    assert created(client, domain, domain.required(domain.whole)).items() >= domain.optional.items()
+    assert create_item(client, domain, domain.required_fields(domain.body)).items() >= domain.defaults.items()
 
 
 def test_required_fields_may_not_be_left_out(client: TestClient, domain: Domain) -> None:
-    path = f"{domain.path}/{created(client, domain)['id']}"
+    path = f"{domain.path}/{create_item(client, domain)['id']}"
     for response in (client.post(domain.path, json={}), client.put(path, json={})):
         assert response.status_code == 422
         missing = {error["field"] for error in response.json()["errors"]}
-        assert missing == {f"body.{name}" for name in domain.required(domain.whole)}
+        assert missing == {f"body.{name}" for name in domain.required_fields(domain.body)}
 
 
 def test_a_replacement_changes_every_field_and_the_time(client: TestClient, domain: Domain) -> None:
-    thing = created(client, domain)
-    path = f"{domain.path}/{thing['id']}"
-    response = client.put(path, json=domain.other)
+    item = create_item(client, domain)
+    path = f"{domain.path}/{item['id']}"
+    response = client.put(path, json=domain.other_body)
     assert response.status_code == 200
-    assert response.json() == thing | domain.other | {"updated_at": response.json()["updated_at"]}
-    assert response.json()["updated_at"] > thing["updated_at"]
+    assert response.json() == item | domain.other_body | {"updated_at": response.json()["updated_at"]}
+    assert response.json()["updated_at"] > item["updated_at"]
     assert client.get(path).json() == response.json()
 
 
 def test_a_replacement_clears_the_optional_fields_that_it_leaves_out(client: TestClient, domain: Domain) -> None:
-    path = f"{domain.path}/{created(client, domain)['id']}"
-    body = domain.required(domain.other)
-    assert client.put(path, json=body).json().items() >= (body | domain.optional).items()
+    path = f"{domain.path}/{create_item(client, domain)['id']}"
+    body = domain.required_fields(domain.other_body)
+    assert client.put(path, json=body).json().items() >= (body | domain.defaults).items()
 
 
 @pytest.mark.parametrize("field", [0, 1])
 def test_a_partial_update_changes_only_what_it_names(client: TestClient, domain: Domain, field: int) -> None:
-    thing = created(client, domain)
-    path = f"{domain.path}/{thing['id']}"
-    name, value = list(domain.other.items())[field]
+    item = create_item(client, domain)
+    path = f"{domain.path}/{item['id']}"
+    name, value = list(domain.other_body.items())[field]
     response = client.patch(path, json={name: value})
     assert response.status_code == 200
-    assert response.json() == thing | {name: value, "updated_at": response.json()["updated_at"]}
+    assert response.json() == item | {name: value, "updated_at": response.json()["updated_at"]}
     assert client.get(path).json() == response.json()
 
 
 def test_a_partial_update_that_names_nothing_keeps_every_field(client: TestClient, domain: Domain) -> None:
-    thing = created(client, domain)
-    response = client.patch(f"{domain.path}/{thing['id']}", json={})
+    item = create_item(client, domain)
+    response = client.patch(f"{domain.path}/{item['id']}", json={})
     assert response.status_code == 200
-    assert response.json() == thing | {"updated_at": response.json()["updated_at"]}
+    assert response.json() == item | {"updated_at": response.json()["updated_at"]}
 
 
 def test_a_deleted_thing_is_gone(client: TestClient, domain: Domain, table: "Table") -> None:
-    path = f"{domain.path}/{created(client, domain)['id']}"
+    path = f"{domain.path}/{create_item(client, domain)['id']}"
     response = client.delete(path)
     assert (response.status_code, response.content) == (204, b"")
     for response in (client.get(path), client.delete(path), client.patch(path, json={})):
@@ -86,17 +86,17 @@ def test_a_deleted_thing_is_gone(client: TestClient, domain: Domain, table: "Tab
 def test_an_unknown_id_is_not_found_and_nothing_comes_of_it(
     client: TestClient, domain: Domain, table: "Table", method: str
 ) -> None:
-    body = domain.whole if method in {"PUT", "PATCH"} else None
-    response = client.request(method, f"{domain.path}/{UNKNOWN}", json=body)
+    body = domain.body if method in {"PUT", "PATCH"} else None
+    response = client.request(method, f"{domain.path}/{UNKNOWN_ID}", json=body)
     assert response.status_code == 404
-    assert UNKNOWN in response.json()["detail"]
+    assert UNKNOWN_ID in response.json()["detail"]
     assert table.scan()["Items"] == []
 
 
 def test_one_kind_of_thing_is_not_found_among_the_others(client: TestClient, domain: Domain) -> None:
-    thing = created(client, domain)
+    item = create_item(client, domain)
     for other in (each.path for each in DOMAINS if each != domain):
-        assert client.get(f"{other}/{thing['id']}").status_code == 404
+        assert client.get(f"{other}/{item['id']}").status_code == 404
         assert client.get(other).json()["items"] == []
 
 
@@ -110,8 +110,8 @@ def test_what_is_no_id_is_refused(client: TestClient, domain: Domain, identity: 
 def test_a_field_that_is_not_the_callers_is_refused(
     client: TestClient, domain: Domain, method: str, field: str
 ) -> None:
-    path = domain.path if method == "POST" else f"{domain.path}/{created(client, domain)['id']}"
-    response = client.request(method, path, json=domain.other | {field: "x"})
+    path = domain.path if method == "POST" else f"{domain.path}/{create_item(client, domain)['id']}"
+    response = client.request(method, path, json=domain.other_body | {field: "x"})
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [f"body.{field}"]
 
@@ -129,15 +129,15 @@ def test_a_field_that_is_not_the_callers_is_refused(
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_name_that_makes_no_sense_is_refused(client: TestClient, domain: Domain, method: str, name: object) -> None:
-    path = domain.path if method == "POST" else f"{domain.path}/{created(client, domain)['id']}"
-    response = client.request(method, path, json=domain.other | {"name": name})
+    path = domain.path if method == "POST" else f"{domain.path}/{create_item(client, domain)['id']}"
+    response = client.request(method, path, json=domain.other_body | {"name": name})
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == ["body.name"]
 
 
 def test_a_name_is_kept_trimmed_and_composed(client: TestClient, domain: Domain) -> None:
-    thing = created(client, domain, domain.whole | {"name": "  Zoe\u0308 \u4f60\u597d "})
-    assert thing["name"] == "Zo\u00eb \u4f60\u597d"
+    item = create_item(client, domain, domain.body | {"name": "  Zoe\u0308 \u4f60\u597d "})
+    assert item["name"] == "Zo\u00eb \u4f60\u597d"
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
@@ -157,20 +157,20 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> 
 def test_an_update_between_anothers_read_and_write_is_not_lost(
     client: TestClient, domain: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = f"{domain.path}/{created(client, domain)['id']}"
-    (first, one), *others = domain.other.items()
+    path = f"{domain.path}/{create_item(client, domain)['id']}"
+    (first, one), *others = domain.other_body.items()
     interrupt(monkeypatch, lambda: client.patch(path, json=dict(others)))
     assert client.patch(path, json={first: one}).status_code == 200
-    assert client.get(path).json().items() >= domain.other.items()
+    assert client.get(path).json().items() >= domain.other_body.items()
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_what_is_deleted_between_read_and_write_does_not_come_back(
     client: TestClient, domain: Domain, table: "Table", monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    path = f"{domain.path}/{created(client, domain)['id']}"
+    path = f"{domain.path}/{create_item(client, domain)['id']}"
     interrupt(monkeypatch, lambda: client.delete(path))
-    body = None if method == "DELETE" else domain.other
+    body = None if method == "DELETE" else domain.other_body
     assert client.request(method, path, json=body).status_code == 404
     assert table.scan()["Items"] == []
 
@@ -183,7 +183,7 @@ def pages(client: TestClient, domain: Domain, limit: int) -> list[list[str]]:
         response = client.get(domain.path, params=parameters)
         assert response.status_code == 200
         page = response.json()
-        found.append([thing["id"] for thing in page["items"]])
+        found.append([item["id"] for item in page["items"]])
         if page["next_cursor"] is None:
             return found
         parameters["cursor"] = page["next_cursor"]
@@ -194,31 +194,31 @@ def pages(client: TestClient, domain: Domain, limit: int) -> list[list[str]]:
 def test_pages_hold_everything_once_in_the_order_of_the_ids(
     client: TestClient, domain: Domain, count: int, sizes: list[int]
 ) -> None:
-    made = sorted(created(client, domain, body)["id"] for body in domain.several(count))
+    made = sorted(create_item(client, domain, body)["id"] for body in domain.bodies(count))
     found = pages(client, domain, limit=3)
     assert [len(page) for page in found] == sizes
     assert [identity for page in found for identity in page] == made
 
 
 def test_a_list_has_whole_things(client: TestClient, domain: Domain) -> None:
-    thing = created(client, domain)
-    assert client.get(domain.path).json() == {"items": [thing], "next_cursor": None}
+    item = create_item(client, domain)
+    assert client.get(domain.path).json() == {"items": [item], "next_cursor": None}
 
 
 def test_a_page_has_fifty_things_unless_told_otherwise(client: TestClient, domain: Domain) -> None:
-    for body in domain.several(51):
-        created(client, domain, body)
+    for body in domain.bodies(51):
+        create_item(client, domain, body)
     first = client.get(domain.path).json()
     assert len(first["items"]) == 50
     assert len(client.get(domain.path, params={"cursor": first["next_cursor"]}).json()["items"]) == 1
 
 
 def test_a_cursor_outlives_the_thing_that_it_points_at(client: TestClient, domain: Domain) -> None:
-    made = sorted(created(client, domain, body)["id"] for body in domain.several(3))
+    made = sorted(create_item(client, domain, body)["id"] for body in domain.bodies(3))
     cursor = client.get(domain.path, params={"limit": 1}).json()["next_cursor"]
     client.delete(f"{domain.path}/{made[0]}")
     page = client.get(domain.path, params={"cursor": cursor}).json()
-    assert [thing["id"] for thing in page["items"]] == made[1:]
+    assert [item["id"] for item in page["items"]] == made[1:]
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1.5", ""])
@@ -234,18 +234,18 @@ def test_a_forged_cursor_is_a_bad_request(client: TestClient, domain: Domain, cu
 
 
 def test_customers_may_share_a_contact(client: TestClient) -> None:
-    assert created(client, CUSTOMERS)["contact"] == created(client, CUSTOMERS)["contact"]
+    assert create_item(client, CUSTOMERS)["contact"] == create_item(client, CUSTOMERS)["contact"]
 
 
 def test_a_customers_contact_may_be_cleared(client: TestClient) -> None:
-    path = f"/customers/{created(client, CUSTOMERS)['id']}"
+    path = f"/customers/{create_item(client, CUSTOMERS)['id']}"
     assert client.patch(path, json={"contact": None}).json()["contact"] is None
 
 
 def test_head_answers_as_get_without_the_body(client: TestClient, domain: Domain) -> None:
     client.headers["x-correlation-id"] = "both"  # each request without one has another
-    path = path_of(domain, created(client, domain))
-    for asked in (domain.path, path, "/healthz", "/docs", f"{domain.path}/{UNKNOWN}"):
+    path = item_path(domain, create_item(client, domain))
+    for asked in (domain.path, path, "/healthz", "/docs", f"{domain.path}/{UNKNOWN_ID}"):
         got, headed = client.get(asked), client.head(asked)
         assert (headed.status_code, headed.content) == (got.status_code, b"")
         assert headed.headers == got.headers

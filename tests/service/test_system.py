@@ -1,4 +1,4 @@
-"""What the platform, the log's reader and the documentation's reader ask."""
+"""Health, version, settings, log levels, the documentation page and the OpenAPI document."""
 
 import json
 import logging
@@ -13,18 +13,18 @@ from fastapi.testclient import TestClient
 
 from service.kit.logs import JsonFormatter
 from service.settings import Settings
-from tests.service.conftest import forget_environment
+from tests.service.conftest import reload_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-DATA = {"401", "403", "422", "429", "500", "503"}
-"""What any operation on data may answer."""
+DATA_ERRORS = {"401", "403", "422", "429", "500", "503"}
+"""Documented errors of every operation on data."""
 
 
-def test_health_touches_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_makes_no_aws_request(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:1")
-    forget_environment()
+    reload_settings()
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
@@ -37,30 +37,30 @@ def test_readiness_reads_the_table(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"), [("TABLE_NAME", "there-is-none"), ("AWS_ENDPOINT_URL", "http://localhost:1")]
 )
-def test_without_its_table_the_service_is_not_ready(
+def test_readiness_without_the_table_is_503(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    forget_environment()
+    reload_settings()
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
     assert value not in response.text
 
 
-def test_the_version_is_what_the_environment_says(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_comes_from_the_environment(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_HASH", "abc")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "7")
-    forget_environment()
+    reload_settings()
     assert client.get("/version").json() == {"release": "7", "source_hash": "abc"}
 
 
-def test_the_version_outside_of_lambda_says_so(client: TestClient) -> None:
+def test_version_outside_lambda_is_local(client: TestClient) -> None:
     assert client.get("/version").json() == {"release": "local", "source_hash": "unknown"}
 
 
 @pytest.mark.parametrize(("variable", "value"), [("TABLE_NAME", None), ("LOG_LEVEL", "LOUD")])
-def test_a_bad_environment_is_refused_by_name(
+def test_invalid_setting_is_named_in_the_error(
     monkeypatch: pytest.MonkeyPatch, table: "Table", variable: str, value: str | None
 ) -> None:
     if value is None:
@@ -81,14 +81,14 @@ def test_a_bad_environment_is_refused_by_name(
         (logging.CRITICAL, "FATAL"),
     ],
 )
-def test_levels_have_the_names_that_lambda_knows(level: int, name: str) -> None:
+def test_log_levels_have_lambdas_names(level: int, name: str) -> None:
     record = logging.LogRecord("service", level, "", 0, "two\nlines", None, None)
     line = JsonFormatter().format(record)
     assert json.loads(line)["level"] == name
     assert "\n" not in line
 
 
-def test_start_up_imports_nothing_that_it_does_not_need(table: "Table") -> None:
+def test_startup_imports_no_optional_dependency(table: "Table") -> None:
     program = "import sys, service.aws_lambda.handler; print(*{m.partition('.')[0] for m in sys.modules})"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=os.environ, check=True, capture_output=True, text=True
@@ -97,7 +97,7 @@ def test_start_up_imports_nothing_that_it_does_not_need(table: "Table") -> None:
     assert not {"dns", "fastapi_swagger", "jinja2", "multipart"} & set(done.stdout.split())
 
 
-def test_the_documentation_needs_no_other_host(client: TestClient) -> None:
+def test_docs_page_uses_no_other_host(client: TestClient) -> None:
     page = client.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "://" not in page.text
@@ -114,17 +114,17 @@ def test_the_documentation_needs_no_other_host(client: TestClient) -> None:
         assert response.status_code == 200
         assert len(response.content) > 500
         assert response.headers["cache-control"] == "public, max-age=86400"
-        again = client.get(asset, headers={"if-none-match": response.headers["etag"]})
-        assert (again.status_code, again.content) == (304, b"")
+        cached = client.get(asset, headers={"if-none-match": response.headers["etag"]})
+        assert (cached.status_code, cached.content) == (304, b"")
 
 
-def test_the_style_sheet_needs_no_other_host(client: TestClient) -> None:
+def test_style_sheet_uses_no_other_host(client: TestClient) -> None:
     sheet = client.get("/docs/assets/swagger-ui.css").text
     assert set(re.findall(r"url\(\s*[\"']?(\w+:|//|[^)]{20})", sheet)) <= {"data:"}
     assert "@import" not in sheet
 
 
-def test_swagger_ui_is_new_enough_for_the_document(client: TestClient) -> None:
+def test_swagger_ui_supports_openapi_3_1(client: TestClient) -> None:
     assert client.get("/openapi.json").json()["openapi"].startswith("3.1.")
     version = re.search(r'PACKAGE_VERSION:"(\d+)\.', client.get("/docs/assets/swagger-ui-bundle.js").text)
     assert version is not None
@@ -132,7 +132,7 @@ def test_swagger_ui_is_new_enough_for_the_document(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["__init__.py", "../main.py", "..%2fmain.py", "%2e%2e/main.py", "", "__pycache__"])
-def test_of_the_package_nothing_but_the_assets_is_served(client: TestClient, path: str) -> None:
+def test_only_assets_of_the_package_are_served(client: TestClient, path: str) -> None:
     assert client.get(f"/docs/assets/{path}").status_code == 404
 
 
@@ -141,7 +141,7 @@ def operations(client: TestClient) -> dict[str, dict[str, Any]]:
     return {operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()}
 
 
-def test_operations_have_names_that_a_client_generator_likes(client: TestClient) -> None:
+def test_operation_ids_and_tags(client: TestClient) -> None:
     assert operations(client).keys() == {
         *("create_user", "list_users", "read_user", "replace_user", "update_user", "delete_user"),
         *("create_customer", "list_customers", "read_customer"),
@@ -158,48 +158,48 @@ def test_operations_have_names_that_a_client_generator_likes(client: TestClient)
 @pytest.mark.parametrize(
     ("operation", "errors"),
     [
-        ("create_user", {*DATA, "400", "409", "413", "415"}),
-        ("create_customer", {*DATA, "400", "409", "413", "415"}),
-        ("list_users", {*DATA, "400"}),
-        ("list_customers", {*DATA, "400"}),
-        ("read_user", {*DATA, "400", "404", "412"}),
-        ("read_customer", {*DATA, "400", "404", "412"}),
-        ("replace_user", {*DATA, "400", "404", "409", "412", "413", "415", "428"}),
-        ("replace_customer", {*DATA, "400", "404", "409", "412", "413", "415", "428"}),
-        ("update_user", {*DATA, "400", "404", "409", "412", "413", "415", "428"}),
-        ("update_customer", {*DATA, "400", "404", "409", "412", "413", "415", "428"}),
-        ("delete_user", {*DATA, "400", "404", "409", "412", "428"}),
-        ("delete_customer", {*DATA, "400", "404", "409", "412", "428"}),
+        ("create_user", {*DATA_ERRORS, "400", "409", "413", "415"}),
+        ("create_customer", {*DATA_ERRORS, "400", "409", "413", "415"}),
+        ("list_users", {*DATA_ERRORS, "400"}),
+        ("list_customers", {*DATA_ERRORS, "400"}),
+        ("read_user", {*DATA_ERRORS, "400", "404", "412"}),
+        ("read_customer", {*DATA_ERRORS, "400", "404", "412"}),
+        ("replace_user", {*DATA_ERRORS, "400", "404", "409", "412", "413", "415", "428"}),
+        ("replace_customer", {*DATA_ERRORS, "400", "404", "409", "412", "413", "415", "428"}),
+        ("update_user", {*DATA_ERRORS, "400", "404", "409", "412", "413", "415", "428"}),
+        ("update_customer", {*DATA_ERRORS, "400", "404", "409", "412", "413", "415", "428"}),
+        ("delete_user", {*DATA_ERRORS, "400", "404", "409", "412", "428"}),
+        ("delete_customer", {*DATA_ERRORS, "400", "404", "409", "412", "428"}),
         ("read_health", {"429", "500"}),
         ("read_readiness", {"429", "500", "503"}),
         ("read_version", {"429", "500"}),
     ],
 )
-def test_errors_are_documented_as_problems(client: TestClient, operation: str, errors: set[str]) -> None:
+def test_errors_are_documented_as_problem_details(client: TestClient, operation: str, errors: set[str]) -> None:
     documented = {
-        status: answer for status, answer in operations(client)[operation]["responses"].items() if status >= "400"
+        status: response for status, response in operations(client)[operation]["responses"].items() if status >= "400"
     }
     assert documented.keys() == errors
-    for status, answer in documented.items():
-        shapes = {kind: content["schema"]["$ref"].rpartition("/")[2] for kind, content in answer["content"].items()}
-        ours = {"application/problem+json": "Problem"} if status != "429" else {}
-        gateways = {"application/json": "GatewayError"} if status in {"401", "403", "413", "429", "500", "503"} else {}
-        assert shapes == ours | gateways
+    for status, response in documented.items():
+        schemas = {name: content["schema"]["$ref"].rpartition("/")[2] for name, content in response["content"].items()}
+        service = {"application/problem+json": "Problem"} if status != "429" else {}
+        gateway = {"application/json": "GatewayError"} if status in {"401", "403", "413", "429", "500", "503"} else {}
+        assert schemas == service | gateway
 
 
-def test_the_shape_of_an_error_is_in_the_document(client: TestClient) -> None:
+def test_error_schemas_are_in_the_document(client: TestClient) -> None:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     assert schemas["Problem"]["required"] == ["title", "status", "detail", "instance"]
     assert "FieldError" in schemas
     assert not {"HTTPValidationError", "ValidationError"} & schemas.keys()
 
 
-def test_every_text_and_number_of_the_document_has_an_example(client: TestClient) -> None:
-    without = [
+def test_every_string_and_integer_has_an_example(client: TestClient) -> None:
+    missing = [
         f"{name}.{field}"
         for name, schema in client.get("/openapi.json").json()["components"]["schemas"].items()
         for field, value in schema["properties"].items()
         for option in value.get("anyOf", [value])
         if option.get("type") in {"string", "integer"} and not {"examples", "format"} & (option.keys() | value.keys())
     ]
-    assert without == []
+    assert missing == []

@@ -10,18 +10,18 @@ from fastapi.testclient import TestClient
 
 import service.app
 import service.kit.table
-from tests.service.domains import ROUNDS, USERS, Clock, at_once, created
+from tests.service.domains import ROUNDS, USERS, Clock, concurrently, create_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
 def path_of_new(client: TestClient, email: str = "ada@example.com") -> str:
-    return f"/users/{created(client, USERS, USERS.whole | {'email': email})['id']}"
+    return f"/users/{create_item(client, USERS, USERS.body | {'email': email})['id']}"
 
 
 def create(client: TestClient, email: str) -> int:
-    return client.post("/users", json=USERS.whole | {"email": email}).status_code
+    return client.post("/users", json=USERS.body | {"email": email}).status_code
 
 
 def change(client: TestClient, path: str, fields: dict[str, str]) -> int:
@@ -56,7 +56,7 @@ def test_a_second_create_with_the_same_email_is_a_conflict(
     client: TestClient, table: "Table", first: str, second: str
 ) -> None:
     assert create(client, first) == 201
-    response = client.post("/users", json=USERS.whole | {"email": second})
+    response = client.post("/users", json=USERS.body | {"email": second})
     assert response.status_code == 409
     assert addresses(table) == [first]
     assert first in response.json()["detail"]
@@ -102,7 +102,7 @@ def test_a_deleted_user_frees_the_email(client: TestClient, table: "Table") -> N
 def test_of_creates_at_once_with_the_same_email_one_succeeds(client: TestClient, table: "Table") -> None:
     for number in range(ROUNDS):
         request = partial(create, client, f"{number}@example.com")
-        assert sorted(at_once(request, request, request)) == [201, 409, 409]
+        assert sorted(concurrently(request, request, request)) == [201, 409, 409]
     assert len(addresses(table)) == ROUNDS
 
 
@@ -110,7 +110,7 @@ def test_of_two_users_who_change_to_one_email_at_once_one_succeeds(client: TestC
     paths = [path_of_new(client, "ada@example.com"), path_of_new(client, "grace@example.com")]
     for number in range(ROUNDS):
         fields = {"email": f"{number}@example.com"}
-        assert sorted(at_once(*(partial(change, client, path, fields) for path in paths))) == [200, 409]
+        assert sorted(concurrently(*(partial(change, client, path, fields) for path in paths))) == [200, 409]
         assert len(addresses(table)) == 2
 
 
@@ -118,7 +118,7 @@ def test_changes_of_one_user_at_once_lose_none(client: TestClient, table: "Table
     path = path_of_new(client)
     for number in range(ROUNDS):
         fields = {"email": f"{number}@example.com", "name": f"Ada {number}"}
-        statuses = at_once(*(partial(change, client, path, {name: value}) for name, value in fields.items()))
+        statuses = concurrently(*(partial(change, client, path, {name: value}) for name, value in fields.items()))
         assert statuses == [200, 200]
         assert client.get(path).json().items() >= fields.items()
         assert addresses(table) == [fields["email"]]
@@ -128,7 +128,7 @@ def test_changes_of_one_users_email_at_once_leave_no_address_behind(client: Test
     path = path_of_new(client)
     for number in range(ROUNDS):
         emails = [f"{letter}{number}@example.com" for letter in "ab"]
-        assert at_once(*(partial(change, client, path, {"email": email}) for email in emails)) == [200, 200]
+        assert concurrently(*(partial(change, client, path, {"email": email}) for email in emails)) == [200, 200]
         assert addresses(table) == [client.get(path).json()["email"]]
         assert addresses(table)[0] in emails
 
@@ -138,7 +138,7 @@ def test_a_delete_and_a_change_at_once_leave_neither_user_nor_address(client: Te
     for number in range(ROUNDS):
         path = path_of_new(client, f"{number}@example.com")
         fields = {"email": f"new-{number}@example.com"}
-        deleted, changed = at_once(partial(delete, client, path), partial(change, client, path, fields))
+        deleted, changed = concurrently(partial(delete, client, path), partial(change, client, path, fields))
         assert deleted == 204
         outcomes[changed] += 1
         assert addresses(table) == []
@@ -179,7 +179,7 @@ def test_a_write_that_keeps_meeting_others_is_no_duplicate(
 ) -> None:
     tries = contend(monkeypatch, 1000)
     clock = Clock(monkeypatch)
-    response = client.post("/users", json=USERS.whole)
+    response = client.post("/users", json=USERS.body)
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
     assert len(tries) > 10
@@ -221,7 +221,7 @@ def test_a_write_that_keeps_meeting_others_is_no_duplicate(
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_what_is_no_email_is_refused(client: TestClient, method: str, email: object) -> None:
     path = "/users" if method == "POST" else path_of_new(client)
-    response = client.request(method, path, json=USERS.other | {"email": email})
+    response = client.request(method, path, json=USERS.other_body | {"email": email})
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == ["body.email"]
 
@@ -240,4 +240,4 @@ def test_what_is_no_email_is_refused(client: TestClient, method: str, email: obj
     ],
 )
 def test_an_email_is_kept_in_one_spelling(client: TestClient, email: str, kept: str) -> None:
-    assert created(client, USERS, USERS.whole | {"email": email})["email"] == kept
+    assert create_item(client, USERS, USERS.body | {"email": email})["email"] == kept
