@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from service.app import create_app
 from service.settings import settings
-from tests.service.conftest import forget_environment
+from tests.service.conftest import reload_settings
 from tests.service.domains import USERS
 
 ORIGIN = "https://app.example.com"
@@ -17,7 +17,7 @@ PREFLIGHT = {"origin": ORIGIN, "access-control-request-method": "PATCH"}
 def browser(table: object, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A client of an application that allows one origin; nobody whom the gateway knows."""
     monkeypatch.setenv("CORS_ORIGINS", f"{ORIGIN} https://admin.example.com")
-    forget_environment()
+    reload_settings()
     return TestClient(create_app())
 
 
@@ -83,6 +83,6 @@ def test_origins_that_browsers_would_never_match_are_refused_at_start(
 ) -> None:
     monkeypatch.setenv("CORS_ORIGINS", origins)
     monkeypatch.setenv("CORS_CREDENTIALS", credentials)
-    forget_environment()
+    reload_settings()
     with pytest.raises(ValidationError, match=reason.replace("*", r"\*")):
         settings()

@@ -231,13 +231,23 @@ def test_classes_and_types_are_the_same_with_what_the_build_has_written(written:
         thing = dataclasses.make_dataclass("Thing", [("name", str), ("size", int, 1)], frozen=True, order=True)
         pair = collections.namedtuple("pair", "one two", defaults=[2])
         reference = typing.ForwardRef("dict[str, int]")
-        bad = []
-        for broken in (lambda: typing.ForwardRef("a b"), lambda: dataclasses.make_dataclass("Thing", ["not a name"])):
-            with pytest.raises((SyntaxError, TypeError)) as raised:
-                broken()
-            bad.append(str(raised.value))
+        errors = []
+        for invalid in (lambda: typing.ForwardRef("a b"), lambda: dataclasses.make_dataclass("Thing", ["not a name"])):
+            try:
+                invalid()
+            except (SyntaxError, TypeError) as error:  # from Python 3.14 on, a forward reference is not compiled yet
+                errors.append(str(error))
+        assert errors
         one = thing("a")
-        return [repr(one), hash(one), one < thing("b"), inspect.signature(thing), repr(pair(1)), repr(reference), bad]
+        return [
+            repr(one),
+            hash(one),
+            one < thing("b"),
+            inspect.signature(thing),
+            repr(pair(1)),
+            repr(reference),
+            errors,
+        ]
 
     before = made()
     assert load(written)
