@@ -1,11 +1,10 @@
-"""How many creates a second go through, and how many are refused with 503, when many callers refer to one item.
+"""Creates a second, and the share refused with 503, when many callers refer to one item.
 
     python -m benchmarks.contention
 
-A reference is a point where writes meet: each create of a customer adds to its owner's counter, and DynamoDB refuses a transaction
-that shares an item with one under way (TransactionConflict). The emulator has no such refusal, so that `Conflicts` stands in for
-DynamoDB: it answers from memory, and a transaction takes some milliseconds. Each caller is a thread with a function's ten seconds
-for each create, as so many Lambda environments are.
+Each create of a customer adds to its owner's counter, and DynamoDB refuses a transaction that shares an item with a transaction in
+progress (TransactionConflict). The emulator does not, so `Conflicts` stands in for DynamoDB: a transaction takes some milliseconds, and
+stores nothing. Each caller is a thread, like a Lambda environment, with ten seconds for each create.
 """
 
 from __future__ import annotations
@@ -27,32 +26,32 @@ from service.kit.table import Table
 CALLERS = (1, 20, 80)
 CREATES = 10
 REQUEST_SECONDS = 10
-# DynamoDB's documentation has no number; what teams report of small transactions is 10 to 25 ms.
+# DynamoDB's documentation has no number; teams report 10 to 25 ms for small transactions.
 TRANSACTION_SECONDS = 0.01
 OWNER = "0" * 32
 
 
 class Conflicts:
-    """DynamoDB's `transact_write_items`, as far as it refuses transactions that meet; it keeps nothing."""
+    """DynamoDB's `transact_write_items`: refuses conflicting transactions, and stores nothing."""
 
     def __init__(self, seconds: float = TRANSACTION_SECONDS) -> None:
         self.refused = 0
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._under_way: set[tuple[str, str]] = set()
+        self._in_progress: set[tuple[str, str]] = set()
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]], **_: object) -> dict[str, Any]:  # noqa: N803
-        """Take some time. Raises TransactionCanceledException when an item is part of another call's transaction."""
+        """Raises TransactionCanceledException if an item is part of another call's transaction."""
         keys = [_key(request) for item in TransactItems for request in item.values()]
         with self._lock:
-            meets = [key in self._under_way for key in keys]
-            if any(meets):
+            conflicting = [key in self._in_progress for key in keys]
+            if any(conflicting):
                 self.refused += 1
-                raise cancelled(meets)
-            self._under_way |= set(keys)
+                raise cancelled(conflicting)
+            self._in_progress |= set(keys)
         time.sleep(self._seconds)
         with self._lock:
-            self._under_way -= set(keys)
+            self._in_progress -= set(keys)
         return {}
 
 
@@ -61,15 +60,15 @@ def _key(request: dict[str, Any]) -> tuple[str, str]:
     return place["pk"]["S"], place["sk"]["S"]
 
 
-def cancelled(meets: list[bool]) -> ClientError:
-    """Return DynamoDB's error for a transaction some of whose items are part of another."""
-    reasons = [{"Code": "TransactionConflict" if each else "None"} for each in meets]
+def cancelled(conflicting: list[bool]) -> ClientError:
+    """Return DynamoDB's error for a transaction with conflicting items."""
+    reasons = [{"Code": "TransactionConflict" if each else "None"} for each in conflicting]
     response: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
     return ClientError(response, "TransactWriteItems")
 
 
 def create(client: Any, owner: str) -> bool:
-    """Create a customer of an owner as one request does; return whether it was done, and not refused with 503."""
+    """Create a customer as one request does; return False if it is refused with 503."""
     table = Table(client, "table", time.monotonic() + REQUEST_SECONDS)
     try:
         Repository(CUSTOMERS, table, Principal("ada", None)).create(CustomerCreate(name="Engines", owner_id=owner))
@@ -79,7 +78,7 @@ def create(client: Any, owner: str) -> bool:
 
 
 def measure(callers: int, owners: int = 1) -> tuple[float, float, int]:
-    """Return creates a second, the share that was refused with 503, and the transactions that DynamoDB refused."""
+    """Return creates a second, the share refused with 503, and the number of conflicts."""
     client = Conflicts()
 
     def call(number: int) -> list[bool]:

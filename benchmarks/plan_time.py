@@ -1,10 +1,9 @@
-"""How long a plan with the module takes: against the same resources written flat, and against the AWS provider alone.
+"""The time of a plan with the module, compared with the same resources without it and with the AWS provider alone.
 
     python -m benchmarks.plan_time
 
-All roots are planned in turns against an emulator of its own, each as often as the others. The ratios of the medians are the
-result; the seconds are this machine's. Where the Docker provider's registry does not answer, its stand-in is part of the
-examples and of their flat forms alike.
+The roots are planned in turns against an emulator. The results are the ratios of the medians; seconds depend on the machine. Where
+Terraform's registry cannot be reached, the examples and their flat forms use the stand-in for the Docker provider.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from sandbox.paths import EXAMPLE_SOURCES, ROOT
 
 ROUNDS = 9
 EXAMPLES = ("minimal", "complete")
-# What only an apply knows, as a constant that the provider takes; an attribute that is not here is left out.
+# Valid constants for attributes that are known after apply. Other unknown attributes are left out.
 ARN = "arn:aws:iam::111122223333:role/somebody"
 UNKNOWN = {
     "api_id": "somebody",
@@ -46,7 +45,7 @@ UNKNOWN = {
 
 
 def flat(plan: Plan) -> dict[str, Any]:
-    """Return a plan's resources written out one by one, as Terraform's JSON: no module, variable, loop or reference is left."""
+    """Return a plan's resources as Terraform JSON, without modules, variables, loops or references."""
     stated = dict(_stated(plan.raw["configuration"]["root_module"]))
     resources: dict[str, dict[str, Any]] = {}
     managed = [change for change in plan.raw["resource_changes"] if change["mode"] == "managed"]
@@ -65,7 +64,7 @@ def _stated(module: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, 
 
 
 def _written(expressions: Mapping[str, Any], values: Mapping[str, Any], unknown: Any) -> dict[str, Any]:
-    """Return the attributes and blocks that a source states, with their planned values."""
+    """Return a resource's configured attributes and blocks, with their planned values."""
     block: dict[str, Any] = {}
     for name, expression in expressions.items():
         value, hidden = values.get(name), unknown.get(name) if isinstance(unknown, dict) else unknown
@@ -80,7 +79,7 @@ def _written(expressions: Mapping[str, Any], values: Mapping[str, Any], unknown:
 
 
 def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
-    """Return all roots that are compared, initialised: each example, its flat form, and the AWS provider alone."""
+    """Return the initialized roots: each example, its flat form, and the AWS provider alone."""
     environment = aws.environment() | providers.configure(aws.home).environment()
     copy_project(ROOT, folder, EXAMPLE_SOURCES)
     versions, made = (ROOT / "versions.tf").read_text(), {}
@@ -104,7 +103,7 @@ def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
 
 
 def measure(compared: Mapping[str, Root], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Plan every root once a round, and return the seconds of each."""
+    """Plan every root once a round; return the seconds of each."""
     seconds: dict[str, list[float]] = {name: [] for name in compared}
     for _ in range(rounds):
         for name, root in compared.items():

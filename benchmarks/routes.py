@@ -1,4 +1,4 @@
-"""What a further route costs until the first request is answered, in milliseconds, by how many there are: `routes.py service|typical`."""
+"""The cost of one more route, from the start to the first response, in milliseconds: `routes.py service|typical`."""
 
 import asyncio
 import json
@@ -17,24 +17,22 @@ from pydantic import BaseModel, Field
 
 
 class Thing(BaseModel):
-    """What is sent and answered."""
+    """The body and the response."""
 
     email: str = Field(max_length=254)
     name: str = Field(min_length=1, max_length=200)
 
 
 async def read(identity: str) -> Any:
-    """Answer."""
     raise NotImplementedError
 
 
 async def change(identity: str, body: Thing) -> Thing:
-    """Take a body, and answer by a model."""
     raise NotImplementedError
 
 
 async def ask(app: FastAPI) -> None:
-    """Ask for what no route serves, so that all are looked at."""
+    """Request an unknown path, so that all routes are matched."""
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
 
     async def receive() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What every benchmark of Terraform needs: an emulator of its own, and a line for what was measured."""
+"""Shared by the benchmarks of Terraform: an emulator, and the format of results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.emulator import SERVER, Emulator, free_port
 
 @contextmanager
 def own_emulator(server: Sequence[str] = SERVER) -> Iterator[Emulator]:
-    """An emulator for the block, in a folder that goes with it. `server` is what Python runs."""
+    """Start an emulator in a temporary folder; `server` are Python's arguments. Stops and removes it at the end of the block."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "sandbox"
         home.mkdir()
@@ -26,5 +26,5 @@ def own_emulator(server: Sequence[str] = SERVER) -> Iterator[Emulator]:
 
 
 def spread(seconds: Sequence[float]) -> str:
-    """Return the median of some times, and the least and the most."""
+    """Return the median, minimum and maximum as text."""
     return f"{statistics.median(seconds):5.2f} s  ({min(seconds):.2f} to {max(seconds):.2f})"

@@ -1,4 +1,4 @@
-"""Stubs, on one port each: Lambda's Runtime API, which hands out one event, and DynamoDB, which has one user."""
+"""Stubs of Lambda's Runtime API, which serves events from a queue, and of DynamoDB, which has one user."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _DynamoDB(_Silent):
 
 
 class Runtime:
-    """Both stubs, while the block lasts."""
+    """Context manager: both stubs."""
 
     def __init__(self) -> None:
         self._events: queue.Queue[bytes | None] = queue.Queue()
@@ -96,11 +96,11 @@ class Runtime:
             server.server_close()
 
     def serve(self, event: dict[str, Any]) -> None:
-        """Hand out an event to the next that asks."""
+        """Queue an event for the next process that polls."""
         self._events.put(json.dumps(event).encode())
 
     def dismiss(self, process: subprocess.Popen[bytes]) -> None:
-        """End a process once it asks for its next event, so that it takes none that is meant for another."""
+        """Kill a process once it polls for its next event, so that it takes no event of another."""
         asks = self._idle.acquire(timeout=5)
         process.kill()
         process.communicate()
@@ -108,7 +108,7 @@ class Runtime:
             self._events.put(None)
 
     def answer(self, seconds: float) -> bytes:
-        """Return the next answer, or the error that a function reports of its start. queue.Empty after `seconds`."""
+        """Return the next response, or the error that a function reports at its start. Raises queue.Empty after `seconds`."""
         answer = self._answers.get(timeout=seconds)
-        self._idle.acquire()  # for the event that this was the answer to
+        self._idle.acquire()  # of the event that this is the response to
         return answer

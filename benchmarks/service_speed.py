@@ -1,11 +1,10 @@
-"""The service's speed against what most would write, Powertools, Chalice and a bare handler: cold start, warm overhead, memory.
+"""The service's speed compared with a typical implementation, Powertools, Chalice and a bare handler: cold start, warm overhead, memory.
 
     python -m benchmarks.service_speed [--cold-rounds 25] [--warm-rounds 7]
 
 Each application is installed into a tree of its own, as its image would hold it, and run by awslambdaric, the runtime client of
-Lambda's images, against a stub of Lambda's Runtime API; a stub of DynamoDB answers at once, so that no server's moods are
-measured. Applications take turns, round by round. The result is the median of the rounds' ratios: what else a machine does, and how fast
-it is just then, falls on both sides of a ratio.
+Lambda's images, against a stub of Lambda's Runtime API; a stub of DynamoDB responds at once. Applications take turns, round by
+round. The result is the median of the rounds' ratios, so that other load on the machine affects both sides of a ratio.
 """
 
 from __future__ import annotations
@@ -95,12 +94,12 @@ def events(method: str, path: str, template: str, body: str | None = None) -> di
 HEALTH = events("GET", "/healthz", "/healthz")
 READ = events("GET", f"/users/{IDENTITY}", "/users/{identity}")
 REFUSED = events("POST", "/users", "/users", json.dumps({"email": "nobody", "name": ""}))
-# What answers in DynamoDB's place: its client, or the network.
+# What stands in for DynamoDB: its client, or the network.
 WARM = {
     "warm: a route that does nothing, µs": (HEALTH, "client"),
-    "warm: a read, the client answering from memory, µs": (READ, "client"),
+    "warm: a read, the client responding from memory, µs": (READ, "client"),
     "warm: a create that is refused, µs": (REFUSED, "client"),
-    "warm: a read, DynamoDB answering at once, µs": (READ, "network"),
+    "warm: a read, DynamoDB responding at once, µs": (READ, "network"),
 }
 UNLOGGED = "warm: the route that does nothing, no line logged, µs"
 
@@ -109,17 +108,17 @@ def install(tree: Path, *requirements: str) -> None:
     """Install packages into a tree, at the pinned versions."""
     uv = Path(sys.executable).with_name("uv")
     command = [str(uv), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(tree)]
-    # Copies: what one tree trims must not be gone from another.
+    # Copies: a tree is trimmed without changing the others.
     subprocess.run([*command, "--link-mode", "copy", *requirements], check=True)
 
 
 def compiled(tree: Path, *options: str) -> None:
-    """Write the bytecode of all in a tree."""
+    """Compile a tree to bytecode."""
     subprocess.run([sys.executable, "-m", "compileall", "-q", *options, str(tree)], check=True)
 
 
 def precompile(packages: Path, source: Path, file: Path) -> None:
-    """Write what a source's imports compile into a file, as the image's build does."""
+    """Precompile what a source's imports compile into a file, as the image's build does."""
     script = ROOT / PRECOMPILED.with_name("precompiled.py")
     # -S: without what else is installed here, as in an image.
     command = [sys.executable, "-S", "-B", str(script), str(packages), str(source), str(file), "dynamodb"]
@@ -183,7 +182,7 @@ def applications(folder: Path) -> list[Application]:
 
 
 def floor(typical: str) -> str:
-    """Return *typical* with all that makes the service fast, and nothing of what it adds: what FastAPI and boto3 cost by themselves."""
+    """Return *typical* with the service's levers, and nothing of what the service adds: the cost of FastAPI and boto3 themselves."""
     routes = re.sub(r"^def (?!existing)", "async def ", typical, flags=re.MULTILINE)
     served = routes.replace("Mangum(app)", 'Mangum(app, lifespan="off")')
     return f"from service.aws_lambda.cold_start import startup\n{served}\nstartup.finish()\n"
@@ -197,7 +196,7 @@ class Bench:
         self.client = folder / "client"
         install(self.client, "--constraint", str(PINS), "awslambdaric")
         compiled(self.client)
-        # Of its own, as an image's is: what has been installed into this machine's starts with it.
+        # An environment of its own, without the packages that this machine's Python loads at its start.
         venv.create(folder / "python", symlinks=True)
         self.python = [str(folder / "python/bin/python3"), "-s"]
 
@@ -220,7 +219,7 @@ class Bench:
         }
 
     def cold(self, application: Application) -> dict[str, float]:
-        """Start a process, and return seconds and CPU seconds until it has answered a read, and its memory in MB then."""
+        """Start a process; return seconds and CPU seconds until its response to a read, and its memory in MB then."""
         self.runtime.serve(READ[application.payload])
         begin = time.perf_counter()
         process = subprocess.Popen(
@@ -244,7 +243,7 @@ class Bench:
         return {"seconds": seconds, "cpu": cpu, "memory": memory / 1024}
 
     def warm(self, application: Application, request: Mapping[str, Any], where: str) -> float:
-        """Return the median microseconds of the handler, called in a process of its own, without a network."""
+        """Return the median time of the handler in microseconds, in its own process, without a network."""
         answer = {"Item": ITEM | {"revision": 1}} if where == "client" and application.table else FOUND
         command = [*self.python, str(Path(__file__).with_name("warm.py")), application.handler]
         command += [json.dumps(request[application.payload]), str(WARM_REQUESTS), where, json.dumps(answer)]
@@ -259,7 +258,7 @@ class Bench:
         return float(result.stdout.splitlines()[-1])
 
     def stages(self, application: Application, rounds: int) -> dict[str, float]:
-        """Return cumulative milliseconds of the service's start by stage, the medians of so many starts."""
+        """Return the stages of the service's start in cumulative milliseconds, medians of `rounds` starts."""
         script = Path(__file__).with_name("stages.py")
         runs = []
         for _ in range(rounds):
@@ -275,7 +274,7 @@ class Bench:
         return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
     def routes(self, application: Application) -> dict[str, float]:
-        """Return milliseconds that each further route costs until the first request is answered, by kind and how many there are."""
+        """Return the cost of one more route in milliseconds, by kind and number of routes."""
         script = Path(__file__).with_name("routes.py")
         result = subprocess.run(
             [*self.python, str(script), application.name],
@@ -290,7 +289,7 @@ class Bench:
 
 
 def measure(bench: Bench, compared: list[Application], cold: int, warm: int) -> dict[str, dict[str, list[float]]]:
-    """Return by figure and application what each round has measured."""
+    """Return the measurements of all rounds by figure and application."""
     figures: dict[str, dict[str, list[float]]] = {}
 
     def note(figure: str, application: Application, value: float) -> None:
@@ -312,7 +311,7 @@ def measure(bench: Bench, compared: list[Application], cold: int, warm: int) -> 
 
 
 def rows(figures: Mapping[str, Mapping[str, list[float]]]) -> Iterable[dict[str, Any]]:
-    """Yield for each figure and peer the medians of ours and theirs, that of the rounds' ratios, and the spread of these (quartiles)."""
+    """Yield for each figure and peer both medians, the median of the rounds' ratios, and their quartiles."""
     for figure, values in figures.items():
         ours = values["service"]
         for peer, theirs in values.items():

@@ -1,4 +1,4 @@
-"""The service's start by stage, in milliseconds from the process's beginning: `stages.py EVENT`."""
+"""The stages of the service's start, in milliseconds since the process started: `stages.py EVENT`."""
 
 import os
 import sys
@@ -10,14 +10,14 @@ reached: dict[str, float] = {}
 
 
 def reach(stage: str) -> None:
-    """Note that a stage is behind us."""
+    """Record the end of a stage."""
     reached[stage] = (time.time() - begin) * 1000
 
 
 reach("interpreter")
 import service.aws_lambda.cold_start.startup
 
-reach("what is precompiled")
+reach("load precompiled code")
 import botocore.session  # noqa: F401
 
 reach("import botocore")

@@ -1,6 +1,6 @@
-"""Call a handler again and again in this process: `warm.py HANDLER EVENT TIMES WHERE ANSWER`.
+"""Print the median time of a handler's calls in this process, in microseconds: `warm.py HANDLER EVENT TIMES WHERE RESPONSE`.
 
-DynamoDB's answer is given where the `network` would be, in its own types, or by the `client`, in Python's.
+DynamoDB's response replaces the `network` (in DynamoDB's types) or the `client` (in Python's types).
 """
 
 import copy
@@ -22,7 +22,7 @@ FOUND = json.loads(ANSWER)
 
 
 class Raw:
-    """An answer that was read already."""
+    """The raw response."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
@@ -37,12 +37,12 @@ class Raw:
 
 
 def send(_: Any, request: Any) -> AWSResponse:
-    """Answer as DynamoDB would."""
+    """Return DynamoDB's response."""
     return AWSResponse(request.url, 200, HEADERS, Raw(ANSWER))
 
 
 def call(*_: Any, **__: Any) -> Any:
-    """Answer as DynamoDB's client would, to a table."""
+    """Return the response of DynamoDB's client."""
     return copy.deepcopy(FOUND)
 
 

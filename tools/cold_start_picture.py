@@ -28,7 +28,7 @@ def main() -> None:
     axes.set_yticks(range(len(reached)), list(reached))
     axes.invert_yaxis()
     axes.set_xlim(0, 108)
-    axes.set_xlabel("share of the time from the process's start to its first answer, %")
+    axes.set_xlabel("share of the time from the process's start to its first response, %")
     axes.set_title("Where the service's cold start goes")
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
