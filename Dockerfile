@@ -24,7 +24,9 @@ FROM packages AS cold-start-on
 # What the service calls of AWS; botocore's descriptions of all else stay out of the image.
 ARG AWS_SERVICES=dynamodb
 COPY aws_lambda/cold_start/trim_botocore.py /tmp/
-RUN python /tmp/trim_botocore.py /dependencies${LAMBDA_TASK_ROOT} ${AWS_SERVICES}
+# Without pydantic.v1, which FastAPI imports only to refuse its models, and does without where it is missing.
+RUN python /tmp/trim_botocore.py /dependencies${LAMBDA_TASK_ROOT} ${AWS_SERVICES} \
+ && rm -rf /dependencies${LAMBDA_TASK_ROOT}/pydantic/v1
 COPY . /code${LAMBDA_TASK_ROOT}/service
 RUN cd /code${LAMBDA_TASK_ROOT}/service/aws_lambda/cold_start \
  && python -B precompiled.py /dependencies${LAMBDA_TASK_ROOT} /code${LAMBDA_TASK_ROOT}/service precompiled.bin ${AWS_SERVICES} \

@@ -12,6 +12,7 @@ if OURS:
     from service.aws_lambda.cold_start import startup
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 
@@ -45,28 +46,29 @@ async def ask(app: FastAPI) -> None:
     await app(scope, receive, send)
 
 
-def service() -> tuple[FastAPI, Callable[[APIRouter], None]]:
-    """Return an application of the service, and how it adds a router."""
+def service() -> tuple[FastAPI, Callable[[APIRouter], None], type[APIRoute]]:
+    """Return an application of the service, how it adds a router, and the class of its routes."""
     from service.app import add, create_app
+    from service.kit.routing import ApiRoute
 
     app = create_app()
-    return app, lambda router: add(app, router)
+    return app, lambda router: add(app, router), ApiRoute
 
 
-def typical() -> tuple[FastAPI, Callable[[APIRouter], None]]:
-    """Return a new application, and how routers are added by default."""
+def typical() -> tuple[FastAPI, Callable[[APIRouter], None], type[APIRoute]]:
+    """Return a new application, how routers are added by default, and the class of their routes."""
     app = FastAPI()
-    return app, app.include_router
+    return app, app.include_router, APIRoute
 
 
 costs: dict[str, dict[int, float]] = {}
 for kind, operation, method in (("", read, "GET"), (" with a body and a model", change, "PUT")):
-    app, add = service() if OURS else typical()
+    app, add, route_class = service() if OURS else typical()
     added = 0
     for upto in (1, 10, 50, 100, 200):
         begin = time.perf_counter()
         for number in range(added, upto):
-            router = APIRouter()
+            router = APIRouter(route_class=route_class)
             router.add_api_route(f"/r{number}/{{identity}}", operation, methods=[method], operation_id=f"r{number}")
             add(router)
         asyncio.run(ask(app))

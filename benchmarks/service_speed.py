@@ -137,6 +137,7 @@ def applications(folder: Path) -> list[Application]:
         shutil.copytree(ROOT / "service", tree / "service", ignore=shutil.ignore_patterns(*left_out))
         if cold_start:
             trim(tree, {"dynamodb"})
+            shutil.rmtree(tree / "pydantic" / "v1")
             precompile(tree, tree / "service", tree / PRECOMPILED)
         shutil.copy(apps / "service_unlogged.py", tree / "unlogged.py")
         compiled(tree, "--invalidation-mode", "unchecked-hash")
@@ -151,6 +152,7 @@ def applications(folder: Path) -> list[Application]:
             shutil.copy(logged, tree / "logged.py")
         if trimmed:
             trim(tree, {"dynamodb"})
+            shutil.rmtree(tree / "pydantic" / "v1")
         compiled(tree, *(["--invalidation-mode", "unchecked-hash"] if trimmed else []))
         return tree
 

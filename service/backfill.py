@@ -1,4 +1,4 @@
-"""The command that brings stored items up to what is declared now: `python -m service.backfill customer`; see docs/service.md."""
+"""Backfill existing items after a declaration has changed: `python -m service.backfill customer` (docs/service.md)."""
 
 import argparse
 import sys
@@ -12,18 +12,16 @@ NOBODY = Principal("backfill", scopes=None)
 
 
 def main() -> int:
-    """Backfill the kinds that are named, or all; return 1 when an item needs somebody to look at it."""
+    """Backfill the given kinds, or all; return 1 if an item needs attention."""
     known = {resource.name: resource for resource in resources()}
     parser = argparse.ArgumentParser(prog="python -m service.backfill", description=__doc__)
-    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(known)}; all without one")
-    parser.add_argument(
-        "--after", help="go on behind the item with this id, which the interrupted command printed last"
-    )
+    parser.add_argument("kinds", nargs="*", help=f"any of {', '.join(known)}; default: all")
+    parser.add_argument("--after", help="continue after this id, which the interrupted command printed last")
     arguments = parser.parse_args()
     if unknown := set(arguments.kinds) - known.keys():
         parser.error(f"there is no kind {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if arguments.after and len(arguments.kinds) != 1:
-        parser.error("--after is an id of one kind: name that kind alone")
+        parser.error("--after is an id of one kind: give only that kind")
     problems = 0
     for kind in arguments.kinds or known:
         progress = Progress(kind)
@@ -40,7 +38,7 @@ def _line(progress: Progress) -> str:
         f"{progress.kind}: {progress.read} read, {progress.written} written, {progress.deleted_entries} entries deleted"
     )
     return f"{done}, {len(progress.problems)} problems" + (
-        f"; go on with --after {progress.after}" if progress.after else ""
+        f"; continue with --after {progress.after}" if progress.after else ""
     )
 
 

@@ -1,4 +1,4 @@
-"""What the platform asks: does it run, can it work, what is it."""
+"""Health, readiness and version."""
 
 import logging
 import time
@@ -15,18 +15,18 @@ from service.settings import settings
 
 router = APIRouter(route_class=ApiRoute, tags=["system"], generate_unique_id_function=operation_id)
 logger = logging.getLogger(__name__)
-# Long enough for one call that takes as long as a call may, and too short for a second one.
+# Enough for one call with its full time-outs, and too short for a second one.
 ONE_TRY_SECONDS = CONNECT_SECONDS + READ_SECONDS + 0.1
 
 
 class Status(BaseModel):
-    """How it is."""
+    """The state of the service."""
 
     status: str = Field(examples=["ok"])
 
 
 class Version(BaseModel):
-    """What runs."""
+    """The deployed version."""
 
     release: str = Field(examples=["7"])
     source_hash: str = Field(examples=["3f786850e387550fdab836ed7e6dc881de23001b3f786850e387550fdab836ed"])
@@ -34,7 +34,7 @@ class Version(BaseModel):
 
 @router.get("/healthz")
 async def read_health() -> Status:
-    """Answer that the process runs. Nothing else is touched."""
+    """Return whether the process runs. It uses nothing else."""
     return Status(status="ok")
 
 
@@ -51,5 +51,5 @@ async def read_readiness(table: RequestTable) -> Status:
 
 @router.get("/version")
 async def read_version() -> Version:
-    """Answer with the function's version and the hash of its sources."""
+    """Return the function's version and the hash of its sources."""
     return Version(release=settings().release, source_hash=settings().source_hash)

@@ -1,4 +1,4 @@
-"""API Gateway's event (HTTP API, payload format 2.0): what it must look like before Mangum reads it.
+"""Validation of API Gateway's event (HTTP API, payload format 2.0) before Mangum reads it.
 
 Mangum raises KeyError, AttributeError or ValueError on parts that are missing, null or malformed. They are checked here, so that
 the client gets a 400 that names the part, and parts that some senders leave out or set to null are filled in.

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do. The gateway authenticates; this is the one place where the service learns the result."""
+"""The caller and its permissions. The gateway authenticates; only this module reads the result."""
 
 import re
 from collections.abc import Mapping
@@ -25,26 +25,26 @@ class Principal:
 
     subject: str
     scopes: frozenset[str] | None
-    """What the token allows. None is everything: of callers who sign with IAM, IAM itself has checked the operation
-    (`execute-api:Invoke` by method and path), and it knows no scopes."""
+    """The token's scopes. None means everything: for IAM callers, IAM has checked the operation (`execute-api:Invoke` by method
+    and path), and it has no scopes."""
 
     claims: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """What the token says of the caller; empty for callers who sign with IAM."""
+    """The token's claims; empty for IAM callers."""
 
     @property
     def identity(self) -> str:
-        """Who stays the same from one session to the next: the subject, or the ARN without the session of an assumed role."""
+        """The caller across sessions: the subject, or the ARN without the session name of an assumed role."""
         return SESSION.sub(r"\1", self.subject)
 
     def lacks(self, scopes: list[str]) -> list[str]:
-        """Return those of the scopes that the caller does not have."""
+        """Return the scopes that the caller lacks."""
         return [] if self.scopes is None else [scope for scope in scopes if scope not in self.scopes]
 
 
 def caller(event: dict[str, Any]) -> Principal | None:
-    """Return whom API Gateway's authorizer has found to call, as its event (payload 2.0) tells; None when it was not asked.
+    """Return the caller that API Gateway's authorizer has put into the event (payload 2.0), None without one.
 
-    A Lambda authorizer's context has whatever keys its author chose, so none are known here.
+    A Lambda authorizer's context has keys of its author's choice, so it is not read here.
     """
     authorizer = (event.get("requestContext") or {}).get("authorizer") or {}
     claims = (authorizer.get("jwt") or {}).get("claims") or {}
@@ -66,23 +66,23 @@ def _scopes(claim: Any) -> frozenset[str]:
 
 
 def install(app: FastAPI, scope_prefix: str) -> None:
-    """Name the resource server that the scopes of tokens belong to; "" where the issuer writes them without one.
+    """Set the resource server that prefixes the scopes of tokens; "" for none.
 
-    With "people", `users:read` is needed as `people/users:read`, as Cognito writes it.
+    With "people", `users:read` is required as `people/users:read`, Cognito's form.
     """
     app.state.scope_prefix = scope_prefix
 
 
 class Authorized(SecurityBase):
-    """The dependency that is the caller, and the security scheme that documents it; what a caller needs first may extend it.
+    """The dependency that returns the caller, and the security scheme in the OpenAPI document.
 
-    The scheme's header is the gateway's business, which has verified it before the service is asked.
+    The gateway has verified the token before it invokes the service.
     """
 
     scheme_name = "bearer"
     model = HTTPBearer(
         bearerFormat="JWT",
-        description="A token of the issuer that the gateway trusts. Its claim `scope` (or `scp`) lists what it allows.",
+        description="A JWT of the issuer that the gateway trusts. Its claim `scope` (or `scp`) lists the scopes.",
     )
 
     async def __call__(self, request: Request, required: SecurityScopes) -> Any:
@@ -90,13 +90,13 @@ class Authorized(SecurityBase):
         return self.authorize(request, required.scopes)
 
     def authorize(self, request: Request, scopes: list[str]) -> Principal:
-        """Return the caller. Raises Unauthorized without one that the gateway knows, Forbidden when it lacks a scope."""
+        """Return the caller. Raises Unauthorized without an authenticated caller, Forbidden if it lacks a scope."""
         principal: Principal | None = request.scope.get(SCOPE_KEY)
         if principal is None:
             principal = caller(request.scope.get("aws.event") or {})
             if principal is None:
                 raise Unauthorized
-            # A route asks before it reads the body, and its dependencies ask again.
+            # The route checks it before it reads the body, and the dependencies again.
             request.scope[SCOPE_KEY] = principal
             request.state.principal = principal.subject
         prefix = request.app.state.scope_prefix
@@ -110,9 +110,9 @@ _authorized = Authorized()
 
 
 def requires(scope: str) -> Any:
-    """Return the dependency of an operation that only callers with this scope may use; it is the Principal."""
+    """Return a dependency that requires this scope and returns the Principal."""
     return Security(_authorized, scopes=[scope])
 
 
 Caller = Annotated[Principal, Depends(_authorized)]
-"""Any caller whom the gateway knows, whatever its scopes."""
+"""An authenticated caller with any scopes."""

@@ -1,8 +1,7 @@
-"""Enter stored items where their kind's declaration, as it is now, says that they belong.
+"""Backfill: bring existing items up to a changed declaration.
 
-A lookup, a reference, or a field with a default that is declared over existing data holds for items that are written from then on.
-A backfill writes the others anew: each in a transaction of its own, so that the API goes on serving, and may run at the same time as
-another backfill or be run again. It neither changes what the API returns nor any ETag.
+A new lookup or reference applies to items that are written from then on. A backfill rewrites the others, each in its own transaction,
+while the API serves. It can run again, or twice at once. It changes neither responses nor ETags.
 """
 
 from collections.abc import Iterator
@@ -17,21 +16,21 @@ from service.kit.values import Item
 
 @dataclass
 class Progress:
-    """What a backfill has done with the items of a kind so far."""
+    """The progress of a backfill of one kind."""
 
     kind: str
     read: int = 0
     written: int = 0
     deleted_entries: int = 0
-    """Entries of lookups whose items do not have the value."""
+    """Deleted entries of lookups whose items no longer have the value."""
     problems: list[str] = field(default_factory=list)
-    """Items that stay as they were, by id with the reason; without their data."""
+    """Items that could not be backfilled: id and reason, without their data."""
     after: str | None = None
-    """The id of the last item that was read, to go on from."""
+    """The id of the last item that was read."""
 
 
 def backfill(repository: Repository[Any], after: str | None = None) -> Iterator[Progress]:
-    """Backfill the items of a kind in the order of their ids, those behind `after`; yield the progress after each 100 of them."""
+    """Backfill the items of a kind after the id `after`, in the order of their ids; yield the progress after each 100."""
     progress = Progress(repository.resource.name, after=after)
     for items in _batches(repository, repository.resource.name, after):
         for item in items:

@@ -1,4 +1,4 @@
-"""The operations of a kind of resource over HTTP, the same for every kind."""
+"""The CRUD operations of a resource over HTTP."""
 # ruff: noqa: N806 - types that depend on the kind
 
 from inspect import Parameter, Signature
@@ -25,27 +25,27 @@ LINK = {"Link": {"description": 'The next page, as rel="next".', "schema": {"typ
 
 
 class RepositoryDependency(Authorized):
-    """The dependency that is the items a caller may use: one level, since each that is nested costs a request."""
+    """The dependency that returns the repository for the caller. It is one level deep: nested dependencies cost time."""
 
     def __init__(self, resource: Resource[Any]) -> None:
         self._resource = resource
 
     async def __call__(self, request: Request, required: SecurityScopes) -> Repository[Any]:
-        """Return the repository for a caller who may use it. Raises Unauthorized, Forbidden."""
+        """Return the repository for the caller. Raises Unauthorized, Forbidden."""
         caller: Principal = await super().__call__(request, required)
         return Repository(self._resource, await request_table(request), caller)
 
 
 def repository(resource: Resource[Any], action: Literal["read", "write"]) -> Any:
-    """Return the dependency of an operation that needs the kind's scope for reading or for writing.
+    """Return a dependency that requires the resource's read or write scope and returns its repository.
 
-    As in `tickets: Annotated[Repository[TicketPublic], repository(TICKETS, "write")]`.
+    Usage: `tickets: Annotated[Repository[TicketPublic], repository(TICKETS, "write")]`.
     """
     return Security(RepositoryDependency(resource), scopes=[f"{resource.plural}:{action}"])
 
 
 def router_of(resource: Resource[Public]) -> APIRouter:
-    """Return a router with the resource's operations, to which a domain may add others."""
+    """Return a router with the resource's operations. A domain may add others to it."""
     name, plural = resource.name, resource.plural
     spoken, spoken_plural = name.replace("_", " "), plural.replace("_", " ").replace("-", " ")
     one = f"/{{{name}_id}}"
@@ -84,7 +84,7 @@ def router_of(resource: Resource[Public]) -> APIRouter:
     ) -> Page[Any]:
         page = items.page(limit, cursor, filters)
         if page.next_cursor:
-            # A reference that is only a query: right behind any domain and path.
+            # A relative reference with only a query: correct behind any domain and path.
             query = request.url.include_query_params(cursor=page.next_cursor).query
             response.headers["link"] = f'<?{query}>; rel="next"'
         return page
@@ -147,7 +147,7 @@ def router_of(resource: Resource[Public]) -> APIRouter:
             "endpoint": list_,
             "methods": ["GET"],
             "name": f"list_{plural.replace('-', '_')}",
-            "summary": f"List {spoken_plural}, a page at a time",
+            "summary": f"List {spoken_plural}",
             "response_model": Page[PublicModel],  # type: ignore[valid-type]
             "responses": _headed(200, LINK) | documented(400),
         },
@@ -199,7 +199,7 @@ def _headed(status: int, headers: dict[str, Any]) -> Responses:
 
 
 def _filters(resource: Resource[Any]) -> Any:
-    """Return the dependency that is the values to filter a list by, by field: one query parameter for each lookup."""
+    """Return the dependency that returns a list's filters by field: one query parameter for each lookup."""
 
     async def filters(**values: Any) -> dict[str, Any]:
         return {name: value for name, value in values.items() if value is not None}
@@ -208,7 +208,7 @@ def _filters(resource: Resource[Any]) -> Any:
     parameters = []
     for lookup in resource.lookups:
         if lookup.field != owner:
-            query = Query(description=f"Only those with this {lookup.field.replace('_', ' ')}.")
+            query = Query(description=f"Return only those with this {lookup.field.replace('_', ' ')}.")
             values: Any = resource.lookup_type(lookup.field)
             annotation = Annotated[values | None, query]
             parameters.append(Parameter(lookup.field, Parameter.KEYWORD_ONLY, default=None, annotation=annotation))

@@ -23,7 +23,7 @@ FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"}
 
 
 class _Assets(StaticFiles):
-    """The files that the page refers to, none of the others that lie beside them, kept by browsers for a day."""
+    """Serves only the files that the page uses; browsers cache them for a day."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         return super().lookup_path(path) if path in FILES else ("", None)
@@ -32,7 +32,7 @@ class _Assets(StaticFiles):
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         response = FileResponse(full_path, status_code, stat_result=stat_result)
-        # Of the content: the image gives all files one date.
+        # From the content, since all files of the image have the same date.
         response.headers["etag"] = _etag(str(full_path))
         del response.headers["last-modified"]
         response.headers["cache-control"] = "public, max-age=86400"
@@ -48,7 +48,7 @@ def _etag(path: str) -> str:
 
 @cache
 def _page(title: str) -> HTMLResponse:
-    """Return the page, which runs its one script and nothing else that is not served from here."""
+    """Return the page. Its Content-Security-Policy allows its inline script and files of this API only."""
     page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title=title,
@@ -66,12 +66,12 @@ def _page(title: str) -> HTMLResponse:
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the function's name alone, which is what a client generator should name the call."""
+    """Return the function's name, which client generators use as the method's name."""
     return route.name
 
 
 def install(app: FastAPI) -> None:
-    """Serve the documentation and its assets, which lie in a package that is found but never imported."""
+    """Serve the documentation and its assets, which are in a package that is never imported."""
     package = find_spec("fastapi_swagger")
     if package is None or not package.submodule_search_locations:
         raise RuntimeError("the package fastapi-swagger, which carries Swagger UI, is not installed")

@@ -1,4 +1,4 @@
-"""One shape for every error: RFC 9457 problem details, from the handlers in this file and nowhere else."""
+"""Every error as RFC 9457 problem details."""
 
 import logging
 from http import HTTPStatus
@@ -35,12 +35,12 @@ PHRASES = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
-# What RFC 3986 allows in a path beside letters and digits.
+# The characters that RFC 3986 allows in a path, besides letters and digits.
 PATH_CHARACTERS = "/-._~!$&'()*+,;=:@"
-# What any body may get.
+# Errors of every operation that has a body.
 OF_BODIES = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 THROTTLED = HTTPStatus.TOO_MANY_REQUESTS
-# What API Gateway may answer by itself, in a shape of its own.
+# Errors that API Gateway may respond with itself, in its own format.
 GATEWAY = {
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 
 class FieldError(BaseModel):
-    """What is wrong with one part of the request."""
+    """An error in one part of the request."""
 
     field: str = Field(examples=["body.email"])
     message: str = Field(examples=["Field required"])
@@ -74,13 +74,13 @@ class Problem(BaseModel):
 
 
 class GatewayError(BaseModel):
-    """What API Gateway answers by itself: without a valid token, above a throttle, or when the function does not answer."""
+    """API Gateway's own error: the token is not valid, a throttle was exceeded, or the function did not respond."""
 
     message: str = Field(examples=["Unauthorized"])
 
 
 class ApiError(Exception):
-    """An error that the caller is told of. Subclasses say with which status, and which headers go with it."""
+    """An error that becomes a problem response. Subclasses set the status and headers."""
 
     status: ClassVar[HTTPStatus]
 
@@ -94,18 +94,18 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):  # noqa: N818 - named as HTTP names it, like its neighbours
-    """A part of the request makes no sense."""
+    """The request is malformed."""
 
     status = HTTPStatus.BAD_REQUEST
 
 
 class Unauthorized(ApiError):  # noqa: N818
-    """The gateway does not know who calls."""
+    """The gateway has not authenticated the caller."""
 
     status = HTTPStatus.UNAUTHORIZED
 
     def __init__(self) -> None:
-        super().__init__("This needs a caller whom the gateway has authenticated.", headers=_challenge())
+        super().__init__("Authentication is required.", headers=_challenge())
 
 
 class Forbidden(ApiError):  # noqa: N818
@@ -116,21 +116,21 @@ class Forbidden(ApiError):  # noqa: N818
     def __init__(self, scopes: list[str]) -> None:
         needed = " ".join(scopes)
         super().__init__(
-            f"This needs the scope {needed}.", headers=_challenge(f' error="insufficient_scope", scope="{needed}"')
+            f"The token lacks the scope {needed}.", headers=_challenge(f' error="insufficient_scope", scope="{needed}"')
         )
 
 
 class NoOwner(ApiError):  # noqa: N818
-    """The caller is nobody's: nothing tells whose items it may use."""
+    """The caller has no owner, so it has no items."""
 
     status = HTTPStatus.FORBIDDEN
 
     def __init__(self) -> None:
-        super().__init__("The token does not say whose resources it is for.")
+        super().__init__("The token does not identify an owner.")
 
 
 class NotFound(ApiError):  # noqa: N818
-    """There is no such thing."""
+    """The resource does not exist."""
 
     status = HTTPStatus.NOT_FOUND
 
@@ -139,25 +139,25 @@ class NotFound(ApiError):  # noqa: N818
 
 
 class Conflict(ApiError):  # noqa: N818
-    """The request contradicts what is stored."""
+    """The request conflicts with the current state."""
 
     status = HTTPStatus.CONFLICT
 
 
 class PreconditionFailed(ApiError):  # noqa: N818
-    """What is stored is not what the caller has seen."""
+    """The resource has changed since the caller read it."""
 
     status = HTTPStatus.PRECONDITION_FAILED
 
 
 class Unprocessable(ApiError):  # noqa: N818
-    """The request is well formed, and cannot be done."""
+    """The request is well formed, but its content is not acceptable."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class Unavailable(ApiError):  # noqa: N818
-    """Something that this service depends on does not answer, or not in time."""
+    """A dependency did not respond in time."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -172,14 +172,14 @@ def _challenge(parameters: str = "") -> dict[str, str]:
 def problem(
     path: str, status: int, detail: str, errors: list[FieldError] | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return the response that tells of a problem with the request for `path`."""
+    """Return a problem response to the request for `path`."""
     instance = quote(path.encode(errors="replace"), safe=PATH_CHARACTERS)
     body = Problem(title=PHRASES.get(status, "Error"), status=status, detail=detail, instance=instance, errors=errors)
     return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` that document these problems for a route. Those that any route may give come by themselves."""
+    """Return a route's `responses` for these problems. Problems that every route has are added automatically."""
     return {status: _description(HTTPStatus(status)) for status in statuses}
 
 
@@ -191,7 +191,7 @@ def _description(status: HTTPStatus) -> dict[str, Any]:
 
 
 class CatchAll:
-    """Answers what nothing else has caught with a 500 that tells nothing of the inside, and logs it once with its stack."""
+    """Turns an uncaught exception into a 500 without details, and logs it once with its stack trace."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -223,7 +223,7 @@ class CatchAll:
 def _describe(paths: dict[str, Any], components: dict[str, Any]) -> None:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components |= problem.pop("$defs") | {"Problem": problem, "GatewayError": GatewayError.model_json_schema()}
-    # FastAPI's own shape of an invalid request is not what this application answers.
+    # FastAPI's own format of validation errors is not used.
     components.pop("HTTPValidationError", None)
     components.pop("ValidationError", None)
     for operation in (operation for path in paths.values() for operation in path.values()):
@@ -237,7 +237,7 @@ def _describe(paths: dict[str, Any], components: dict[str, Any]) -> None:
 
 
 def _allowed(app: FastAPI, path: str) -> str:
-    """Return the methods that are documented for a path: Starlette names those of one route only."""
+    """Return the methods of all routes with a path; Starlette's own header has those of one route."""
     found = {
         method.upper()
         for template, operations in app.openapi()["paths"].items()
@@ -248,7 +248,7 @@ def _allowed(app: FastAPI, path: str) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem, and put the shape into its OpenAPI document."""
+    """Turn every error of the application into a problem, and document them in its OpenAPI document."""
 
     async def api_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ApiError)  # noqa: S101 - for the type checker: it is registered for this class alone
@@ -257,8 +257,8 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101
         detail = {
-            HTTPStatus.NOT_FOUND: "Nothing is served at this path.",
-            HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not served at this path.",
+            HTTPStatus.NOT_FOUND: "There is no resource at this path.",
+            HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not allowed at this path.",
         }.get(HTTPStatus(error.status_code), error.detail)
         headers = dict(error.headers or {})
         if "Allow" in headers:
@@ -267,7 +267,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        # The message and the place, never the input: it may hold what nobody should read in a log.
+        # The place and the message, never the input: it may be personal data.
         errors = [FieldError(field=".".join(map(str, e["loc"])), message=e["msg"]) for e in error.errors()]
         if IF_MATCH in {e["loc"] for e in error.errors() if e["type"] == "missing"}:
             return problem(request.url.path, HTTPStatus.PRECONDITION_REQUIRED, UNCONDITIONAL, errors)

@@ -1,6 +1,6 @@
-"""One JSON object for each line on standard output, which is where Lambda collects them: messages, and a line for each request.
+"""Logs as lines of JSON on standard output, where Lambda collects them: messages, and one line for each request.
 
-A request's line is in CloudWatch's embedded metric format as well, so that it is also what the metrics are made of.
+The request's line is in CloudWatch's embedded metric format as well, so that CloudWatch extracts metrics from it.
 """
 
 import json
@@ -21,33 +21,28 @@ from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The id that Lambda gave the request under way, None outside of Lambda."""
+"""Lambda's id of the current request, None outside of Lambda."""
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
-"""The id that the caller gave the request under way, or that it was given here; None between requests."""
+"""The correlation id of the current request, from its header or generated; None between requests."""
 cold_start: ContextVar[bool] = ContextVar("cold_start", default=False)
-"""Whether Lambda started the environment for the request under way."""
+"""Whether Lambda started the environment for the current request."""
 
-# Lambda takes a line whose level it does not know for INFO, and drops it where it was told to keep warnings.
+# Lambda treats an unknown level as INFO, and drops such a line if it keeps warnings only.
 LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 CORRELATION_HEADER = b"x-correlation-id"
-# Nothing that could be more than an id where the logs are read.
+# Restricted, so that it cannot inject anything into tools that read the logs.
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 TRACE_ROOT = re.compile(r"(?:^|;)Root=([^;]*)")  # of "Root=1-…;Parent=…;Sampled=0"
-NAMESPACE = "People"
 METRICS = {"Requests": "Count", "Errors": "Count", "Latency": "Milliseconds", "ColdStarts": "Count"}
 
 
-def _directives(*dimensions: list[str]) -> list[dict[str, Any]]:
+def _directives(namespace: str, *dimensions: list[str]) -> list[dict[str, Any]]:
     metrics = [{"Name": name, "Unit": unit} for name, unit in METRICS.items()]
-    return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}]
-
-
-BY_FUNCTION = _directives(["function"])
-BY_OPERATION = _directives(["function"], ["function", "operation"])
+    return [{"Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics}]
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON, with its attribute `fields`, and a stack where there is one."""
+    """Formats a record as one line of JSON, with its attribute `fields` and its stack trace, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -58,7 +53,7 @@ class JsonFormatter(logging.Formatter):
         return _encoded(line)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """Return the stack; of errors that quote the values that they refuse, places and kinds alone."""
+        """Return the stack trace. Validation errors quote the input; only their places and types are kept."""
         stack = traceback.TracebackException(*ei)
         error: BaseException | None = ei[1]
         told = "".join(stack.format())
@@ -94,14 +89,15 @@ def _encoded(line: dict[str, Any]) -> str:
 
 
 class RequestLog:
-    """Writes one line for each request: what was asked of which route and how it went, never data of the request itself."""
+    """Writes one line for each request: route, status and duration, never data of the request itself."""
 
-    def __init__(self, app: ASGIApp, function_name: str | None, out: TextIO) -> None:
+    def __init__(self, app: ASGIApp, namespace: str, function_name: str | None, out: TextIO) -> None:
         self.app = app
         self.function_name = function_name
+        self.by_function = _directives(namespace, ["function"])
+        self.by_operation = _directives(namespace, ["function"], ["function", "operation"])
         self.out = out
-        # A request's line is no message that a level could silence: never below the level that Lambda was told to keep, or Lambda
-        # would drop the metrics with it.
+        # The request's line is always written, at a level that Lambda keeps: Lambda would drop its metrics otherwise.
         lowest = logging.root.getEffectiveLevel()
         self.levels = [logging.getLevelName(max(level, lowest)) for level in (logging.INFO, logging.ERROR)]
 
@@ -114,7 +110,7 @@ class RequestLog:
         status = 500
         correlation = _correlation(scope)
         token = correlation_id.set(correlation)
-        # Made here, because what is put into a scope further in may be put into a copy.
+        # Set here: middleware further in may work on a copy of the scope.
         state = scope.setdefault("state", {})
 
         async def watched(message: Message) -> None:
@@ -144,15 +140,15 @@ class RequestLog:
         line["trace_id"] = _trace_id()
         line["principal"] = principal
         if self.function_name:
-            # Without an operation of ours there are no metrics by operation: callers could make any number, each at a price.
+            # No metrics by operation for unknown routes: callers could create any number of metrics, and each is billed.
             served = method in (getattr(route, "methods", None) or ())
-            directives = BY_OPERATION if served else BY_FUNCTION
+            directives = self.by_operation if served else self.by_function
             line["_aws"] = {"Timestamp": int(now * 1000), "CloudWatchMetrics": directives}
             line["function"] = self.function_name
             if served:
                 line["operation"] = f"{method} {template}"
             line |= zip(METRICS, (1, int(status >= 500), milliseconds, int(cold)), strict=True)
-        # Past `logging`, which takes as long for this one line as all else here.
+        # Without `logging`, which would double the time of this middleware.
         self.out.write(_encoded(line) + "\n")
         self.out.flush()
 
@@ -173,11 +169,11 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # They tell at INFO what they do inside, which says nothing about a request.
+    # Their INFO messages are about their internals.
     for chatty in ("botocore", "mangum"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.root.level))
 
 
 def install(app: FastAPI, function_name: str | None) -> None:
-    """Log each request, as it came and as it was answered: outside of all that changes either. Metrics are a Lambda function's."""
-    app.add_middleware(RequestLog, function_name=function_name, out=sys.stdout)
+    """Log each request with its final status: install it last. On Lambda, the metrics' namespace is the application's title."""
+    app.add_middleware(RequestLog, namespace=app.title, function_name=function_name, out=sys.stdout)

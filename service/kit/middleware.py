@@ -1,4 +1,4 @@
-"""What holds for every request and response and is no route's business: sizes, HEAD, and the headers of responses."""
+"""ASGI middleware for every request: body limit, HEAD, response headers."""
 
 from http import HTTPStatus
 
@@ -18,11 +18,11 @@ REVALIDATED = (b"cache-control", b"private, no-cache")
 WITHOUT_CONTENT = {204, 304}
 OF_CONTENT = {b"content-type", b"content-length"}
 MAX_BODY_BYTES = 64 * 1024
-"""Far beyond what any body here needs, and far below the 6 MB that Lambda would hand through."""
+"""Far more than any body here needs, and far less than Lambda's limit of 6 MB."""
 
 
 class BodyLimit:
-    """Answers 413 to larger bodies. Starlette has a limit of its own, but it answers some of them in plain text."""
+    """Refuses larger bodies (413). Starlette has such a limit, but its response is plain text in some cases."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -36,8 +36,8 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:
-                # Raised where the application reads the body, so that it becomes a problem like any other.
-                detail = f"A request's body may have {MAX_BODY_BYTES} bytes."
+                # Raised where the application reads the body, so that the error handlers see it.
+                detail = f"The body must have at most {MAX_BODY_BYTES} bytes."
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
             return message
 
@@ -45,9 +45,10 @@ class BodyLimit:
 
 
 class ResponseHeaders:
-    """Adds to every response the headers that tell browsers and caches what not to do with it, unless a route has set them.
+    """Adds security and cache headers to every response, unless the route has set them.
 
-    They are those of OWASP's REST Security Cheat Sheet. A response without content has no Content-Type.
+    They are those of OWASP's REST Security Cheat Sheet. A response without content has no Content-Type. The route's own
+    `response_headers` are added, too.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -65,16 +66,21 @@ class ResponseHeaders:
                 if message["status"] in WITHOUT_CONTENT:
                     headers = [each for each in headers if each[0] not in OF_CONTENT]
                 names = {name for name, _ in headers}
-                # A representation with an ETag may be stored by its client, who asks each time whether it is current (RFC 9111).
+                # A client may store a representation with an ETag, and revalidates it each time (RFC 9111).
                 cache = REVALIDATED if b"etag" in names else NOT_STORED
-                message["headers"] = [*headers, *(each for each in (*HEADERS, cache) if each[0] not in names)]
+                of_route = getattr(scope.get("route"), "response_headers", ())
+                message["headers"] = [
+                    *headers,
+                    *of_route,
+                    *(each for each in (*HEADERS, cache) if each[0] not in names),
+                ]
             await send(message)
 
         await self.app(scope, receive, with_headers)
 
 
 class Head:
-    """Answers HEAD as GET, without the body."""
+    """Serves HEAD as GET, without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -92,12 +98,12 @@ class Head:
         try:
             await self.app(inner, receive, bodiless)
         finally:
-            # For the request's line in the log.
+            # For the request log.
             scope["route"] = inner.get("route")
 
 
 def install(app: FastAPI) -> None:
-    """Put all of them around the application, and around its errors."""
+    """Add all of them, around the error handlers."""
     app.add_middleware(BodyLimit)
-    app.add_middleware(Head)
     app.add_middleware(ResponseHeaders)
+    app.add_middleware(Head)  # outside of ResponseHeaders, which reads the route from the copy of the scope

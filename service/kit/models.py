@@ -1,4 +1,4 @@
-"""What the domains' models share: strictness, and the kinds of text that they are made of."""
+"""Base classes and field types of the domains' models."""
 
 import re
 import unicodedata
@@ -27,25 +27,25 @@ LONGEST_NAME, LONGEST_EMAIL = 200, 254
 
 
 def _email(value: str) -> str:
-    # Whether the domain has mail servers is not asked.
+    # No DNS lookup for the domain's mail servers.
     try:
         address = validate_email(value, check_deliverability=False, strict=True, test_environment=True).normalized
     except EmailNotValidError as error:
         raise ValueError(f"must be an email address such as ada@example.com: {error}") from None
-    # One spelling for each address, or uniqueness would not hold. Composed last: some letters have a composed form only in lower case.
+    # One spelling for each address, for uniqueness. NFC comes last: some letters have a composed form only in lower case.
     return _without_invisible(unicodedata.normalize("NFC", address.lower()))
 
 
 def _name(value: str) -> str:
     normalized = unicodedata.normalize("NFC", value)
-    if len(normalized) > LONGEST_NAME:  # a few characters become two
+    if len(normalized) > LONGEST_NAME:  # NFC turns a few characters into two
         raise ValueError(f"must have at most {LONGEST_NAME} characters in Unicode's composed form (NFC)")
     return _without_invisible(normalized)
 
 
 def _without_invisible(value: str) -> str:
     if UNPRINTABLE_CHARACTER.search(value):
-        raise ValueError("must not contain control characters or invisible ones")
+        raise ValueError("must not contain control characters or invisible characters")
     return value
 
 
@@ -67,7 +67,7 @@ Name = Annotated[
 
 ID_PATTERN = "^[0-9a-f]{32}$"
 Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["0123456789abcdef0123456789abcdef"])]
-"""32 hexadecimal digits, as the API gave them."""
+"""32 lower-case hexadecimal digits."""
 
 
 def unset() -> Any:
@@ -80,17 +80,17 @@ def _nothing() -> None:
 
 
 class Body(BaseModel):
-    """A request's body. A field that it does not know is an error and no surprise later."""
+    """A request's body. Unknown fields are refused (422)."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Stored(BaseModel):
-    """What every stored item has; the public model of a kind extends it."""
+    """The fields that every resource has. A resource's public model extends it."""
 
     id: Id
     created_at: datetime
-    created_by: str = Field(examples=["ada"], description="The subject of the caller's token, or its AWS ARN.")
+    created_by: str = Field(examples=["ada"], description="The subject of the caller's token, or the caller's AWS ARN.")
     updated_at: datetime
     updated_by: str = Field(examples=["ada"])
     _etag: str = PrivateAttr("")
@@ -102,11 +102,11 @@ class Stored(BaseModel):
 
 
 class Page(BaseModel, Generic[T]):
-    """A page of a list, and where the next page begins."""
+    """A page of a list."""
 
     items: list[T]
     next_cursor: str | None = Field(
-        description="Give it as `cursor` for the next page; null on the last one.",
+        description="The `cursor` of the next page; null on the last page.",
         examples=["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="],
     )
 

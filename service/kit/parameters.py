@@ -1,4 +1,4 @@
-"""What requests say beside their bodies: which page, on which condition, and under which key."""
+"""Shared query and header parameters: pagination, preconditions, idempotency key."""
 
 import base64
 import binascii
@@ -13,22 +13,22 @@ from pydantic import WithJsonSchema
 from service.kit.errors import BadRequest
 from service.kit.preconditions import PATTERN
 
-# Of an item in a list: its id, or the time at which it was created, and its id.
+# An item's id, preceded by the time when it was created in lists that begin with the newest.
 POSITION = re.compile(r"([0-9T:.+-]+\n)?[0-9a-f]{32}")
 DIGEST_LENGTH = 8
 
 
 Position = str | None
-"""Where in a list a page begins: behind the id, or the time and the id, of the last item before it."""
+"""Where a page begins: after the id (or the time and the id) of the last item of the previous page."""
 
 
 def encode_cursor(position: Position, scope: object) -> str | None:
-    """Return the cursor that continues a list behind a position; `scope` is all that makes the list what it is."""
+    """Return the cursor that continues a list after a position; `scope` identifies the list: its kind, filters and owner."""
     return None if position is None else base64.urlsafe_b64encode(f"{_digest(scope)}{position}".encode()).decode()
 
 
 def decode_cursor(cursor: str | None, scope: object) -> Position:
-    """Return the position in a list. Raises BadRequest for what is no cursor of this list."""
+    """Return the position in a list. Raises BadRequest for a cursor of another list."""
     if cursor is None:
         return None
     try:
@@ -45,8 +45,8 @@ def _digest(scope: object) -> str:
     return hashlib.sha256(json.dumps(scope).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-Limit = Annotated[int, Query(ge=1, le=100, description="Most items of a page.")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items in the page.")]
+Cursor = Annotated[str | None, Query(max_length=200, description="The `next_cursor` of the previous page.")]
 
 _ETAGS = WithJsonSchema({"type": "string", "minLength": 1, "pattern": PATTERN, "examples": ['"1"', "*"]})
 _IF_MATCH = Header(
@@ -68,13 +68,13 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern="^[!-~]+$",
-        description="A key of the caller's choice, a UUID for one. For 24 hours a create with the same key and body is the same "
-        "create: it answers what the first one answered.",
+        description="A unique key of your choice, such as a UUID. If you repeat the request with the same key and body within 24 hours, "
+        "nothing is created again: the response is the resource that the first request created.",
         examples=["5f3a1e7e-7d1c-4f6e-9a35-0d4a2c1f6b7e"],
     ),
 ]
 
 
 def etag(item: dict[str, Any]) -> str:
-    """Return an item's strong entity tag, which is its revision: an id never comes back, and each write counts."""
+    """Return an item's strong entity tag: its revision, which every write increments. Ids are never reused."""
     return f'"{item["revision"]}"'

@@ -9,30 +9,30 @@ ANY = "*"
 TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # A list may have empty elements (RFC 9110, 5.6.1.2).
 LIST = re.compile(rf"[ \t,]*{TAG}(?:[ \t]*,[ \t,]*{TAG})*[ \t,]*")
-# The same for readers of the OpenAPI document, who need not send all that is understood.
+# For the OpenAPI document: simpler than what is accepted.
 PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
 
 
 @dataclass(frozen=True)
 class Preconditions:
-    """What a request requires of the resource as it is now: entity tags, `{"*"}` for any, None for nothing."""
+    """A request's preconditions: entity tags, `{"*"}` for any, None without the header."""
 
     if_match: frozenset[str] | None = None
     if_none_match: frozenset[str] | None = None
 
     @classmethod
     def parse(cls, if_match: str | None = None, if_none_match: str | None = None) -> "Preconditions":
-        """Return the preconditions of two headers' values. Raises BadRequest for what is no list of entity tags."""
+        """Return the preconditions of the two headers. Raises BadRequest for a value that is not a list of entity tags."""
         return cls(_tags("If-Match", if_match), _tags("If-None-Match", if_none_match))
 
     def check(self, etag: str) -> None:
-        """Allow a change of a resource that has this entity tag. Raises PreconditionFailed."""
+        """Check a change of the resource with this entity tag. Raises PreconditionFailed."""
         self._check_if_match(etag)
         if self._is_none_match(etag):
             raise PreconditionFailed(f"If-None-Match lists the current ETag, which is {etag}.")
 
     def not_modified(self, etag: str) -> bool:
-        """Return whether the client has the representation with this entity tag (304). Raises PreconditionFailed."""
+        """Return whether the client already has the representation with this entity tag (304). Raises PreconditionFailed."""
         self._check_if_match(etag)
         return self._is_none_match(etag)
 

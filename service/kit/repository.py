@@ -1,8 +1,8 @@
-"""All that is done to the items of a kind in the table.
+"""The repository of a resource: reads and writes its items in the table.
 
-What must hold between items is kept by transactions: beside the items themselves the table has an entry for each value of a
-lookup's field, and a counter of what refers to an item. Each item lists the entries and counters that it has been entered in, so that
-they are removed by their owner alone, whatever was declared when it was written; `service.kit.backfill` enters older items.
+Besides the items, the table has an entry for each value of a lookup, and a counter of the references to an item. Transactions keep
+them consistent. Each item lists its own entries and counters, so that only their owner removes them, whatever the declaration was when
+it was written. `service.kit.backfill` adds those of older items.
 """
 
 import hashlib
@@ -27,32 +27,32 @@ from service.kit.values import Item
 
 # Lambda's response has at most 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 PAGE_BYTES = 5 * 1024 * 1024
-# How many items a page is searched for in, when two filters meet.
+# How many items are examined for a page with more than one filter.
 PAGE_EXAMINED = 1000
-# DynamoDB's sort keys have at most 1,024 bytes; an entry's has a time and an id behind the value.
+# DynamoDB's sort keys have at most 1,024 bytes; an entry's has a time and an id after the value.
 KEY_BYTES = 900
 COUNTER_SUFFIX = "-references"
 Entry = tuple[str, str]
 """The primary key of a lookup's entry or of a counter."""
-# No text that is printable begins with it.
+# No printable text begins with it.
 DIGEST_MARK = "\x01"
 
 
 class UnreadableItem(Exception):  # noqa: N818
-    """A stored item is not what its kind's public model asks for. The message has its place and the rules, no data."""
+    """A stored item does not match its public model. The message has the place and the rule, no data."""
 
 
 @dataclass(frozen=True)
 class Write(Generic[Public]):
-    """A change that is prepared and not yet done: `commit` does it, alone or with others in one transaction."""
+    """A pending write: `commit` executes it, alone or with others in one transaction."""
 
     repository: "Repository[Public]"
     prepare: Callable[[], tuple[str, Public | None, list[TransactItem]]]
-    """Reads what the change depends on; returns the id, the item as it is to be (None when deleted), and the transaction's items."""
+    """Reads what the write depends on; returns the id, the new item (None if deleted), and the transaction's items."""
 
 
 class Repository(Generic[Public]):
-    """The items of one kind that a caller may use. Every method may raise Unavailable, for which see `Table`."""
+    """The items of one kind that a caller may use. Every method may raise Unavailable (see `Table`)."""
 
     def __init__(self, resource: Resource[Public], table: Table, caller: Principal) -> None:
         self.resource = resource
@@ -61,10 +61,10 @@ class Repository(Generic[Public]):
         self._kind = resource.name
 
     def create(self, body: Body, idempotency_key: str | None = None) -> Public:
-        """Store a new item. With the Idempotency-Key of an earlier call, return what that one created, as it is now.
+        """Create an item. With the Idempotency-Key of an earlier call, return the item that it created, in its current state.
 
-        Raises Conflict when its unique value is taken, it refers to no item, or what the key created is deleted; Unprocessable when
-        the key was used with another body.
+        Raises Conflict if a unique value is taken, a referenced item does not exist, or the key's item has been deleted; Unprocessable
+        if the key was used with another body.
         """
         idempotency = Idempotency.of(idempotency_key, f"create_{self._kind}", body)
         item: Public = commit(self.creating(body), idempotency=idempotency)[0]
@@ -81,9 +81,9 @@ class Repository(Generic[Public]):
         preconditions: Preconditions | None = None,
         idempotency: Idempotency | None = None,
     ) -> Public:
-        """Set the fields that a function returns for the item as it is, and return the item as it is then.
+        """Set the fields that a function returns for the current item, and return the new item.
 
-        The function is called again when another writer gets in between. Raises NotFound, PreconditionFailed, the errors of
+        The function is called again if another writer changes the item in between. Raises NotFound, PreconditionFailed, the errors of
         `create`, and what the function raises.
         """
         item: Public = commit(self.changing(identity, fields, preconditions), idempotency=idempotency)[0]
@@ -92,7 +92,7 @@ class Repository(Generic[Public]):
     def update(
         self, identity: str, body: Body, preconditions: Preconditions | None = None, *, whole: bool = False
     ) -> Public:
-        """Set the fields that a body has, or the `whole` of them with their defaults. Raises the errors of `change`."""
+        """Set the fields that the body has, or all of them (`whole`) with their defaults. Raises the errors of `change`."""
         fields = body.model_dump(mode="json", by_alias=False, round_trip=True, exclude_unset=not whole)
         item: Public = commit(self._changing(identity, lambda _: fields, preconditions))[0]
         return item
@@ -102,7 +102,7 @@ class Repository(Generic[Public]):
         commit(self.deleting(identity, preconditions))
 
     def creating(self, body: Body) -> Write[Public]:
-        """Return the write that `create` does."""
+        """Return the write of `create`."""
 
         def prepare() -> tuple[str, Public | None, list[TransactItem]]:
             item = self._with_entries(new_item(body, self._initial(), self.caller.subject))
@@ -119,7 +119,7 @@ class Repository(Generic[Public]):
         fields: Callable[[Public], Mapping[str, Any]],
         preconditions: Preconditions | None = None,
     ) -> Write[Public]:
-        """Return the write that `change` does."""
+        """Return the write of `change`."""
 
         def json_fields(before: Public) -> Item:
             values = fields(before)
@@ -147,7 +147,7 @@ class Repository(Generic[Public]):
         return Write(self, prepare)
 
     def deleting(self, identity: str, preconditions: Preconditions | None = None) -> Write[Public]:
-        """Return the write that `delete` does."""
+        """Return the write of `delete`."""
 
         def prepare() -> tuple[str, Public | None, list[TransactItem]]:
             old = self._read(identity)
@@ -163,9 +163,9 @@ class Repository(Generic[Public]):
         return Write(self, prepare)
 
     def page(self, limit: int, cursor: str | None = None, filters: Mapping[str, Any] | None = None) -> Page[Public]:
-        """Return a page of the items that have these values of looked-up fields, by id or in the order of the first lookup.
+        """Return a page of the items that match the filters, by id or in the order of the first filter's lookup.
 
-        A page ends after `limit` items, or earlier: before its JSON has 5 MB, and after 1,000 items that a second filter leaves out.
+        A page ends after `limit` items, or earlier: at 5 MB of JSON, or after 1,000 examined items if there is more than one filter.
         Raises BadRequest for a cursor of another list.
         """
         wanted = self._wanted(filters or {})
@@ -190,9 +190,9 @@ class Repository(Generic[Public]):
                 return self._page(found, encode_cursor(position, scope))
 
     def entering(self, item: Item) -> list[TransactItem]:
-        """Return the transaction that enters a stored item where it is declared to be, with its fields' defaults; nothing when it is.
+        """Return the transaction that adds an item's missing entries and defaults, [] if there are none.
 
-        The item's representation and revision stay. Raises UnreadableItem.
+        The item's representation and revision do not change. Raises UnreadableItem.
         """
         public = self.public(item)
         absent = {name: getattr(public, name) for name in self.resource.public.model_fields if name not in item}
@@ -203,7 +203,7 @@ class Repository(Generic[Public]):
         return _merged(self.table, [put, *self._moved(item, new)])
 
     def orphaned(self, lookup: Lookup, entry: Item, item: Item | None) -> list[TransactItem]:
-        """Return the transaction that deletes a lookup's entry, when its item does not list it; nothing when it does."""
+        """Return the transaction that deletes a lookup's entry, [] if its item lists it."""
         kind = entry_kind(self._kind, lookup)
         if item and (kind, entry["sk"]) in (_listed(item) or self._entries(item)):
             return []
@@ -223,7 +223,7 @@ class Repository(Generic[Public]):
             faults = [
                 f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors(include_input=False)
             ]
-            # Not chained: what Pydantic says holds the data.
+            # Not chained: Pydantic's message quotes the data.
             raise UnreadableItem(f"the {self._kind} {item['id']} cannot be read: {'; '.join(faults)}") from None
         public._etag = etag(item)
         return public
@@ -234,7 +234,7 @@ class Repository(Generic[Public]):
     def _batch(
         self, index: Lookup | None, wanted: Mapping[str, str], limit: int, position: Position
     ) -> tuple[list[tuple[Position, Item | None]], bool]:
-        """Return some items in their order, each with its position in the list, and whether there are more."""
+        """Return the next items in their order, each with its position in the list, and whether there are more."""
         if index is None:
             items, more = self.table.query(self._kind, limit, position)
             return [(item["sk"], item) for item in items], more
@@ -283,7 +283,7 @@ class Repository(Generic[Public]):
             self.resource.before_change(old, new)
 
     def _entries(self, item: Item) -> list[Entry]:
-        """Return the keys of the lookup entries and of the counters that an item is to be entered in."""
+        """Return the keys of an item's lookup entries and counters, by the current declaration."""
         lookups = [lookup for lookup in self.resource.lookups if item.get(lookup.field) is not None]
         references = [(kind, item[name]) for name, kind in self.resource.references.items() if item.get(name)]
         return [
@@ -292,10 +292,10 @@ class Repository(Generic[Public]):
         ]
 
     def _moved(self, old: Item, new: Item) -> list[TransactItem]:
-        """Return the transaction's items that take an item out of where it was entered, and enter it where it is to be."""
+        """Return the TransactItems that remove an item's old entries and add its new ones."""
         entered = _listed(old)
         after = _listed(new) or []
-        # An item that lists nothing is entered as declared, or was when it was written: to enter it in a lookup again does no harm.
+        # Without a list, the entries are those of the declaration, or were when it was written: putting a lookup's entry again is harmless.
         before = self._entries(old) if entered is None else entered
         known = [entry for entry in before if _is_counter(entry)] if entered is None else before
         return [
@@ -319,7 +319,7 @@ class Repository(Generic[Public]):
         return [exists, self.table.add(kind, identity, number)]
 
     def _with_entries(self, item: Item) -> Item:
-        """Return an item with the list of what it is to be entered in, which holds for this revision of it."""
+        """Return an item with the list of its entries, which is valid for this revision."""
         return item | {"entries": {"revision": item["revision"], "keys": list(map(list, self._entries(item)))}}
 
     def _missing(self, item: Item, kind: str, identity: str) -> Conflict:
@@ -335,10 +335,10 @@ class Repository(Generic[Public]):
 
 
 def commit(*writes: Write[Any], idempotency: Idempotency | None = None) -> list[Any]:
-    """Do all of the writes, of any kinds, in one transaction or none of them; return the items as they are then, None for deleted ones.
+    """Execute all writes, of any kinds, in one transaction or none of them; return the new items, None for deleted ones.
 
-    With an Idempotency-Key that a caller has used, return the items of the first request as they are now. Raises what each write
-    raises by itself, and ValueError for two writes of one item, and for more than DynamoDB's 100 items.
+    With an Idempotency-Key that the caller has used before, return the items of the first request in their current state. Raises the
+    errors of each write, and ValueError for two writes of one item or more than DynamoDB's 100 items.
     """
     table, caller = writes[0].repository.table, writes[0].repository.caller
     record = Record(table, caller.identity, idempotency) if idempotency else None
@@ -351,7 +351,7 @@ def commit(*writes: Write[Any], idempotency: Idempotency | None = None) -> list[
                 items.insert(0, record.transact_item([identity for identity, _, _ in prepared]))
             table.write(_merged(table, items))
         except (ApiError, IdempotencyKeyReused) as error:
-            # A repeated request gets its response even where a new one would be refused by now.
+            # A repeated request gets its response even if a new one would be refused now.
             if record and (identities := record.identities()) is not None:
                 return _current(identities, writes)
             if isinstance(error, IdempotencyKeyReused):
@@ -363,7 +363,7 @@ def commit(*writes: Write[Any], idempotency: Idempotency | None = None) -> list[
 
 
 def _current(identities: list[str], writes: Iterable[Write[Any]]) -> list[Any]:
-    """Return the items of an earlier request as they are now. Raises Conflict when one has been deleted since."""
+    """Return the current items of an earlier request. Raises Conflict if one has been deleted."""
     found = []
     for identity, write in zip(identities, writes, strict=True):
         try:
@@ -377,7 +377,7 @@ def _current(identities: list[str], writes: Iterable[Write[Any]]) -> list[Any]:
 
 
 def _merged(table: Table, items: list[TransactItem]) -> list[TransactItem]:
-    """Return the items with one for each key, as DynamoDB asks of a transaction."""
+    """Return the items with one for each key, as DynamoDB requires in a transaction."""
     merged: dict[Entry, TransactItem] = {}
     for item in items:
         other = merged.pop(item.key, None)
@@ -394,7 +394,7 @@ def _merged(table: Table, items: list[TransactItem]) -> list[TransactItem]:
 
 
 def _joined(one: TransactItem, other: TransactItem) -> TransactItem:
-    """Return what is left of two of a transaction's items with one key. What is written in it exists for the others in it."""
+    """Return one TransactItem for two with the same key. An item that is written passes the other's check of existence."""
     checks = [item for item in (one, other) if item.action == "ConditionCheck"]
     writes = [item for item in (one, other) if item.action != "ConditionCheck"]
     if len(writes) > 1:
@@ -405,7 +405,7 @@ def _joined(one: TransactItem, other: TransactItem) -> TransactItem:
 
 
 def _listed(item: Item) -> list[Entry] | None:
-    """Return what an item lists that it is entered in; None where the list is not of this revision, since an older release wrote it."""
+    """Return the entries that an item lists; None if the list is of another revision, because an older release wrote the item."""
     entries = item.get("entries") if item else {"revision": None, "keys": []}
     if entries is None or entries["revision"] != item.get("revision"):
         return None
@@ -417,12 +417,12 @@ def _is_counter(entry: Entry) -> bool:
 
 
 def entry_kind(kind: str, lookup: Lookup) -> str:
-    """Return the kind of a lookup's entries, by which they are stored."""
+    """Return the kind (partition key) of a lookup's entries."""
     return f"{kind}-{lookup.field}" + ("-newest" if lookup.order == "newest" else "")
 
 
 def _entry_key(lookup: Lookup, item: Item) -> str:
-    # A unique value stands alone, so that a second one meets the first.
+    # Only the value if it is unique, so that a second one has the same key.
     parts = [_key_text(item[lookup.field])]
     if not lookup.unique:
         parts += [item["created_at"], item["id"]] if lookup.order == "newest" else [item["id"]]
@@ -430,7 +430,7 @@ def _entry_key(lookup: Lookup, item: Item) -> str:
 
 
 def _key_text(value: Any) -> str:
-    """Return a value of a lookup as a part of a sort key: itself, or its digest where it has no place there."""
+    """Return a lookup's value as a part of a sort key: itself, or its digest if it is too long or not printable."""
     text = value if isinstance(value, str) else json.dumps(value)
     if not text or len(text.encode()) > KEY_BYTES or not text.isprintable():
         return DIGEST_MARK + hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a domain declares of a kind of resource. What cannot work is refused here, which is when the service starts."""
+"""The declaration of a resource. A declaration that cannot work is refused when the service is imported."""
 
 import dataclasses
 import enum
@@ -27,17 +27,17 @@ OPERATIONS: tuple[Operation, ...] = typing.get_args(Operation)
 # No hyphen: the keys of lookup entries and counters have one.
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PATH = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-# Kinds of items that the kit itself stores, and attributes of items that it needs.
+# Kinds of items that the kit itself stores, and attributes that it adds to items.
 RESERVED_NAMES = {"idempotency", "readiness"}
 RESERVED_FIELDS = {"pk", "sk", "expires_at", "revision", "entries", "etag", "references"}
-# Plurals that end otherwise than in an "s" behind the name.
+# Names whose plural is not the name with an "s".
 IRREGULAR = re.compile(r".*([^aeiou]y|s|x|z|ch|sh)")
-# Types whose values do not come back as they were stored, and why.
+# Types whose values cannot be restored as they were stored, and why.
 LOST: dict[tuple[type, ...], str] = {
     (bytes, bytearray, memoryview): "bytes need not be text; pydantic's Base64Bytes is",
     (Secret, SecretStr, SecretBytes): "a secret is written as asterisks",
 }
-# Types that Pydantic writes as JSON and reads back; those that tell it how to do so come to them.
+# Types that Pydantic writes as JSON and reads back, besides those that define how.
 KEPT: tuple[type, ...] = (
     str,
     int,
@@ -63,57 +63,57 @@ SINGLE = (str, int, UUID, date, time, enum.Enum, IPv4Address, IPv6Address, AnyUr
 
 @dataclass(frozen=True)
 class Lookup:
-    """A field by which lists are filtered: `?field=value`."""
+    """A field that filters lists: `?field=value`."""
 
     field: str
     unique: bool = False
-    """Whether no two items share a value: 409 otherwise."""
+    """Whether two items may not share a value (409)."""
     order: Literal["id", "newest"] = "id"
-    """The order of a filtered list: by id, or those that were created last first."""
+    """The order of a filtered list: by id, or newest first."""
 
 
 UNRESTRICTED = object()
-"""What `Owner.of` returns for callers who may see the items of every owner."""
+"""Returned by `Owner.of` for callers who may use the items of every owner."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """To whom an item belongs. Callers see and change items of their own alone; to them, all others do not exist (404)."""
+    """Who owns an item. Callers see and change only their own items; others do not exist for them (404)."""
 
     field: str
     """The field of the public model that holds the owner. It is set when an item is created; requests cannot change it."""
     of: Callable[[Principal], Any]
-    """The owner whose items a caller may use, such as `lambda caller: caller.claims["tenant"]`; UNRESTRICTED for all."""
+    """Returns the caller's owner, such as `lambda caller: caller.claims["tenant"]`; UNRESTRICTED for all owners, None for none (403)."""
 
 
 @dataclass(frozen=True)
 class Resource(Generic[Public]):
-    """A kind of resource: its models, its operations, and what holds between its items and others.
+    """A resource: its models, its operations, and its relations to others.
 
-    Raises ValueError or TypeError for what cannot work, with the place and the reason.
+    Raises ValueError or TypeError for a declaration that cannot work, with the place and the reason.
     """
 
     name: str
-    """In the singular, as "user" or "line_item"."""
+    """The singular, such as "user" or "line_item"."""
     public: type[Public]
-    """One as the API returns it."""
+    """The model of responses."""
     create: type[Body] | None = None
-    """All of the fields that a request may set: the body of `create` and `replace`."""
+    """All fields that a request may set: the body of `create` and `replace`."""
     update: type[Body] | None = None
     """The same fields, all of them optional: the body of `update`."""
     plural: str = ""
     """The path and the scopes: /users, users:read. By default the name with an "s"."""
     operations: Collection[Operation] = OPERATIONS
-    """What is served over HTTP."""
+    """The operations served over HTTP."""
     lookups: Collection[Lookup] = ()
     references: Mapping[str, str] = field(default_factory=dict)
-    """The fields that hold another item's id, and its kind: {"owner_id": "user"}. That item must exist (409 otherwise), and cannot
-    be deleted before the item that refers to it (409). A kind cannot refer to itself."""
+    """Fields with the id of another item, and its kind: {"owner_id": "user"}. That item must exist (409), and cannot be deleted while
+    an item refers to it (409). A kind cannot refer to itself."""
     initial: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that requests cannot set, and what they are in a new item."""
+    """Fields that requests cannot set, and their values in a new item."""
     before_change: Callable[[Public | None, Public | None], None] | None = None
-    """Called with the item as it is (None: it is created) and as it is to be (None: it is deleted), before anything is written.
-    Raises Conflict, or another ApiError, to refuse the change."""
+    """Called with the item before (None if it is created) and after the change (None if it is deleted), before it is written.
+    Raise Conflict, or another ApiError, to refuse the change."""
     owner: Owner | None = None
 
     def __post_init__(self) -> None:

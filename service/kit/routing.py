@@ -1,4 +1,4 @@
-"""What every route does before its function runs: the caller first, then the body, which is strict JSON."""
+"""The class of all routes: checks the caller first, then the query, then the body, which is strict JSON."""
 
 import email.message
 import json
@@ -21,14 +21,21 @@ from starlette.exceptions import HTTPException
 from service.kit.auth import Authorized
 
 LONGEST_KEY = 100
+MAX_DEPTH = 100
+"""Levels of nested arrays and objects in a body. Python's own limit depends on its version."""
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+BRACKET = re.compile(r"[\[\]{}]")
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class ApiRoute(APIRoute):
-    """A route that tells an unknown caller nothing (401, 403), and takes no body but JSON (415, 400)."""
+    """A route that checks the caller before anything else (401, 403), and accepts only JSON bodies (415, 400)."""
+
+    response_headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Added to all its responses, errors included. Names are in lower case."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function that serves a request; FastAPI calls this once, when the route is made."""
+        """Return the function that handles requests; FastAPI calls this once for each route."""
         handler = super().get_route_handler()
         guards = list(_guards(self.dependant))
         known = dict(_query_parameters(self.dependant))
@@ -87,7 +94,7 @@ class _JsonRequest(Request):
     """A request whose body is one JSON text in UTF-8 (RFC 8259), with each key once and numbers that JSON has."""
 
     async def body(self) -> bytes:
-        # FastAPI asks for the body first: what it would not take for JSON never gets further.
+        # FastAPI reads the body first. With the media type checked here, it never guesses whether a body is JSON.
         body = await super().body()
         if body:
             self._check_headers()
@@ -97,6 +104,7 @@ class _JsonRequest(Request):
         body = await self.body()
         try:
             text = body.decode()
+            _check_depth(text)
             value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
             if SURROGATE.search(text):
                 json.dumps(value, ensure_ascii=False).encode()
@@ -106,8 +114,6 @@ class _JsonRequest(Request):
             raise _bad("a string has half of a surrogate pair") from None
         except json.JSONDecodeError as error:
             raise _bad(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
-        except RecursionError:
-            raise _bad("it is nested too deeply") from None
         except ValueError as error:
             raise _bad(str(error)) from None
         return value
@@ -134,6 +140,16 @@ class _JsonRequest(Request):
                 "The body must not be compressed: send it without Content-Encoding.",
                 {"Accept-Encoding": "identity"},
             )
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in BRACKET.findall(STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested too deeply, the limit is {MAX_DEPTH} levels")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

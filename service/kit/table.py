@@ -1,8 +1,8 @@
-"""The one DynamoDB table: consistent reads, and conditional writes in transactions.
+"""The DynamoDB table: consistent reads, and conditional writes in transactions.
 
-Every item has the keys pk (its kind: "user", "customer", …) and sk (its id), so that a kind lists in a stable order with
-consistent reads and no index. A revision counts an item's writes: a writer states which revision it has read. An item past its
-`expires_at` (seconds since 1970, the table's TTL attribute) counts as gone: DynamoDB deletes it within days, not at once.
+The keys of an item are pk (its kind: "user", "customer", …) and sk (its id), so that a kind is listed in a stable order with
+consistent reads and no index. `revision` counts an item's writes, and a writer states the revision that it has read. An item past
+its `expires_at` (seconds since 1970, the table's TTL attribute) counts as deleted: DynamoDB deletes it only within days.
 """
 
 import logging
@@ -29,13 +29,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-# DynamoDB responds in milliseconds: after a second, a new try is quicker than waiting. Its client's own retries are off, because
-# their waits know nothing of the time that the request has left.
+# DynamoDB responds in milliseconds: after a second, a retry is quicker than waiting. The client's own retries are off, because they
+# do not know the request's deadline.
 CONNECT_SECONDS = READ_SECONDS = 1
 CLIENT = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
-# What stays of the request's time for the response and its log line.
+# Kept of the request's time for the response and its log line.
 RESERVE_SECONDS = 0.4
-# How long calls are retried where no request sets a deadline, as in a command.
+# How long calls are retried without a request's deadline, as in a command.
 PATIENCE_SECONDS = 30
 # Waits between retries, by AWS's "full jitter": anything up to a limit that doubles with each try.
 # https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -43,7 +43,7 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.02, 0.5
 BATCH = 100
 """Items of one read or transaction: DynamoDB's limit for BatchGetItem and TransactWriteItems."""
 COUNTER = "held_by"
-# Errors that a retry may not meet again, as DynamoDB names them in errors and in the reasons of a cancelled transaction.
+# Codes of errors, and of reasons of a cancelled transaction, after which a retry may succeed.
 TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
@@ -57,7 +57,7 @@ TRANSIENT_ERRORS = {
 
 
 class StaleRevision(Exception):  # noqa: N818 - an outcome, not a fault
-    """Another writer has changed the item since it was read."""
+    """The item has changed since it was read."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class TransactItem:
     request: Item
     """The action's parameters."""
     error: Exception
-    """Raised when the condition does not hold."""
+    """Raised if the condition fails."""
     optional: bool = False
-    """Whether the others are written without this item when its condition does not hold."""
+    """Whether the other items are written without this one if its condition fails."""
     amount: int = 0
-    """What is added to a counter."""
+    """The amount added to a counter."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -86,8 +86,8 @@ class TransactItem:
 class Table:
     """Reads and conditional writes by kind and id.
 
-    Every method retries transient errors, and raises Unavailable early enough to be sent as a response: no call begins that could
-    outlast the deadline (of `time.monotonic`).
+    Every method retries transient errors until the deadline (of `time.monotonic`), and then raises Unavailable. No call starts that
+    could outlast it.
     """
 
     def __init__(self, client: "DynamoDBClient", name: str, deadline: float = math.inf) -> None:
@@ -100,7 +100,7 @@ class Table:
         return Table(self._client, self._name, deadline)
 
     def get(self, kind: str, identity: str) -> Item | None:
-        """Return the current item, None when there is none."""
+        """Return the current item, or None."""
         key = _key(kind, identity)
         response = self._with_retries(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
         item = deserialize(response.get("Item", {}))
@@ -114,7 +114,7 @@ class Table:
         return item
 
     def batch_get(self, kind: str, identities: list[str]) -> dict[str, Item]:
-        """Return those of up to 100 items (BatchGetItem's limit) that exist, by id, as they are now."""
+        """Return the current items by id; at most 100 ids (BatchGetItem's limit). Items that do not exist are left out."""
         keys = [_key(kind, each) for each in dict.fromkeys(identities)]
         wanted: Any = {self._name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
         found: dict[str, Item] = {}
@@ -127,13 +127,13 @@ class Table:
     def query(
         self, kind: str, limit: int, after: str | None = None, prefix: str = "", *, descending: bool = False
     ) -> tuple[list[Item], bool]:
-        """Return up to `limit` items with this prefix in the order of their ids, those behind `after`, and whether there are more."""
+        """Return up to `limit` items after the id `after`, in the order of their ids, and whether there are more."""
         condition, values = "pk = :pk", {":pk": kind}
         if prefix:
             condition += " AND begins_with(sk, :prefix)"
             values[":prefix"] = prefix
         start: dict[str, Any] = {"ExclusiveStartKey": _key(kind, after)} if after else {}
-        # One more than asked for tells whether there is a next page. DynamoDB may also stop early, at 1 MB.
+        # One more than requested shows whether there is a next page. DynamoDB may also stop early, at 1 MB.
         items: list[Item] = []
         while len(items) <= limit:
             response = self._with_retries(
@@ -153,15 +153,15 @@ class Table:
         return items[:limit], len(items) > limit
 
     def write(self, items: Iterable[TransactItem]) -> None:
-        """Write all of the items or none, but for optional ones. Raises the error of the first other one whose condition does not hold."""
+        """Write all items or none; optional ones are left out if their conditions fail. Raises the error of another one that fails."""
         remaining = list(items)
         while failed := self._write(remaining):
             kinds = sorted({item.kind for item in failed})
-            logger.warning("what is stored is not what was declared, run a backfill: %s", ", ".join(kinds))
+            logger.warning("stored entries do not match the declaration, run a backfill: %s", ", ".join(kinds))
             remaining = [item for item in remaining if item not in failed]
 
     def _write(self, items: list[TransactItem]) -> list[TransactItem]:
-        """Write the items and return nothing; or write nothing, and return the optional ones whose conditions do not hold."""
+        """Write the items and return []; or write nothing, and return the optional ones whose conditions fail."""
         # A retry after a lost response carries the same token, so that DynamoDB does not write twice.
         token = uuid.uuid4().hex
         requests: list[Any] = [{item.action: item.request} for item in items]
@@ -179,39 +179,39 @@ class Table:
         return []
 
     def put_new(self, kind: str, identity: str, item: Item, error: Exception) -> TransactItem:
-        """Return the transaction's item that adds an item where there is none."""
+        """Return a TransactItem that creates an item, unless it exists."""
         condition = "attribute_not_exists(pk) OR expires_at <= :now"
         return self._put(kind, identity, item, error, condition, {":now": int(time.time())})
 
     def put_entry(self, kind: str, identity: str, owner: str, error: Exception) -> TransactItem:
-        """Return the transaction's item that adds an entry of the item `owner`, unless another one has it."""
+        """Return a TransactItem that puts an entry of the item `owner`, unless another item has it."""
         return self._put(kind, identity, {"id": owner}, error, "attribute_not_exists(pk) OR id = :id", {":id": owner})
 
     def replace(self, kind: str, identity: str, item: Item, old: Item) -> TransactItem:
-        """Return the transaction's item that replaces an item; StaleRevision unless `old` is what is stored."""
+        """Return a TransactItem that replaces an item; StaleRevision unless `old` is current."""
         return self._put(kind, identity, item, StaleRevision(), *_unchanged(old))
 
     def delete(self, kind: str, identity: str, old: Item) -> TransactItem:
-        """Return the transaction's item that deletes an item; StaleRevision unless `old` is what is stored."""
+        """Return a TransactItem that deletes an item; StaleRevision unless `old` is current."""
         condition, values = _unchanged(old)
         return self._conditional("Delete", kind, identity, StaleRevision(), condition, values)
 
     def delete_entry(self, kind: str, identity: str, owner: str) -> TransactItem:
-        """Return the transaction's item that deletes an entry, unless it is not one of the item `owner`."""
+        """Return a TransactItem that deletes an entry, if the item `owner` has it."""
         condition = "attribute_not_exists(pk) OR id = :id"
         return self._conditional("Delete", kind, identity, StaleRevision(), condition, {":id": owner}, optional=True)
 
     def condition_check(self, kind: str, identity: str, error: Exception) -> TransactItem:
-        """Return the transaction's item that writes nothing, and requires an item to exist."""
+        """Return a TransactItem that writes nothing and requires an item to exist."""
         return self._conditional("ConditionCheck", kind, identity, error, "attribute_exists(pk)")
 
     def check_unchanged(self, kind: str, identity: str, old: Item | None) -> TransactItem:
-        """Return the transaction's item that writes nothing; StaleRevision unless `old` is what is stored, None being no item."""
+        """Return a TransactItem that writes nothing; StaleRevision unless `old` is current (None: there is no item)."""
         condition, values = _unchanged(old) if old else ("attribute_not_exists(pk)", {})
         return self._conditional("ConditionCheck", kind, identity, StaleRevision(), condition, values)
 
     def add(self, kind: str, identity: str, amount: int) -> TransactItem:
-        """Return the transaction's item that adds to a counter, which begins at 0 and never goes below."""
+        """Return a TransactItem that adds to a counter, which starts at 0 and never becomes negative."""
         condition, values = (f"{COUNTER} >= :floor", {":floor": -amount}) if amount < 0 else (None, {})
         values |= {":amount": amount}
         item = self._conditional("Update", kind, identity, StaleRevision(), condition, values, optional=True)
@@ -219,7 +219,7 @@ class Table:
         return replace(item, amount=amount)
 
     def delete_counter(self, kind: str, identity: str, error: Exception) -> TransactItem:
-        """Return the transaction's item that deletes a counter, which must be at 0."""
+        """Return a TransactItem that deletes a counter, which must be 0."""
         condition = f"attribute_not_exists(pk) OR {COUNTER} = :zero"
         return self._conditional("Delete", kind, identity, error, condition, {":zero": 0})
 
@@ -250,7 +250,7 @@ class Table:
         return TransactItem(action, kind, identity, request, error, optional)
 
     def retry_on_conflict(self, change: Callable[[], T]) -> T:
-        """Return the result of `change`, a read and a write that depends on it, repeated while other writers get in between."""
+        """Return the result of `change`, a read and a dependent write, retrying it while other writers interfere."""
         for _ in self._tries():
             try:
                 return change()
@@ -272,7 +272,7 @@ class Table:
         raise _unavailable()
 
     def _tries(self, seconds: float = 0) -> Iterable[int]:
-        """Yield the number of each try that may last some seconds before the deadline, and wait between them."""
+        """Yield the number of each try, and wait between them, while a try of so many seconds fits before the deadline."""
         deadline = min(self._deadline, time.monotonic() + PATIENCE_SECONDS)
         attempt = 0
         while time.monotonic() + seconds <= deadline:
@@ -287,7 +287,7 @@ def _key(kind: str, identity: str) -> Item:
 
 
 def _unchanged(item: Item) -> tuple[str, dict[str, Any]]:
-    # A backfill keeps the revision, and changes the entries that the item lists.
+    # A backfill changes the entries, but not the revision.
     if "entries" in item:
         return "revision = :revision AND entries = :entries", {
             f":{name}": item[name] for name in ("revision", "entries")
@@ -305,23 +305,23 @@ def _reasons(error: ClientError) -> list[str | None]:
 
 
 def is_transient(error: ClientError) -> bool:
-    """Return whether a retry may succeed. What such an error says of conditions is then not final."""
+    """Return whether a retry may succeed. Failed conditions in such an error are not final."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status >= 500 or not TRANSIENT_ERRORS.isdisjoint([error.response["Error"]["Code"], *_reasons(error)])
 
 
 def open_table(name: str) -> Table:
-    """Return the table of this name, through a new client."""
+    """Return the table of this name, with a new client."""
     return Table(boto3.client("dynamodb", config=CLIENT), name)
 
 
 def install(app: FastAPI, table: Callable[[], Table], request_seconds: float) -> None:
-    """Give the application its table, opened at the first use; a request may take `request_seconds` where Lambda sets no deadline."""
+    """Set the application's table, which is opened at its first use, and the time for a request where Lambda sets no deadline."""
     app.state.table = table
     app.state.request_seconds = request_seconds
 
 
-# As every dependency here, `async def` for the routes' own reason: a plain one would wait for a thread.
+# `async def` for the same reason as routes: a plain function would run in a thread.
 async def request_table(request: Request) -> Table:
     """Return the table for a request, with the request's deadline."""
     context = request.scope.get("aws.context")

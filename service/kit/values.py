@@ -1,8 +1,7 @@
-"""How JSON values are stored in DynamoDB, so that each comes back equal.
+"""Storage of JSON values in DynamoDB without loss.
 
-A value has DynamoDB's own type where there is one. Where there is none (a number with more than 38 digits or a very large or
-small one, an object with an empty key, more than 32 levels), it is stored as its JSON text in a binary attribute, which no JSON
-value uses otherwise.
+A value is stored as DynamoDB's own type if possible. Otherwise (a number with more than 38 digits, a very large or small one, an
+object with an empty key, more than 32 levels) it is stored as JSON text in a binary attribute, which no other value uses.
 """
 
 import json
@@ -15,7 +14,7 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 Item = dict[str, Any]
 """An item as JSON values by attribute name."""
 
-# Between Python's types and DynamoDB's. boto3's Table does so by itself, but makes a call and a cold start slower.
+# boto3's Table would convert by itself, but slows down calls and cold starts.
 _SERIALIZER, _DESERIALIZER = TypeSerializer(), TypeDeserializer()
 # DynamoDB keeps 38 digits. From 2**53 on, a float is not the whole number that its shortest decimal form is.
 LARGEST_INT, LARGEST_FLOAT, SMALLEST_FLOAT = 10**38, 2**53, 1e-115
@@ -29,7 +28,7 @@ def serialize(item: Mapping[str, Any]) -> Item:
 
 
 def deserialize(item: Mapping[str, Any]) -> Item:
-    """Return DynamoDB's attribute values as the JSON values that were stored."""
+    """Return DynamoDB's attribute values as JSON values."""
     return {name: _restored(_DESERIALIZER.deserialize(value)) for name, value in item.items()}
 
 

@@ -4,16 +4,20 @@ import re
 import shutil
 from pathlib import Path
 
-from sandbox.paths import ROOT
+from sandbox.paths import EXAMPLE_SOURCES, ROOT
 
+COPIED = {"docs", "harness", "pyproject.toml", "requirements", "sandbox", "tests", "tools", *EXAMPLE_SOURCES}
+NOT_COPIED = shutil.ignore_patterns("__pycache__", ".terraform", "terraform.tfstate*", "build.log")
 BLOCK = re.compile(r"^`(service/\S+)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def with_documented_resources(folder: Path) -> Path:
     """Copy the project into a folder, and return the folder."""
-    for name in ("docs", "harness", "sandbox", "service", "tests", "tools"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for source in (ROOT / name for name in sorted(COPIED)):
+        if source.is_dir():
+            shutil.copytree(source, folder / source.name, ignore=NOT_COPIED)
+        else:
+            shutil.copy(source, folder)
     (folder / ".venvs").symlink_to(ROOT / ".venvs")
     for path, text in BLOCK.findall((ROOT / "docs" / "service.md").read_text()):
         (folder / path).parent.mkdir(exist_ok=True)

@@ -261,7 +261,7 @@ def test_command_prints_progress_and_problems(emulator: Emulator, table: "Table"
     table.put_item(Item={"pk": "customer", "sk": "0" * 32, "id": "0" * 32, "name": "Engines", "revision": 1})
     done = command(emulator, table, "customer")
     assert done.returncode == 1
-    assert "customer: 1 read, 0 written, 0 entries deleted, 1 problems; go on with --after" in done.stderr
+    assert "customer: 1 read, 0 written, 0 entries deleted, 1 problems; continue with --after" in done.stderr
     assert done.stdout.startswith(f"the customer {'0' * 32} cannot be read: created_at: missing;")
     assert "Engines" not in done.stdout
     table.delete_item(Key={"pk": "customer", "sk": "0" * 32})
@@ -270,7 +270,7 @@ def test_command_prints_progress_and_problems(emulator: Emulator, table: "Table"
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [(["person"], "there is no kind person; there are user, customer"), (["--after", "x"], "name that kind alone")],
+    [(["person"], "there is no kind person; there are user, customer"), (["--after", "x"], "give only that kind")],
 )
 def test_command_rejects_invalid_arguments(
     emulator: Emulator, table: "Table", arguments: list[str], reason: str

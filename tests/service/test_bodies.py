@@ -73,7 +73,8 @@ def test_compressed_body_is_415(client: TestClient) -> None:
         ('{"name": -Infinity}', "JSON has no -Infinity"),
         ('{"name": 1e999}', "a number is too large"),
         ('{"name": "\\ud800"}', "half of a surrogate pair"),
-        ('{"name": ' + "[" * 9000 + "]" * 9000 + "}", "nested too deeply"),
+        ('{"name": ' + "[" * 100 + "]" * 100 + "}", "nested too deeply, the limit is 100 levels"),
+        ('{"name": ' + "[" * 30_000 + "]" * 30_000 + "}", "nested too deeply"),
         ('{"name": ' + "9" * 5000 + "}", "digits"),
     ],
     ids=lambda value: str(value)[:20],
@@ -82,6 +83,16 @@ def test_malformed_json_is_400_with_the_reason(client: TestClient, body: bytes |
     response = post(client, body)
     assert response.status_code == 400
     assert reason in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [('"' + "[{" * 90 + '"', 201), ("[" * 99 + "]" * 99, 422), (f"[{'[],' * 200}[]]", 422)]
+)
+def test_up_to_100_levels_are_accepted_whatever_the_number_of_brackets(
+    client: TestClient, name: str, status: int
+) -> None:
+    response = post(client, f'{{"email": "ada@example.com", "name": {name}}}')
+    assert response.status_code == status
 
 
 def test_surrogate_pair_is_one_character(client: TestClient) -> None:
