@@ -254,7 +254,7 @@ def patched_modules() -> list[str]:
     return [name for module, name in GENERATORS if name in vars(module)]
 
 
-def test_other_calls_of_the_patched_functions_use_pythons(precompiled_file: Path, unloaded: None) -> None:
+def test_other_calls_of_patched_functions_are_not_intercepted(precompiled_file: Path, unloaded: None) -> None:
     assert load(precompiled_file)
     compile_, exec_ = vars(typing)["compile"], vars(dataclasses)["exec"]
     with pytest.raises(SyntaxError, match="here"):
