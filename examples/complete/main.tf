@@ -79,7 +79,7 @@ module "api" {
 }
 
 resource "aws_dynamodb_table" "this" {
-  #checkov:skip=CKV_AWS_119:Encrypted with the AWS managed key; set kms_key_arn if a policy requires a customer managed key
+  #checkov:skip=CKV_AWS_119:Encrypted with the AWS managed key; where a policy requires a customer managed key, set kms_key_arn
   name         = local.table_name
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "pk"

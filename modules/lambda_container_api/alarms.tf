@@ -45,7 +45,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  #checkov:skip=CKV_LCA_13:The caller decides, by alarms.actions; without one the alarm is only visible in CloudWatch
+  #checkov:skip=CKV_LCA_13:The caller decides, by alarms.actions; without one the alarm shows in CloudWatch and notifies nobody
   for_each = { for name, alarm in local.alarm_definitions : name => alarm if nonsensitive(alarm.applies) && !contains(local.alarms_off, name) }
 
   alarm_name          = "${var.name}-${each.key}"

@@ -110,7 +110,7 @@ resource "aws_apigatewayv2_integration" "live" {
 
 # One route for every path and method: which exist is the application's to say.
 resource "aws_apigatewayv2_route" "default" {
-  #checkov:skip=CKV_AWS_309:An API is public only if auth.public.reason states a reason, in ten characters or more
+  #checkov:skip=CKV_AWS_309:An API is public only where auth.public.reason says why, in ten characters or more
   api_id               = aws_apigatewayv2_api.this.id
   route_key            = "$default"
   target               = "integrations/${aws_apigatewayv2_integration.live.id}"

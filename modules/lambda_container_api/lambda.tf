@@ -10,9 +10,9 @@ locals {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_LCA_1:The caller decides, by function.reserved_concurrency; it is taken from the account's concurrency, of which 100 must stay unreserved
+  #checkov:skip=CKV_LCA_1:The caller decides, by function.reserved_concurrency; it comes out of the account's pool, of which 100 must stay unreserved
   #checkov:skip=CKV_AWS_50:The caller decides, by function.tracing, which is billed by trace
-  #checkov:skip=CKV_AWS_116:API Gateway invokes it synchronously; dead-letter queues need asynchronous invocations, see function.asynchronous
+  #checkov:skip=CKV_AWS_116:API Gateway invokes synchronously; dead letters exist only for asynchronous invocations, see function.asynchronous
   #checkov:skip=CKV_AWS_117:The caller decides, by function.vpc; a function without private resources is no safer in a VPC
   #checkov:skip=CKV_AWS_272:Lambda does not offer code signing for container images; the digest is pinned instead
   function_name = var.name

@@ -29,7 +29,7 @@ locals {
 
 # By route and not by function, so that a function made in the same apply, of unknown ARN, will do.
 resource "aws_apigatewayv2_integration" "legacy" {
-  #checkov:skip=CKV_LCA_11:A legacy function is called as before the migration, through its alias only if it has one
+  #checkov:skip=CKV_LCA_11:An old function is invoked as before the migration, through its alias only if it has one
   for_each = toset(local.legacy_keys)
 
   api_id                 = aws_apigatewayv2_api.this.id
@@ -71,8 +71,8 @@ resource "aws_lambda_permission" "legacy" {
 }
 
 resource "aws_apigatewayv2_route" "this" {
-  #checkov:skip=CKV_AWS_309:A route is public only if auth.public.reason states a reason, in ten characters or more, or for browsers' preflights
-  #checkov:skip=CKV_LCA_15:Its own auth.public.reason states a reason, in ten characters or more, or it is for browsers' preflights; the description is the whole API's
+  #checkov:skip=CKV_AWS_309:A route is public only where auth.public.reason says why, in ten characters or more, or for browsers' preflights
+  #checkov:skip=CKV_LCA_15:Its own auth.public.reason says why, in ten characters or more, or it is for browsers' preflights; the description is the whole API's
   for_each = local.routes
 
   api_id    = aws_apigatewayv2_api.this.id

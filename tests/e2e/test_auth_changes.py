@@ -141,7 +141,7 @@ def test_changes_of_auth_and_legacy_fail_no_request(
     item.assert_none_failed(least=20)
 
 
-def test_preflights_succeed_whatever_auth_the_route_has(
+def test_preflights_succeed_with_any_auth(
     root: Root, emulator: Emulator, jwt: dict[str, Any], functions: dict[str, str]
 ) -> None:
     private: dict[str, Any] = {"ANY /item": {"auth": {"iam": {}}}}

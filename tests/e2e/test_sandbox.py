@@ -81,7 +81,7 @@ def test_up_prints_every_step_and_a_url_that_works(
         assert api.get("/users").json()["items"] == [created.json()]
 
 
-def test_the_documented_resources_are_deployed_without_a_line_of_terraform(
+def test_documented_resources_are_deployed_without_terraform_changes(
     command: Command, first: subprocess.CompletedProcess[str], port: int
 ) -> None:
     url, token = (command(name, port).stdout.strip() for name in ("url", "token"))
@@ -96,8 +96,8 @@ def test_the_documented_resources_are_deployed_without_a_line_of_terraform(
         assert cancelled.json()["state"] == "cancelled"
         changed = api.patch(f"/tickets/{ticket['id']}", json={"title": "X"}, headers={"if-match": "*"})
         assert changed.status_code == 409
-    with gateway(Emulator(port, Path()), url) as nobody:
-        assert nobody.get("/orders").status_code == 401
+    with gateway(Emulator(port, Path()), url) as anonymous:
+        assert anonymous.get("/orders").status_code == 401
 
 
 def test_second_up_changes_nothing(command: Command, first: subprocess.CompletedProcess[str], port: int) -> None:

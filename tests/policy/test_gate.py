@@ -1,4 +1,4 @@
-"""The gate finds what is wrong, accepts only what the register justifies, and never passes without having looked."""
+"""The gate reports findings, accepts only those in the register, and never passes without a scan."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def registered(project: Path) -> tuple[str, str]:
-    """Write a register with ENTRY, and return the option that names it."""
+def write_register(project: Path) -> tuple[str, str]:
+    """Write a register with ENTRY, and return the options that name it."""
     (project / "skips.yaml").write_text(yaml.safe_dump([ENTRY]))
     return "--register", str(project / "skips.yaml")
 
 
-def test_a_project_with_nothing_but_accepted_findings_passes(gate: Gate, project: Path) -> None:
+def test_project_with_only_accepted_findings_passes(gate: Gate, project: Path) -> None:
     (project / "registry/main.tf").write_text(SKIPPED)
     (project / "clean").mkdir()
     (project / "clean/main.tf").write_text(GOOD)
-    code, said, _ = gate(project, *registered(project))
-    assert code == 0, said
-    heading, row, secrets = said.splitlines()
+    code, output, _ = gate(project, *write_register(project))
+    assert code == 0, output
+    heading, row, secrets = output.splitlines()
     assert heading.split() == ["scan", "resources", "passed", "accepted", "failed"]
     name, resources, passed, accepted, failed = row.split()
     assert (name, resources, accepted, failed) == ("terraform", "2", "1", "0")
@@ -68,43 +68,43 @@ def test_a_project_with_nothing_but_accepted_findings_passes(gate: Gate, project
 
 @dataclass(frozen=True)
 class Scanned:
-    """What the gate said, and the folder of its reports."""
+    """The gate's output, and the folder of its reports."""
 
     code: int
-    said: str
+    output: str
     reports: Path
 
 
 @pytest.fixture(scope="module")
 def scanned(gate: Gate, fixtures: Path, plan_file: str, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
-    """A scan of a root with its plan, and of a folder with two findings, of which the register accepts the first."""
+    """A scan of a root with its plan, and of a folder with two findings, the first of which is accepted."""
     project = tmp_path_factory.mktemp("scanned")
     shutil.copytree(fixtures, project / "planned")
     (project / "registry").mkdir()
     more = BAD.replace('"this"', '"more"').replace('"orders"', '"more"')
     (project / "registry/main.tf").write_text(SKIPPED + more)
     reports = project / "reports"
-    options = [*registered(project), "--plan", f"planned={plan_file}", "--reports", str(reports)]
-    code, said, complaint = gate(project, *options, "--only", "registry", "planned")
-    assert said, complaint
-    return Scanned(code, said, reports)
+    options = [*write_register(project), "--plan", f"planned={plan_file}", "--reports", str(reports)]
+    code, output, error = gate(project, *options, "--only", "registry", "planned")
+    assert output, error
+    return Scanned(code, output, reports)
 
 
-def test_a_finding_fails_with_its_place_and_its_check(scanned: Scanned) -> None:
+def test_finding_fails_with_its_file_line_and_check(scanned: Scanned) -> None:
     assert scanned.code == 1
-    assert "registry/main.tf:14: CKV_AWS_163 " in scanned.said
-    assert "register:" not in scanned.said
+    assert "registry/main.tf:14: CKV_AWS_163 " in scanned.output
+    assert "register:" not in scanned.output
 
 
-def test_a_plan_is_scanned_with_its_sources(scanned: Scanned) -> None:
-    row = next(line for line in scanned.said.splitlines() if line.startswith("plan of planned"))
+def test_plan_is_scanned_with_its_sources(scanned: Scanned) -> None:
+    row = next(line for line in scanned.output.splitlines() if line.startswith("plan of planned"))
     assert int(row.split()[-3]) > 50
-    assert "planned/ckv_lca_1.tf:" in scanned.said
+    assert "planned/ckv_lca_1.tf:" in scanned.output
     assert (scanned.reports / "plans.sarif").exists()
 
 
-def test_reports_say_what_failed_and_what_is_accepted(scanned: Scanned) -> None:
-    cases = ET.parse(scanned.reports / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own
+def test_reports_contain_failed_and_accepted_findings(scanned: Scanned) -> None:
+    cases = ET.parse(scanned.reports / "junit.xml").getroot().iter("testcase")  # noqa: S314 - a trusted file
     marks = {
         case.attrib["classname"]: [child.tag for child in case]
         for case in cases
@@ -126,40 +126,40 @@ def test_reports_say_what_failed_and_what_is_accepted(scanned: Scanned) -> None:
 
 FIXED = SKIPPED.replace("scan_on_push = false", "scan_on_push = true")
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
-    "undeclared": (SKIPPED, {"check": "CKV_AWS_136"}, "the in-line skip of CKV_AWS_163 is not in the register"),
+    "unregistered": (SKIPPED, {"check": "CKV_AWS_136"}, "the in-line skip of CKV_AWS_163 is not in the register"),
     "undated": (SKIPPED, {"until": "soon", "lifted_by": None}, "must be one such as 2027-01-31, not 'soon'"),
     "expired": (SKIPPED, {"until": date(2020, 1, 31), "lifted_by": None}, "expired on 2020-01-31"),
-    "reasonless": (SKIPPED, {"why": None}, "has no reason"),
-    "endless": (SKIPPED, {"lifted_by": None}, "must set `until`"),
-    "ambiguous": (SKIPPED, {"why": "another reason, not that one"}, "no in-line skip with the same reason"),
-    "misspelt": (SKIPPED, {"lifted": "never"}, "no unknown keys (lifted)"),
+    "no-reason": (SKIPPED, {"why": None}, "has no reason"),
+    "no-end": (SKIPPED, {"lifted_by": None}, "must set `until`"),
+    "another-reason": (SKIPPED, {"why": "another reason, not that one"}, "no in-line skip with the same reason"),
+    "unknown-key": (SKIPPED, {"lifted": "never"}, "no unknown keys (lifted)"),
     "only-registered": (BAD, {}, "no in-line skip with the same reason"),
     "stale": (FIXED, {}, "no longer matches a finding"),
-    "misplaced": (SKIPPED, {"resource": "aws_ecr_repository.other"}, "no longer matches a finding"),
+    "other-resource": (SKIPPED, {"resource": "aws_ecr_repository.other"}, "no longer matches a finding"),
 }
 
 
 @pytest.fixture(scope="module")
-def complaints(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the gate says of all that can be wrong with a register, each in a folder of its own."""
+def output(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The gate's output for every kind of invalid entry, each in its own folder."""
     project = tmp_path_factory.mktemp("wrong")
     register = []
     for name, (hcl, entry, _) in WRONG.items():
         (project / name).mkdir()
         (project / name / "main.tf").write_text(hcl)
-        stated = {**ENTRY, "where": f"{name}/main.tf", **entry}
-        register.append({key: value for key, value in stated.items() if value is not None})
+        merged = {**ENTRY, "where": f"{name}/main.tf", **entry}
+        register.append({key: value for key, value in merged.items() if value is not None})
     (project / "skips.yaml").write_text(yaml.safe_dump(register))
-    code, said, _ = gate(project, "--register", str(project / "skips.yaml"))
+    code, printed, _ = gate(project, "--register", str(project / "skips.yaml"))
     assert code == 1
-    return said
+    return printed
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_the_register_is_held_to_the_truth(name: str, complaints: str) -> None:
+def test_invalid_register_entry_is_reported(name: str, output: str) -> None:
     number = list(WRONG).index(name) + 1
-    about = [line for line in complaints.splitlines() if f"entry {number}: " in line or f"register: {name}/" in line]
-    assert any(WRONG[name][2] in line for line in about), about
+    lines = [line for line in output.splitlines() if f"entry {number}: " in line or f"register: {name}/" in line]
+    assert any(WRONG[name][2] in line for line in lines), lines
 
 
 @pytest.mark.parametrize(
@@ -169,66 +169,66 @@ def test_the_register_is_held_to_the_truth(name: str, complaints: str) -> None:
         pytest.param("# nothing\n", "terraform: checkov found nothing to check", id="hcl without a resource"),
     ],
 )
-def test_sources_that_say_nothing_are_not_clean(hcl: str, reason: str, gate: Gate, project: Path) -> None:
+def test_unparsable_or_empty_sources_exit_with_2(hcl: str, reason: str, gate: Gate, project: Path) -> None:
     (project / "registry/main.tf").write_text(hcl)
-    code, _, complaint = gate(project)
+    code, _, error = gate(project)
     assert code == 2
-    assert reason in complaint
+    assert reason in error
 
 
-def test_an_empty_folder_is_not_clean(gate: Gate, tmp_path: Path) -> None:
-    code, _, complaint = gate(tmp_path)
+def test_empty_folder_exits_with_2(gate: Gate, tmp_path: Path) -> None:
+    code, _, error = gate(tmp_path)
     assert code == 2
-    assert f"{tmp_path} has no .tf file" in complaint
+    assert f"{tmp_path} has no .tf file" in error
 
 
-def test_a_folder_that_is_not_there_is_not_clean(gate: Gate, project: Path) -> None:
-    code, _, complaint = gate(project, "--only", "registry", "modules")
+def test_missing_folder_exits_with_2(gate: Gate, project: Path) -> None:
+    code, _, error = gate(project, "--only", "registry", "modules")
     assert code == 2
-    assert "has no modules" in complaint
+    assert "has no modules" in error
 
 
-def test_a_missing_plan_is_not_clean(gate: Gate, project: Path) -> None:
-    code, _, complaint = gate(project, "--plan", "registry=nowhere.json")
+def test_missing_plan_exits_with_2(gate: Gate, project: Path) -> None:
+    code, _, error = gate(project, "--plan", "registry=nowhere.json")
     assert code == 2
-    assert "nowhere.json: no such plan file" in complaint
+    assert "nowhere.json: no such plan file" in error
 
 
-def test_a_plan_that_is_none_is_not_clean(gate: Gate, project: Path) -> None:
+def test_invalid_plan_exits_with_2(gate: Gate, project: Path) -> None:
     (project / "plan.json").write_text("{}")
-    code, _, complaint = gate(project, "--plan", f"registry={project / 'plan.json'}")
+    code, _, error = gate(project, "--plan", f"registry={project / 'plan.json'}")
     assert code == 2
-    assert "plan.json" in complaint
+    assert "plan.json" in error
 
 
-def test_a_plan_of_other_sources_is_not_clean(gate: Gate, project: Path, plan_file: str) -> None:
-    code, _, complaint = gate(project, "--plan", f"registry={plan_file}")
+def test_plan_of_other_sources_exits_with_2(gate: Gate, project: Path, plan_file: str) -> None:
+    code, _, error = gate(project, "--plan", f"registry={plan_file}")
     assert code == 2
-    assert "is not a plan of registry" in complaint
+    assert "is not a plan of registry" in error
 
 
-def test_a_register_that_cannot_be_read_is_not_clean(gate: Gate, project: Path) -> None:
+def test_unreadable_register_exits_with_2(gate: Gate, project: Path) -> None:
     (project / "skips.yaml").write_text("- {check: [")
-    code, _, complaint = gate(project, "--register", str(project / "skips.yaml"))
+    code, _, error = gate(project, "--register", str(project / "skips.yaml"))
     assert code == 2
-    assert "skips.yaml cannot be read" in complaint
+    assert "skips.yaml cannot be read" in error
 
 
 @pytest.mark.parametrize(
     ("old", "new", "file"),
     [
         pytest.param(
-            "    setting = text(", '    raise RuntimeError("crash")\n    setting = text(', "main.tf", id="while it runs"
+            "    setting = text(", '    raise RuntimeError("crash")\n    setting = text(', "main.tf", id="at run time"
         ),
-        pytest.param("MIN_IMAGES = 10", "MIN_IMAGES = ten", "lca_repository", id="while it is loaded"),
+        pytest.param("MIN_IMAGES = 10", "MIN_IMAGES = ten", "lca_repository", id="at import"),
     ],
 )
-def test_a_check_that_crashes_is_not_clean(old: str, new: str, file: str, gate: Gate, project: Path) -> None:
+def test_crashing_check_exits_with_2(old: str, new: str, file: str, gate: Gate, project: Path) -> None:
     pack = shutil.copytree(PACK, project / "pack")
     source = (pack / "lca_repository.py").read_text()
     assert old in source
     (pack / "lca_repository.py").write_text(source.replace(old, new, 1))
-    code, _, complaint = gate(project, "--only", "registry", "--pack", str(pack))
+    code, _, error = gate(project, "--only", "registry", "--pack", str(pack))
     assert code == 2
-    assert "crash" in complaint
-    assert file in complaint
+    assert "crash" in error
+    assert file in error

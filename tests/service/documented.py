@@ -7,7 +7,7 @@ from pathlib import Path
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 
 COPIED = {"docs", "harness", "pyproject.toml", "requirements", "sandbox", "tests", "tools", *EXAMPLE_SOURCES}
-NOT_COPIED = shutil.ignore_patterns("__pycache__", ".terraform", "terraform.tfstate*", "build.log")
+IGNORED = shutil.ignore_patterns("__pycache__", ".terraform", "terraform.tfstate*", "build.log")
 BLOCK = re.compile(r"^`(service/\S+)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -15,7 +15,7 @@ def with_documented_resources(folder: Path) -> Path:
     """Copy the project into a folder, and return the folder."""
     for source in (ROOT / name for name in sorted(COPIED)):
         if source.is_dir():
-            shutil.copytree(source, folder / source.name, ignore=NOT_COPIED)
+            shutil.copytree(source, folder / source.name, ignore=IGNORED)
         else:
             shutil.copy(source, folder)
     (folder / ".venvs").symlink_to(ROOT / ".venvs")

@@ -1,4 +1,4 @@
-"""Who may do what: the gateway's authorizer tells who calls, and each operation which scope it needs."""
+"""Authentication by the gateway's authorizer, and authorization by scopes."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ ANY = {"if-match": "*"}
 
 
 def operations(domain: Domain) -> list[tuple[str, str, str]]:
-    """Return method, path and scope of each operation."""
-    name, one = domain.path.strip("/"), f"{domain.path}/{UNKNOWN_ID}"
+    """Return method, path and required scope of each operation."""
+    name, item = domain.path.strip("/"), f"{domain.path}/{UNKNOWN_ID}"
     return [
-        *[("GET", path, f"{name}:read") for path in (domain.path, one)],
-        *[(method, path, f"{name}:write") for method, path in [("POST", domain.path), ("PUT", one), ("PATCH", one)]],
-        ("DELETE", one, f"{name}:write"),
+        *[("GET", path, f"{name}:read") for path in (domain.path, item)],
+        *[(method, path, f"{name}:write") for method, path in [("POST", domain.path), ("PUT", item), ("PATCH", item)]],
+        ("DELETE", item, f"{name}:write"),
     ]
 
 
@@ -30,9 +30,7 @@ def body_for(method: str, domain: Domain) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"jwt": None}, {"jwt": {"claims": {}}}, {"lambda": {"sub": "ada"}}])
-def test_a_caller_whom_the_gateway_does_not_know_is_unauthorized(
-    as_caller: AsCaller, domain: Domain, authorizer: object
-) -> None:
+def test_unauthenticated_caller_is_401(as_caller: AsCaller, domain: Domain, authorizer: object) -> None:
     for method, path, _ in operations(domain):
         response = as_caller(authorizer).request(method, path, json=body_for(method, domain), headers=ANY)
         assert response.status_code == 401
@@ -40,33 +38,33 @@ def test_a_caller_whom_the_gateway_does_not_know_is_unauthorized(
         assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_without_an_event_of_the_gateway_everybody_is_unauthorized(app: FastAPI, domain: Domain) -> None:
+def test_request_without_an_event_is_401(app: FastAPI, domain: Domain) -> None:
     headers = {"authorization": "Bearer x", "x-amzn-principal": "ada"}
     assert TestClient(app).get(domain.path, headers=headers).status_code == 401
 
 
-def test_a_caller_without_the_scope_is_forbidden_and_told_which(as_caller: AsCaller, domain: Domain) -> None:
+def test_missing_scope_is_403_and_named(as_caller: AsCaller, domain: Domain) -> None:
     for method, path, scope in operations(domain):
-        others = " ".join(each for each in SCOPES.split() if each != scope)
+        others = " ".join(other for other in SCOPES.split() if other != scope)
         response = as_caller(jwt(others)).request(method, path, json=body_for(method, domain), headers=ANY)
         assert response.status_code == 403
         assert response.headers["content-type"] == "application/problem+json"
         assert response.headers["www-authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
-def test_the_one_scope_of_an_operation_is_enough(as_caller: AsCaller, domain: Domain) -> None:
+def test_only_the_scope_of_the_operation_is_required(as_caller: AsCaller, domain: Domain) -> None:
     for method, path, scope in operations(domain):
         response = as_caller(jwt(scope)).request(method, path, json=body_for(method, domain), headers=ANY)
         assert response.status_code in {200, 201, 404}
 
 
-def test_a_caller_whom_iam_let_through_needs_no_scopes(as_caller: AsCaller, domain: Domain) -> None:
+def test_iam_caller_needs_no_scopes(as_caller: AsCaller, domain: Domain) -> None:
     item = create_item(as_caller({"jwt": None, "iam": {"userArn": ARN}}), domain)
     assert item["created_by"] == ARN
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version", "/docs", "/openapi.json"])
-def test_what_is_public_needs_no_caller(as_caller: AsCaller, path: str) -> None:
+def test_public_paths_need_no_caller(as_caller: AsCaller, path: str) -> None:
     assert as_caller(None).get(path).status_code == 200
 
 
@@ -84,7 +82,7 @@ def test_what_is_public_needs_no_caller(as_caller: AsCaller, path: str) -> None:
         ({"scope": "users:read", "scp": "users:write"}, {"users:read", "users:write"}),
     ],
 )
-def test_scopes_are_found_in_whichever_claim_the_issuer_puts_them(claims: dict[str, Any], scopes: set[str]) -> None:
+def test_scopes_are_read_from_scope_and_scp_claims(claims: dict[str, Any], scopes: set[str]) -> None:
     event = {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": "ada"} | claims}}}}
     assert caller(event) == Principal("ada", frozenset(scopes))
 
@@ -104,7 +102,7 @@ def test_scopes_are_found_in_whichever_claim_the_issuer_puts_them(claims: dict[s
         ("people", "x/people/users:read", 403),
     ],
 )
-def test_scopes_are_compared_exactly_with_the_resource_servers_prefix(
+def test_scope_must_match_exactly_including_the_prefix(
     app: FastAPI, as_caller: AsCaller, prefix: str, scopes: str, status: int
 ) -> None:
     app.state.scope_prefix = prefix
@@ -115,28 +113,28 @@ def test_scopes_are_compared_exactly_with_the_resource_servers_prefix(
         assert f'scope="{needed}"' in response.headers["www-authenticate"]
 
 
-def test_the_scopes_prefix_is_a_setting(as_caller: AsCaller, table: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scope_prefix_is_a_setting(as_caller: AsCaller, table: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOPE_PREFIX", "people")
     settings.cache_clear()
     assert create_app().state.scope_prefix == "people"
 
 
-def test_a_machine_is_called_by_its_client_id() -> None:
+def test_subject_of_a_machine_is_its_client_id() -> None:
     found = caller({"requestContext": {"authorizer": {"jwt": {"claims": {"client_id": "batch"}}}}})
     assert found is not None
     assert found.subject == "batch"
 
 
-def test_things_remember_who_made_and_who_changed_them(as_caller: AsCaller, domain: Domain) -> None:
+def test_created_by_and_updated_by_are_the_callers(as_caller: AsCaller, domain: Domain) -> None:
     path = f"{domain.path}/{create_item(as_caller(jwt(SCOPES, 'ada')), domain)['id']}"
     changed = as_caller(jwt(SCOPES, "grace")).patch(path, json={"name": "New"}, headers=ANY).json()
     assert (changed["created_by"], changed["updated_by"]) == ("ada", "grace")
 
 
-def test_the_request_log_can_tell_who_called(app: FastAPI, as_caller: AsCaller) -> None:
+def test_principal_is_in_the_request_state(app: FastAPI, as_caller: AsCaller) -> None:
     seen: list[object] = []
 
-    class Watch:
+    class Recorder:
         def __init__(self, app: Any) -> None:
             self.app = app
 
@@ -144,7 +142,7 @@ def test_the_request_log_can_tell_who_called(app: FastAPI, as_caller: AsCaller) 
             await self.app(scope, receive, send)
             seen.append(scope.get("state", {}).get("principal"))
 
-    app.add_middleware(Watch)
+    app.add_middleware(Recorder)
     as_caller(jwt(SCOPES)).get(USERS.path)
     as_caller(jwt("")).get(USERS.path)
     as_caller(None).get(USERS.path)

@@ -1,4 +1,4 @@
-"""A typed client can be generated from the OpenAPI document and used, as docs/service.md says; every line here is the page's."""
+"""The typed client of docs/service.md, generated and used with the commands and the code of the page."""
 
 import os
 import re
@@ -22,15 +22,15 @@ PYTHON = paths.environment("client") / "python"
 
 
 def block(language: str) -> str:
-    """Return the first block of the page's section in a language."""
-    found = re.search(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-    assert found
-    return found[1]
+    """Return the section's first code block in a language."""
+    match = re.search(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    assert match
+    return match[1]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the page's command reads, what it generates, and the page's script."""
+    """A folder with the input and output of the page's command, and the page's script."""
     if not PYTHON.exists():
         pytest.fail("`make .venvs/client/.ready` installs the generator", pytrace=False)
     folder = tmp_path_factory.mktemp("client")
@@ -46,11 +46,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def served_behind_authorizer(table: object, emulator: Emulator) -> Iterator[tuple[str, str]]:
     """Yield the URL of the service as `make dev` serves it, and a token for it."""
-    tokens = issuer.ensure(emulator)
-    prefixed = create_app()
-    prefixed.state.scope_prefix = issuer.RESOURCE_SERVER
-    with served(Authorizer(prefixed, tokens.url, tokens.audience, tokens.keys_url)) as url:
-        yield url, tokens.token()
+    token_issuer = issuer.ensure(emulator)
+    app = create_app()
+    app.state.scope_prefix = issuer.RESOURCE_SERVER
+    with served(Authorizer(app, token_issuer.url, token_issuer.audience, token_issuer.keys_url)) as url:
+        yield url, token_issuer.token()
 
 
 def run_script(project: Path, url: str, token: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +60,7 @@ def run_script(project: Path, url: str, token: str) -> subprocess.CompletedProce
     )
 
 
-def test_generated_client_creates_updates_and_pages_and_errors_are_typed(
+def test_generated_client_creates_updates_paginates_and_types_errors(
     project: Path, served_behind_authorizer: tuple[str, str], client: TestClient
 ) -> None:
     for body in USERS.bodies(105):
@@ -69,16 +69,14 @@ def test_generated_client_creates_updates_and_pages_and_errors_are_typed(
     done = run_script(project, *served_behind_authorizer)
 
     assert done.returncode == 0, done.stderr
-    name, stale, taken, *emails = done.stdout.splitlines()
+    name, stale, conflict, *emails = done.stdout.splitlines()
     assert name == "Ada Lovelace"
     assert stale.startswith("412 ")
-    assert taken.startswith("409 ")
+    assert conflict.startswith("409 ")
     assert sorted(emails) == sorted(["ada@example.com", *(body["email"] for body in USERS.bodies(105))])
 
 
-def test_generated_client_raises_for_an_error_of_the_gateway(
-    project: Path, served_behind_authorizer: tuple[str, str]
-) -> None:
+def test_generated_client_raises_for_a_gateway_error(project: Path, served_behind_authorizer: tuple[str, str]) -> None:
     url, _ = served_behind_authorizer
     done = run_script(project, url, "expired")
     assert done.returncode == 1

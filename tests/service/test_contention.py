@@ -1,4 +1,4 @@
-"""Writes that meet at one item wait for each other, as long as their requests may take."""
+"""Conflicting writes to one item are retried until the deadline of the request."""
 
 import pytest
 
@@ -8,16 +8,16 @@ from tests.service.domains import Clock, concurrently
 CALLERS = 80
 
 
-def test_80_creates_at_once_that_refer_to_one_item_are_all_done() -> None:
+def test_80_concurrent_creates_with_one_reference_all_succeed() -> None:
     client = Conflicts()
     assert concurrently(*[lambda: create(client, OWNER)] * CALLERS) == [True] * CALLERS
     assert client.refused > CALLERS
 
 
-def test_waits_are_anything_up_to_a_limit_that_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_use_full_jitter_and_exponential_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[float] = []
 
-    def longest(low: float, high: float) -> float:
+    def upper_limit(low: float, high: float) -> float:
         assert low == 0
         limits.append(high)
         return high
@@ -27,7 +27,7 @@ def test_waits_are_anything_up_to_a_limit_that_doubles(monkeypatch: pytest.Monke
             raise cancelled([True])
 
     Clock(monkeypatch)
-    monkeypatch.setattr("service.kit.table.random.uniform", longest)
+    monkeypatch.setattr("service.kit.table.random.uniform", upper_limit)
     assert not create(Busy(), OWNER)
     assert limits[:6] == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5]
     assert set(limits[6:]) == {0.5}

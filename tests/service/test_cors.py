@@ -1,4 +1,4 @@
-"""Cross-origin requests that the application answers by itself."""
+"""CORS handled by the application."""
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,15 +15,15 @@ PREFLIGHT = {"origin": ORIGIN, "access-control-request-method": "PATCH"}
 
 @pytest.fixture
 def browser(table: object, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    """A client of an application that allows one origin; nobody whom the gateway knows."""
+    """An unauthenticated client of an application that allows two origins."""
     monkeypatch.setenv("CORS_ORIGINS", f"{ORIGIN} https://admin.example.com")
     reload_settings()
     return TestClient(create_app())
 
 
-def test_a_preflight_of_an_allowed_origin_lists_what_it_may_send(browser: TestClient) -> None:
-    asked = PREFLIGHT | {"access-control-request-headers": "authorization,content-type,idempotency-key,if-match"}
-    response = browser.options(USERS.path, headers=asked)
+def test_preflight_of_an_allowed_origin_is_200(browser: TestClient) -> None:
+    headers = PREFLIGHT | {"access-control-request-headers": "authorization,content-type,idempotency-key,if-match"}
+    response = browser.options(USERS.path, headers=headers)
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == ORIGIN
     assert "PATCH" in response.headers["access-control-allow-methods"].split(", ")
@@ -33,18 +33,18 @@ def test_a_preflight_of_an_allowed_origin_lists_what_it_may_send(browser: TestCl
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "headers",
     [{"origin": "https://elsewhere.example"}, {"access-control-request-headers": "x-unknown"}],
     ids=["origin", "header"],
 )
-def test_a_preflight_for_anything_else_is_400(browser: TestClient, asked: dict[str, str]) -> None:
-    assert browser.options(USERS.path, headers=PREFLIGHT | asked).status_code == 400
+def test_preflight_of_another_origin_or_header_is_400(browser: TestClient, headers: dict[str, str]) -> None:
+    assert browser.options(USERS.path, headers=PREFLIGHT | headers).status_code == 400
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/healthz", 200), ("GET", "/users", 401), ("GET", "/nothing", 404)]
 )
-def test_every_response_can_be_read_by_an_allowed_origin_and_by_no_other(
+def test_responses_have_cors_headers_only_for_allowed_origins(
     browser: TestClient, method: str, path: str, status: int
 ) -> None:
     response = browser.request(method, path, headers={"origin": ORIGIN})
@@ -56,16 +56,14 @@ def test_every_response_can_be_read_by_an_allowed_origin_and_by_no_other(
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_an_uncaught_error_can_be_read_by_an_allowed_origin(
-    browser: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_uncaught_error_has_cors_headers(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.kit.auth.Authorized.authorize", None)
     response = browser.get("/users", headers={"origin": ORIGIN})
     assert response.status_code == 500
     assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
-def test_without_origins_no_response_has_cors_headers(client: TestClient) -> None:
+def test_no_cors_headers_without_configured_origins(client: TestClient) -> None:
     response = client.get("/healthz", headers={"origin": ORIGIN})
     assert not [name for name in response.headers if name.startswith("access-control")]
 
@@ -78,7 +76,7 @@ def test_without_origins_no_response_has_cors_headers(client: TestClient) -> Non
         ("*", "true", '"*" does not go with credentials'),
     ],
 )
-def test_origins_that_browsers_would_never_match_are_refused_at_start(
+def test_invalid_origins_are_rejected_at_startup(
     table: object, monkeypatch: pytest.MonkeyPatch, origins: str, credentials: str, reason: str
 ) -> None:
     monkeypatch.setenv("CORS_ORIGINS", origins)

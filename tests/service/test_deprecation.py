@@ -1,4 +1,4 @@
-"""Headers of operations that are going away."""
+"""Deprecation and Sunset headers of deprecated operations."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -36,18 +36,18 @@ def router() -> APIRouter:
 
 @pytest.fixture
 def serve(app: FastAPI, router: APIRouter) -> Callable[[], TestClient]:
-    def added() -> TestClient:
+    def client() -> TestClient:
         add(app, router)
         return TestClient(app)
 
-    return added
+    return client
 
 
 @pytest.mark.parametrize(
     ("method", "query", "status"),
     [("GET", "", 200), ("HEAD", "", 200), ("GET", "?fail=true", 409), ("GET", "?x=1", 422)],
 )
-def test_every_response_of_a_deprecated_operation_says_so(
+def test_responses_of_a_deprecated_operation_have_the_headers(
     serve: Callable[[], TestClient], router: APIRouter, method: str, query: str, status: int
 ) -> None:
     deprecate(router, "read_old", since=SINCE, sunset=SUNSET, documentation="https://x.example/d", successor="/new")
@@ -59,16 +59,14 @@ def test_every_response_of_a_deprecated_operation_says_so(
     assert links == ['<https://x.example/d>; rel="deprecation"', '</new>; rel="successor-version"']
 
 
-def test_the_other_operations_do_not(serve: Callable[[], TestClient], router: APIRouter) -> None:
+def test_other_operations_have_no_deprecation_headers(serve: Callable[[], TestClient], router: APIRouter) -> None:
     deprecate(router, "read_old", since=SINCE)
     client = serve()
     assert "deprecation" not in client.get("/new").headers
     assert "sunset" not in client.get("/old").headers
 
 
-def test_without_names_all_operations_are_deprecated_and_the_openapi_document_marks_them(
-    serve: Callable[[], TestClient], router: APIRouter
-) -> None:
+def test_all_operations_are_deprecated_by_default(serve: Callable[[], TestClient], router: APIRouter) -> None:
     deprecate(router, since=SINCE)
     paths = serve().get("/openapi.json").json()["paths"]
     assert paths["/old"]["get"]["deprecated"]
@@ -84,7 +82,7 @@ def test_without_names_all_operations_are_deprecated_and_the_openapi_document_ma
         ([], {"since": SINCE.replace(tzinfo=None)}, "needs a time zone"),
     ],
 )
-def test_a_declaration_that_cannot_be_meant_is_refused(
+def test_invalid_deprecation_is_rejected(
     router: APIRouter, operations: list[str], dates: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):

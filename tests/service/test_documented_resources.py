@@ -1,4 +1,4 @@
-"""The resources of docs/service.md work as the page says: made in a copy of the project, and asked what all are asked."""
+"""The resources of docs/service.md, added to a copy of the project, pass the tests of all resources."""
 
 import json
 import re
@@ -20,14 +20,14 @@ ORDERS = Domain(
 )
 DOMAINS = [USERS, CUSTOMERS, ORDERS]
 """
-ASKED_OF_ALL = ["callers", "idempotency", "preconditions", "resources"]
+COMMON_TESTS = ["callers", "idempotency", "preconditions", "resources"]
 TICKETS = '''
-"""The fourth resource, asked over HTTP."""
+"""The fourth resource over HTTP."""
 
 from fastapi.testclient import TestClient
 
 
-def test_a_cancelled_ticket_does_not_change(client: TestClient) -> None:
+def test_cancelled_ticket_cannot_change(client: TestClient) -> None:
     customer = client.post("/customers", json={"name": "Engines"}).json()["id"]
     ticket = client.post("/tickets", json={"title": "Broken", "customer_id": customer}).json()
     path = f"/tickets/{ticket['id']}"
@@ -39,7 +39,7 @@ def test_a_cancelled_ticket_does_not_change(client: TestClient) -> None:
     assert client.delete(path).status_code == 405
     assert client.delete(f"/customers/{customer}").status_code == 409
     listed = client.get("/tickets", params={"customer_id": customer, "state": "cancelled"}).json()["items"]
-    assert [each["id"] for each in listed] == [ticket["id"]]
+    assert [item["id"] for item in listed] == [ticket["id"]]
 '''
 
 
@@ -48,7 +48,7 @@ def copy(tmp_path: Path) -> Path:
     return with_documented_resources(tmp_path)
 
 
-def replaced(path: Path, old: str, new: str) -> None:
+def replace_once(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
@@ -63,32 +63,30 @@ def run(copy: Path, *arguments: str) -> str:
     return passed[1]
 
 
-def test_the_third_resource_is_one_folder_and_one_line(copy: Path, note: Callable[[str], None]) -> None:
-    replaced(copy / "tests" / "service" / "domains.py", "DOMAINS = [USERS, CUSTOMERS]\n", DOMAINS)
-    files = [f"tests/service/test_{name}.py" for name in ASKED_OF_ALL]
+def test_third_resource_is_one_folder_and_one_line(copy: Path, note: Callable[[str], None]) -> None:
+    replace_once(copy / "tests" / "service" / "domains.py", "DOMAINS = [USERS, CUSTOMERS]\n", DOMAINS)
+    files = [f"tests/service/test_{name}.py" for name in COMMON_TESTS]
     passed = run(copy, "-k", "orders", *files)
-    note(
-        f"the third resource: {lines(copy, 'orders')} lines and one in app.py, {passed} tests of all kinds pass for it"
-    )
+    note(f"the third resource: {lines(copy, 'orders')} lines and one in app.py, {passed} common tests pass")
 
 
-def test_the_fourth_resource_has_an_operation_of_its_own(copy: Path, note: Callable[[str], None]) -> None:
+def test_fourth_resource_has_a_custom_operation(copy: Path, note: Callable[[str], None]) -> None:
     (copy / "tests/service/test_tickets.py").write_text(TICKETS)
     run(copy, "tests/service/test_tickets.py", "tests/service/test_schemathesis.py")
-    note(f"the fourth resource, with an operation of its own: {lines(copy, 'tickets')} lines")
+    note(f"the fourth resource, with a custom operation: {lines(copy, 'tickets')} lines")
 
 
 def lines(copy: Path, folder: str) -> int:
     return sum(len(path.read_text().splitlines()) for path in (copy / "service" / folder).glob("*.py"))
 
 
-def test_documented_resources_pass_the_projects_type_checks(copy: Path) -> None:
+def test_documented_resources_pass_mypy(copy: Path) -> None:
     command = [sys.executable, "-m", "mypy", "service"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_documented_resources_are_in_the_openapi_document_and_break_nothing(copy: Path) -> None:
+def test_documented_resources_only_extend_the_openapi_document(copy: Path) -> None:
     before = json.loads((copy / "docs" / "openapi.json").read_text())
     subprocess.run([sys.executable, "-m", "tools.openapi"], cwd=copy, check=True)
     after = json.loads((copy / "docs" / "openapi.json").read_text())

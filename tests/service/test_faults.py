@@ -1,4 +1,4 @@
-"""DynamoDB does not do its part, and the answer still comes in time."""
+"""Errors and timeouts of DynamoDB: retries, and 503 before the deadline."""
 
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,124 +15,124 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-def fault(code: str, status: int = 400) -> ClientError:
+def client_error(code: str, status: int = 400) -> ClientError:
     return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Query")  # type: ignore[typeddict-item]
 
 
-PASSING = [
-    fault("ThrottlingException"),
-    fault("ProvisionedThroughputExceededException"),
-    fault("InternalServerError", 500),
+TRANSIENT_ERRORS = [
+    client_error("ThrottlingException"),
+    client_error("ProvisionedThroughputExceededException"),
+    client_error("InternalServerError", 500),
     ReadTimeoutError(endpoint_url="https://dynamodb"),
     EndpointConnectionError(endpoint_url="https://dynamodb"),
 ]
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[None]:
-    """Make so many of the next queries fail; return one None per try."""
+def fail_queries(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[None]:
+    """Make the next queries fail; return a list that grows by one None for each attempt."""
     query = service.app.table()._client.query
-    tries: list[None] = []
+    attempts: list[None] = []
 
-    def refuse(**request: Any) -> Any:
-        tries.append(None)
-        if len(tries) > times:
+    def fail(**request: Any) -> Any:
+        attempts.append(None)
+        if len(attempts) > times:
             return query(**request)
         raise error
 
-    monkeypatch.setattr(service.app.table()._client, "query", refuse)
-    return tries
+    monkeypatch.setattr(service.app.table()._client, "query", fail)
+    return attempts
 
 
-@pytest.mark.parametrize("error", PASSING, ids=str)
-def test_a_passing_fault_is_not_noticed(
+@pytest.mark.parametrize("error", TRANSIENT_ERRORS, ids=str)
+def test_transient_error_is_retried(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, domain: Domain, error: Exception
 ) -> None:
-    tries = failing(monkeypatch, error, 2)
+    attempts = fail_queries(monkeypatch, error, 2)
     assert client.get(domain.path).status_code == 200
-    assert len(tries) == 3
+    assert len(attempts) == 3
 
 
-@pytest.mark.parametrize("error", PASSING, ids=str)
-def test_a_lasting_fault_is_told_with_the_time_to_come_back(
+@pytest.mark.parametrize("error", TRANSIENT_ERRORS, ids=str)
+def test_persistent_error_is_503_with_retry_after(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, domain: Domain, error: Exception
 ) -> None:
-    tries = failing(monkeypatch, error, 1000)
+    attempts = fail_queries(monkeypatch, error, 1000)
     clock = Clock(monkeypatch)
     response = client.get(domain.path)
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["retry-after"] == "1"
-    # Until so little is left of the request's ten seconds that a call could outlast them.
+    # Retries end when the rest of the ten seconds is shorter than a call's timeouts.
     reserved = service.kit.table.CONNECT_SECONDS + service.kit.table.READ_SECONDS + service.kit.table.RESERVE_SECONDS
     assert 0 <= clock.seconds - 1000 - (10 - reserved) <= service.kit.table.LONGEST_WAIT_SECONDS
-    assert len(tries) >= (10 - reserved) / service.kit.table.LONGEST_WAIT_SECONDS
+    assert len(attempts) >= (10 - reserved) / service.kit.table.LONGEST_WAIT_SECONDS
 
 
-def test_a_fault_that_does_not_pass_is_not_tried_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = failing(monkeypatch, fault("AccessDeniedException"), 1000)
+def test_permanent_error_is_500_without_a_retry(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = fail_queries(monkeypatch, client_error("AccessDeniedException"), 1000)
     assert client.get("/users").status_code == 500
-    assert len(tries) == 1
+    assert len(attempts) == 1
 
 
-def test_a_create_whose_answer_was_lost_is_done_once(
+def test_create_whose_response_was_lost_is_executed_once(
     client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dynamodb = service.app.table()._client
     write = dynamodb.transact_write_items
-    tries: list[None] = []
+    attempts: list[None] = []
 
-    def lose_the_first_answer(**request: Any) -> Any:
-        answer = write(**request)
-        tries.append(None)
-        if len(tries) == 1:
+    def lose_first_response(**request: Any) -> Any:
+        response = write(**request)
+        attempts.append(None)
+        if len(attempts) == 1:
             raise ReadTimeoutError(endpoint_url="https://dynamodb")
-        return answer
+        return response
 
-    monkeypatch.setattr(dynamodb, "transact_write_items", lose_the_first_answer)
-    # A second write of the same address would be a conflict.
+    monkeypatch.setattr(dynamodb, "transact_write_items", lose_first_response)
+    # A second transaction with the same address would be a conflict.
     assert client.post(USERS.path, json=USERS.body).status_code == 201
-    assert len(tries) == 2
+    assert len(attempts) == 2
     assert [item["pk"] for item in table.scan()["Items"]].count("user") == 1
 
 
-def test_what_a_batch_left_out_is_asked_for_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unprocessed_keys_are_requested_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     dynamodb = service.app.table()._client
     read = dynamodb.batch_get_item
     sizes: list[int] = []
 
     def one_by_one(RequestItems: dict[str, Any]) -> Any:  # noqa: N803
-        ((name, wanted),) = RequestItems.items()
-        first, *rest = wanted["Keys"]
+        ((name, request),) = RequestItems.items()
+        first, *rest = request["Keys"]
         sizes.append(1 + len(rest))
-        answer = read(RequestItems={name: wanted | {"Keys": [first]}})
-        return answer | {"UnprocessedKeys": {name: wanted | {"Keys": rest}} if rest else {}}
+        response = read(RequestItems={name: request | {"Keys": [first]}})
+        return response | {"UnprocessedKeys": {name: request | {"Keys": rest}} if rest else {}}
 
-    made = sorted(create_item(client, CUSTOMERS)["id"] for _ in range(3))
+    ids = sorted(create_item(client, CUSTOMERS)["id"] for _ in range(3))
     monkeypatch.setattr(dynamodb, "batch_get_item", one_by_one)
     page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.body["contact"]}).json()
-    assert [customer["id"] for customer in page["items"]] == made
+    assert [customer["id"] for customer in page["items"]] == ids
     assert sizes == [3, 2, 1]
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "tries"),
+    ("milliseconds", "expected"),
     [(10_000, 4), (5_000, 2), (2_500, 1), (2_000, 0)],
 )
-def test_no_call_begins_that_could_outlast_the_functions_time(
-    as_caller: AsCaller, table: "Table", monkeypatch: pytest.MonkeyPatch, milliseconds: int, tries: int
+def test_no_call_starts_that_could_exceed_the_functions_timeout(
+    as_caller: AsCaller, table: "Table", monkeypatch: pytest.MonkeyPatch, milliseconds: int, expected: int
 ) -> None:
     clock = Clock(monkeypatch)
-    made = failing(monkeypatch, ReadTimeoutError(endpoint_url="https://dynamodb"), 1000)
-    refuse = service.app.table()._client.query
+    attempts = fail_queries(monkeypatch, ReadTimeoutError(endpoint_url="https://dynamodb"), 1000)
+    fail = service.app.table()._client.query
 
     def slow(**request: Any) -> Any:
         clock.seconds += service.kit.table.CONNECT_SECONDS + service.kit.table.READ_SECONDS
-        return refuse(**request)
+        return fail(**request)
 
     monkeypatch.setattr(service.app.table()._client, "query", slow)
-    monkeypatch.setattr("service.kit.table.time.sleep", int)  # which takes a number and does nothing with it
-    begin = clock.seconds
+    monkeypatch.setattr("service.kit.table.time.sleep", int)  # a no-op that accepts a number
+    start = clock.seconds
     client = as_caller(jwt(SCOPES), SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds))
     assert client.get("/users").status_code == 503
-    assert len(made) == tries
-    assert clock.seconds - begin < milliseconds / 1000
+    assert len(attempts) == expected
+    assert clock.seconds - start < milliseconds / 1000

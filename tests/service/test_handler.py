@@ -1,4 +1,4 @@
-"""The handler as Lambda calls it, with API Gateway's events of payload 2.0 and with others."""
+"""Lambda's handler, with API Gateway events of payload format 2.0 and with other events."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ ADA = '{"email":"ada@example.com","name":"Ada"}'
 
 
 def event(method: str, path: str, body: str | None = None, **changes: Any) -> dict[str, Any]:
-    """Return what API Gateway sends, as its documentation shows it."""
+    """Return an event of payload format 2.0, as in API Gateway's documentation."""
     return {
         "version": "2.0",
         "routeKey": "$default",
@@ -55,7 +55,7 @@ def event(method: str, path: str, body: str | None = None, **changes: Any) -> di
     }
 
 
-def test_a_request_goes_through(main: ModuleType) -> None:
+def test_http_event_gets_the_applications_response(main: ModuleType) -> None:
     response = main.handler(event("POST", "/users", ADA), None)
     assert response["statusCode"] == 201
     user = json.loads(response["body"])
@@ -63,12 +63,12 @@ def test_a_request_goes_through(main: ModuleType) -> None:
     assert json.loads(main.handler(event("GET", response["headers"]["location"]), None)["body"]) == user
 
 
-def test_a_query_goes_through(main: ModuleType) -> None:
+def test_query_string_reaches_the_application(main: ModuleType) -> None:
     assert main.handler(event("GET", "/users", rawQueryString="limit=1"), None)["statusCode"] == 200
     assert main.handler(event("GET", "/users", rawQueryString="limit=0"), None)["statusCode"] == 422
 
 
-def test_a_body_may_come_in_base64(main: ModuleType) -> None:
+def test_base64_body_is_decoded(main: ModuleType) -> None:
     body = base64.b64encode(ADA.encode()).decode()
     assert main.handler(event("POST", "/users", body, isBase64Encoded=True), None)["statusCode"] == 201
 
@@ -83,24 +83,24 @@ def test_a_body_may_come_in_base64(main: ModuleType) -> None:
         ("/docs/assets/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     ],
 )
-def test_text_is_not_in_base64(main: ModuleType, path: str, media_type: str) -> None:
+def test_text_response_is_not_base64(main: ModuleType, path: str, media_type: str) -> None:
     response = main.handler(event("GET", path), None)
     assert response["headers"]["content-type"] == media_type
     assert response["isBase64Encoded"] is False
 
 
-def test_a_picture_is_in_base64(main: ModuleType) -> None:
+def test_binary_response_is_base64(main: ModuleType) -> None:
     response = main.handler(event("GET", "/docs/assets/favicon-32x32.png"), None)
     assert response["isBase64Encoded"] is True
     assert base64.b64decode(response["body"]).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("headers", [None, {}])
-def test_headers_may_be_missing(main: ModuleType, headers: dict[str, str] | None) -> None:
+def test_missing_headers_are_accepted(main: ModuleType, headers: dict[str, str] | None) -> None:
     assert main.handler(event("GET", "/healthz", headers=headers), None)["statusCode"] == 200
 
 
-def test_the_ping_is_answered_without_a_request(main: ModuleType, stdout: io.StringIO) -> None:
+def test_ping_returns_pong_without_a_request(main: ModuleType, stdout: io.StringIO) -> None:
     assert main.handler({"ping": True}, None) == {"pong": True}
     assert stdout.getvalue() == ""
 
@@ -119,7 +119,7 @@ SCHEDULED = {
 
 
 @pytest.mark.parametrize(
-    ("other", "named"),
+    ("other", "description"),
     [
         ({"Records": [{"messageId": "1", "body": "secret", "eventSource": "aws:sqs"}]}, "the keys 'Records'"),
         ({"Records": [{"eventSource": "aws:s3", "s3": {"object": {"key": "secret"}}}]}, "the keys 'Records'"),
@@ -142,16 +142,16 @@ SCHEDULED = {
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_an_event_that_is_not_http_raises_and_names_its_keys(main: ModuleType, other: object, named: str) -> None:
-    with pytest.raises(UnsupportedEventError) as raised:
+def test_non_http_event_raises_and_names_its_keys(main: ModuleType, other: object, description: str) -> None:
+    with pytest.raises(UnsupportedEventError) as error:
         main.handler(other, None)
-    assert named in str(raised.value)
-    assert '{"ping": true}' in str(raised.value)
-    assert "secret" not in str(raised.value)
+    assert description in str(error.value)
+    assert '{"ping": true}' in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("part", "changes"),
+    ("field", "changes"),
     [
         ("version", {"version": "1.0"}),
         ("version", {"version": None}),
@@ -177,37 +177,35 @@ def test_an_event_that_is_not_http_raises_and_names_its_keys(main: ModuleType, o
         ("cookies", {"cookies": "a=1"}),
     ],
 )
-def test_a_malformed_request_is_refused_with_the_part_that_is_wrong(
-    main: ModuleType, part: str, changes: dict[str, Any]
-) -> None:
+def test_malformed_event_is_400_with_the_invalid_field(main: ModuleType, field: str, changes: dict[str, Any]) -> None:
     response = main.handler(event("POST", "/users", **changes), None)
     assert response["statusCode"] == 400
     assert response["headers"]["content-type"] == "application/problem+json"
     problem = json.loads(response["body"])
     assert problem["instance"] == "/users"
-    assert part in [error["field"] for error in problem["errors"]]
+    assert field in [error["field"] for error in problem["errors"]]
 
 
-def test_http_events_of_other_payload_formats_are_refused(main: ModuleType) -> None:
+def test_other_payload_formats_are_400(main: ModuleType) -> None:
     payload_1 = {"version": "1.0", "resource": "/users", "path": "/users", "httpMethod": "GET", "requestContext": {}}
     load_balancer = {"httpMethod": "GET", "path": "/users", "requestContext": {"elb": {"targetGroupArn": "arn"}}}
-    assert [main.handler(each, None)["statusCode"] for each in (payload_1, load_balancer)] == [400, 400]
+    assert [main.handler(other, None)["statusCode"] for other in (payload_1, load_balancer)] == [400, 400]
 
 
-@pytest.mark.parametrize("junk", [None, 0, True, "", "\ud800", [], ["\ud800"], {}, {"\ud800": "\ud800"}], ids=ascii)
-def test_no_junk_in_an_event_makes_the_handler_raise(main: ModuleType, junk: object) -> None:
-    whole = event("GET", "/healthz")
-    context, http = whole["requestContext"], whole["requestContext"]["http"]
-    headers = whole["headers"]
+@pytest.mark.parametrize("invalid", [None, 0, True, "", "\ud800", [], ["\ud800"], {}, {"\ud800": "\ud800"}], ids=ascii)
+def test_invalid_values_in_an_event_never_raise(main: ModuleType, invalid: object) -> None:
+    valid = event("GET", "/healthz")
+    context, http = valid["requestContext"], valid["requestContext"]["http"]
+    headers = valid["headers"]
     events = [
-        *(whole | {name: junk} for name in (*whole, "body", "cookies")),
-        *(whole | {"requestContext": context | {name: junk}} for name in context),
-        *(whole | {"requestContext": context | {"http": http | {name: junk}}} for name in http),
-        *(whole | {"headers": headers | {name: junk}} for name in headers),
+        *(valid | {name: invalid} for name in (*valid, "body", "cookies")),
+        *(valid | {"requestContext": context | {name: invalid}} for name in context),
+        *(valid | {"requestContext": context | {"http": http | {name: invalid}}} for name in http),
+        *(valid | {"headers": headers | {name: invalid}} for name in headers),
     ]
-    for asked in events:
-        response = main.handler(asked, None)
-        assert response["statusCode"] in (200, 204, 400, 404, 405), asked
+    for changed in events:
+        response = main.handler(changed, None)
+        assert response["statusCode"] in (200, 204, 400, 404, 405), changed
         json.dumps(response)
 
 
@@ -232,18 +230,18 @@ def test_no_junk_in_an_event_makes_the_handler_raise(main: ModuleType, junk: obj
     ],
     ids=repr,
 )
-def test_what_may_be_missing_or_unusual_is_served(main: ModuleType, changes: dict[str, Any]) -> None:
+def test_missing_and_unusual_values_are_accepted(main: ModuleType, changes: dict[str, Any]) -> None:
     assert main.handler(event("GET", "/healthz", **changes), None)["statusCode"] == 200
 
 
 @pytest.mark.parametrize("path", ["/users/a%2Fb", "/users/%2e%2e", "/users/%00", "/users/%FF", "/users/%", "//users"])
-def test_a_path_of_odd_characters_is_answered(main: ModuleType, path: str) -> None:
+def test_unusual_path_is_404_or_422(main: ModuleType, path: str) -> None:
     response = main.handler(event("GET", path), None)
     assert response["statusCode"] in (404, 422)
     assert response["headers"]["content-type"] == "application/problem+json"
 
 
-def test_repeated_headers_and_cookies_go_through_both_ways(main: ModuleType) -> None:
+def test_repeated_headers_and_cookies_are_kept(main: ModuleType) -> None:
     @main.app.get("/echo")  # type: ignore[untyped-decorator]
     async def echo(request: Request, response: Response) -> dict[str, Any]:
         response.set_cookie("one", "1")
@@ -252,8 +250,8 @@ def test_repeated_headers_and_cookies_go_through_both_ways(main: ModuleType) -> 
         response.headers.append("x-many", "b")
         return {"cookies": request.cookies, "many": request.headers["x-many"]}
 
-    asked = event("GET", "/echo", cookies=["a=1", "b=2"], headers={"x-many": "a,b"})
-    response = main.handler(asked, None)
+    request = event("GET", "/echo", cookies=["a=1", "b=2"], headers={"x-many": "a,b"})
+    response = main.handler(request, None)
     assert json.loads(response["body"]) == {"cookies": {"a": "1", "b": "2"}, "many": "a,b"}
     assert [cookie.partition(";")[0] for cookie in response["cookies"]] == ["one=1", "two=2"]
     assert response["headers"]["x-many"] == "a,b"
@@ -266,31 +264,31 @@ def test_log_lines_carry_lambdas_request_id(main: ModuleType, logged: Callable[[
     assert line["level"] == "WARN"
 
 
-def test_the_gateways_claims_reach_the_application(main: ModuleType) -> None:
+def test_authorizer_claims_reach_the_application(main: ModuleType) -> None:
     @main.app.get("/whoami")  # type: ignore[untyped-decorator]
     async def whoami(caller: Caller) -> str:
         return caller.subject
 
-    asked = event("GET", "/whoami")
-    assert json.loads(main.handler(asked, None)["body"]) == "ada"
-    del asked["requestContext"]["authorizer"]
-    assert main.handler(asked, None)["statusCode"] == 401
+    request = event("GET", "/whoami")
+    assert json.loads(main.handler(request, None)["body"]) == "ada"
+    del request["requestContext"]["authorizer"]
+    assert main.handler(request, None)["statusCode"] == 401
 
 
-def test_no_request_waits_for_a_thread(main: ModuleType, domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(*arguments: object, **options: object) -> None:
-        raise AssertionError("a route or a dependency that is no coroutine runs in a thread")
+def test_no_route_runs_in_a_thread(main: ModuleType, domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*arguments: object, **options: object) -> None:
+        raise AssertionError("a route or a dependency is not a coroutine, and runs in a thread")
 
-    monkeypatch.setattr(anyio.to_thread, "run_sync", refused)
-    whole, path = json.dumps(domain.body), f"{domain.path}/{UNKNOWN_ID}"
+    monkeypatch.setattr(anyio.to_thread, "run_sync", fail)
+    body, path = json.dumps(domain.body), f"{domain.path}/{UNKNOWN_ID}"
     statuses = [
-        main.handler(asked, None)["statusCode"]
-        for asked in (
-            event("POST", domain.path, whole),
+        main.handler(request, None)["statusCode"]
+        for request in (
+            event("POST", domain.path, body),
             event("GET", domain.path),
             event("GET", path),
-            event("PUT", path, whole),
-            event("PATCH", path, whole),
+            event("PUT", path, body),
+            event("PATCH", path, body),
             event("DELETE", path),
             event("GET", "/readyz"),
         )
@@ -298,7 +296,7 @@ def test_no_request_waits_for_a_thread(main: ModuleType, domain: Domain, monkeyp
     assert statuses == [201, 200, 404, 404, 404, 404, 200]
 
 
-def test_work_left_on_the_event_loop_is_run(main: ModuleType) -> None:
+def test_pending_work_on_the_event_loop_is_run(main: ModuleType) -> None:
     done: list[str] = []
     tasks: set[asyncio.Task[None]] = set()
 
@@ -322,11 +320,11 @@ def test_work_left_on_the_event_loop_is_run(main: ModuleType) -> None:
 
     assert main.handler(event("GET", "/leaves"), None)["statusCode"] == 200
     assert {"create_task", "call_soon"} <= set(done)
-    main.handler(event("GET", "/healthz"), None)  # whose turns of the loop the generator's second step may need
+    main.handler(event("GET", "/healthz"), None)  # the generator's second step may need another run of the loop
     assert sorted(done) == ["aclose", "call_soon", "create_task"]
 
 
-def test_two_thousand_requests_leave_no_live_tasks(main: ModuleType) -> None:
+def test_2000_requests_leave_no_pending_tasks(main: ModuleType) -> None:
     tasks: set[asyncio.Task[None]] = set()
 
     @main.app.get("/leaves")  # type: ignore[untyped-decorator]
@@ -340,7 +338,7 @@ def test_two_thousand_requests_leave_no_live_tasks(main: ModuleType) -> None:
     assert asyncio.all_tasks(asyncio.get_event_loop()) == set()
 
 
-def test_a_request_that_waits_is_waited_for(main: ModuleType) -> None:
+def test_suspended_request_is_awaited(main: ModuleType) -> None:
     @main.app.get("/waits")  # type: ignore[untyped-decorator]
     async def waits() -> str:
         await asyncio.sleep(0.001)
@@ -350,21 +348,21 @@ def test_a_request_that_waits_is_waited_for(main: ModuleType) -> None:
     assert (response["statusCode"], response["body"]) == (200, '"waited"')
 
 
-def test_a_thread_without_an_event_loop_is_given_one(main: ModuleType) -> None:
+def test_thread_without_an_event_loop_gets_one(main: ModuleType) -> None:
     statuses: list[int] = []
 
-    def ask() -> None:
+    def send() -> None:
         statuses.extend(main.handler(event("GET", "/healthz"), None)["statusCode"] for _ in range(2))
         asyncio.get_event_loop().close()
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=send)
     thread.start()
     thread.join()
     assert statuses == [200, 200]
 
 
-def test_asyncio_run_in_the_process_does_no_harm(main: ModuleType) -> None:
-    asyncio.get_event_loop().close()  # asyncio.run leaves the thread without it
+def test_handler_works_after_asyncio_run(main: ModuleType) -> None:
+    asyncio.get_event_loop().close()  # asyncio.run leaves the thread without an event loop
     asyncio.run(asyncio.sleep(0))
     assert main.handler(event("GET", "/healthz"), None)["statusCode"] == 200
     asyncio.get_event_loop().close()

@@ -67,7 +67,7 @@ def test_304_and_204_have_no_content_type(client: TestClient, domain: Domain) ->
 
 def test_docs_page_only_runs_its_own_scripts(client: TestClient) -> None:
     policy = client.get("/docs").headers["content-security-policy"]
-    directives = {name: values for name, *values in (each.split() for each in policy.split(";"))}
+    directives = {name: values for name, *values in (directive.split() for directive in policy.split(";"))}
     assert directives["default-src"] == ["'none'"]
     assert directives["frame-ancestors"] == ["'none'"]
     assert directives["script-src"][0] == "'self'"

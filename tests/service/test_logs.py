@@ -1,4 +1,4 @@
-"""One line for each request, which is its metrics as well, and nothing in it that should not be read there."""
+"""One log line per request, which contains its metrics (EMF) and no confidential data."""
 
 import io
 import json
@@ -22,7 +22,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines(stdout: io.StringIO) -> Lines:
-    """Return a function that tells the requests' lines."""
+    """Return a function that reads the request log lines."""
 
     def read() -> list[dict[str, Any]]:
         written = [json.loads(line) for line in stdout.getvalue().splitlines()]
@@ -41,7 +41,7 @@ def under_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
 
 
-def test_a_request_is_one_line(client: TestClient, lines: Lines) -> None:
+def test_request_logs_one_line(client: TestClient, lines: Lines) -> None:
     client.get(f"/users/{UNKNOWN_ID}", headers={"x-correlation-id": "order-7.b_2"})
     (line,) = lines()
     assert line.pop("duration_ms") > 0
@@ -72,7 +72,7 @@ def test_a_request_is_one_line(client: TestClient, lines: Lines) -> None:
         ("GET", "/nothing", None, 404),
     ],
 )
-def test_a_line_names_the_route_and_not_the_path(
+def test_line_contains_the_route_and_not_the_path(
     client: TestClient, lines: Lines, method: str, path: str, route: str | None, status: int
 ) -> None:
     client.request(method, path)
@@ -80,36 +80,36 @@ def test_a_line_names_the_route_and_not_the_path(
     assert (line["method"], line["route"], line["status"]) == (method, route, status)
 
 
-def test_a_principal_that_nothing_can_encode_is_in_the_line_all_the_same(as_caller: AsCaller, lines: Lines) -> None:
+def test_principal_with_a_lone_surrogate_is_logged(as_caller: AsCaller, lines: Lines) -> None:
     assert as_caller(jwt(SCOPES, "half \ud83d")).get("/users").status_code == 200
     assert [line["principal"] for line in lines()] == ["half \ud83d"]
 
 
 @pytest.mark.usefixtures("under_lambda")
-def test_under_lambda_a_line_has_the_ids_of_all_who_took_part(main: ModuleType, lines: Lines) -> None:
-    asked = event("GET", "/users")
-    response = main.handler(asked, SimpleNamespace(aws_request_id="1-2-3", get_remaining_time_in_millis=lambda: 9000))
+def test_line_under_lambda_has_request_trace_and_correlation_ids(main: ModuleType, lines: Lines) -> None:
+    request = event("GET", "/users")
+    response = main.handler(request, SimpleNamespace(aws_request_id="1-2-3", get_remaining_time_in_millis=lambda: 9000))
     (line,) = lines()
     assert (line["request_id"], line["trace_id"], line["principal"]) == ("1-2-3", "1-6a2b-c3", "ada")
     assert line["correlation_id"] == response["headers"]["x-correlation-id"]
 
 
-@pytest.mark.parametrize("given", [None, "", "two words", "a" * 129, "a\u00e9", "{}"])
-def test_an_id_that_is_no_id_is_replaced(client: TestClient, lines: Lines, given: str | None) -> None:
-    headers = {} if given is None else {b"x-correlation-id": given.encode()}
-    made = [client.get("/healthz", headers=headers).headers["x-correlation-id"] for _ in range(2)]
-    assert made == [line["correlation_id"] for line in lines()]
-    assert len({*made, given}) == 3
-    assert all(logs.CORRELATION_ID.fullmatch(identity) for identity in made)
+@pytest.mark.parametrize("sent", [None, "", "two words", "a" * 129, "a\u00e9", "{}"])
+def test_invalid_correlation_id_is_replaced(client: TestClient, lines: Lines, sent: str | None) -> None:
+    headers = {} if sent is None else {b"x-correlation-id": sent.encode()}
+    generated = [client.get("/healthz", headers=headers).headers["x-correlation-id"] for _ in range(2)]
+    assert generated == [line["correlation_id"] for line in lines()]
+    assert len({*generated, sent}) == 3
+    assert all(logs.CORRELATION_ID.fullmatch(value) for value in generated)
 
 
-def test_a_message_carries_the_correlation_id_of_its_request_and_of_no_other(
+def test_message_has_the_correlation_id_of_its_request(
     client: TestClient, stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(*arguments: object) -> None:
+    def fail(*arguments: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("service.kit.table.Table.query", failing)
+    monkeypatch.setattr("service.kit.table.Table.query", fail)
     client.get("/users", headers={"x-correlation-id": "mine"})
     logging.getLogger("service").warning("between requests")
     written = {line["logger"]: line for line in map(json.loads, stdout.getvalue().splitlines())}
@@ -120,20 +120,20 @@ def test_a_message_carries_the_correlation_id_of_its_request_and_of_no_other(
     assert "exception" not in request
 
 
-def test_nothing_that_a_request_carries_is_in_the_log(main: ModuleType, stdout: io.StringIO) -> None:
+def test_no_request_data_is_logged(main: ModuleType, stdout: io.StringIO) -> None:
     secret = "do-not-log-me"
     body = json.dumps({"email": f"{secret}@example.com", "name": secret})
-    asked = event("POST", "/users", body, rawQueryString=f"q={secret}", cookies=[f"session={secret}"])
-    asked["headers"] |= {"authorization": f"Bearer {secret}", "idempotency-key": secret, "user-agent": secret}
+    request = event("POST", "/users", body, rawQueryString=f"q={secret}", cookies=[f"session={secret}"])
+    request["headers"] |= {"authorization": f"Bearer {secret}", "idempotency-key": secret, "user-agent": secret}
     for changes in ({}, {"version": "1.0"}, {"body": secret, "isBase64Encoded": True}, {"body": '{"name": 1}'}):
-        main.handler(asked | changes, None)
+        main.handler(request | changes, None)
     main.handler(event("GET", f"/users/{secret}"), None)
     assert stdout.getvalue().count("\n") == 5
     assert secret not in stdout.getvalue()
 
 
 @pytest.mark.usefixtures("under_lambda")
-def test_only_the_invocation_that_started_the_environment_is_a_cold_start(main: ModuleType, lines: Lines) -> None:
+def test_only_the_first_invocation_is_a_cold_start(main: ModuleType, lines: Lines) -> None:
     for _ in range(2):
         main.handler(event("GET", "/healthz"), None)
     assert [line["cold_start"] for line in lines()] == [True, False]
@@ -141,7 +141,7 @@ def test_only_the_invocation_that_started_the_environment_is_a_cold_start(main: 
 
 
 @pytest.mark.usefixtures("under_lambda")
-def test_a_ping_takes_the_cold_start_upon_itself(main: ModuleType, lines: Lines) -> None:
+def test_request_after_a_ping_is_no_cold_start(main: ModuleType, lines: Lines) -> None:
     main.handler({"ping": True}, None)
     main.handler(event("GET", "/healthz"), None)
     assert [line["cold_start"] for line in lines()] == [False]
@@ -159,7 +159,7 @@ def test_a_ping_takes_the_cold_start_upon_itself(main: ModuleType, lines: Lines)
         ("GET", "/nothing", None, 0),
     ],
 )
-def test_a_line_is_metrics_in_cloudwatchs_format(
+def test_line_is_in_embedded_metric_format(
     main: ModuleType, lines: Lines, method: str, path: str, operation: str | None, errors: int
 ) -> None:
     @main.app.get("/broken")  # type: ignore[untyped-decorator]
@@ -173,7 +173,7 @@ def test_a_line_is_metrics_in_cloudwatchs_format(
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "People"
     assert directive["Dimensions"] == [["function"], *([["function", "operation"]] if operation else [])]
-    # What the format asks for: whole milliseconds, numbers for metrics and texts for dimensions at the root of the line.
+    # Required by the format: integer milliseconds; metrics as numbers and dimensions as strings at the root.
     assert isinstance(line["_aws"]["Timestamp"], int)
     assert all(isinstance(line[metric["Name"]], int | float) for metric in directive["Metrics"])
     assert all(isinstance(line[name], str) for names in directive["Dimensions"] for name in names)
@@ -181,11 +181,11 @@ def test_a_line_is_metrics_in_cloudwatchs_format(
 
 @pytest.mark.usefixtures("table", "under_lambda")
 @pytest.mark.parametrize(
-    ("level", "kept"),
+    ("level", "logged"),
     [("DEBUG", "INFO"), ("INFO", "INFO"), ("WARNING", "WARN"), ("ERROR", "ERROR"), ("CRITICAL", "FATAL")],
 )
-def test_no_level_makes_lambda_drop_the_metrics(
-    lines: Lines, stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch, level: str, kept: str
+def test_metrics_are_logged_at_every_log_level(
+    lines: Lines, stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch, level: str, logged: str
 ) -> None:
     monkeypatch.setenv("LOG_LEVEL", level)
     settings.cache_clear()
@@ -193,10 +193,10 @@ def test_no_level_makes_lambda_drop_the_metrics(
         client = TestClient(create_app())
     client.get("/healthz")
     (line,) = lines()
-    assert (line["level"], line["Requests"]) == (kept, 1)
+    assert (line["level"], line["Requests"]) == (logged, 1)
 
 
-def test_outside_of_lambda_there_are_no_metrics(client: TestClient, lines: Lines) -> None:
+def test_no_metrics_outside_lambda(client: TestClient, lines: Lines) -> None:
     client.get("/healthz")
     (line,) = lines()
     assert "_aws" not in line

@@ -1,4 +1,4 @@
-"""The committed OpenAPI document is the service's, and a change that breaks its clients is told."""
+"""The committed OpenAPI document is current, and breaking changes are detected."""
 
 import copy
 import json
@@ -13,24 +13,24 @@ DOCUMENT: Json = json.loads((ROOT / PATH).read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
-def changed(*keys: str | int, to: object = None, gone: bool = False) -> Json:
-    """Return the document with one place of it set, or taken away."""
+def changed(*keys: str | int, to: object = None, removed: bool = False) -> Json:
+    """Return a copy of the document with one value changed or removed."""
     document = copy.deepcopy(DOCUMENT)
-    place: Any = document
+    parent: Any = document
     for key in keys[:-1]:
-        place = place[key]
-    if gone:
-        del place[keys[-1]]
+        parent = parent[key]
+    if removed:
+        del parent[keys[-1]]
     else:
-        place[keys[-1]] = to
+        parent[keys[-1]] = to
     return document
 
 
-def test_the_committed_document_is_current() -> None:
+def test_committed_document_is_current() -> None:
     assert (ROOT / PATH).read_text() == render(), "run `make docs`"
 
 
-def test_what_stays_as_it_is_breaks_nothing() -> None:
+def test_unchanged_document_is_compatible() -> None:
     assert breaking(DOCUMENT, copy.deepcopy(DOCUMENT)) == []
 
 
@@ -40,16 +40,16 @@ CREATE = ("paths", "/customers", "post")
 
 
 @pytest.mark.parametrize(
-    ("new", "told"),
+    ("new", "change"),
     [
-        (changed("paths", "/version", gone=True), "GET /version: is gone"),
-        (changed("paths", "/customers/{customer_id}", "put", gone=True), "PUT /customers/{customer_id}: is gone"),
+        (changed("paths", "/version", removed=True), "GET /version: is gone"),
+        (changed("paths", "/customers/{customer_id}", "put", removed=True), "PUT /customers/{customer_id}: is gone"),
         (changed(*CREATE, "operationId", to="add"), "POST /customers: its operation id is now add"),
         (
             changed(*CREATE, "security", to=[{"bearer": ["customers:write", "admin"]}]),
             "POST /customers: it now needs admin",
         ),
-        (changed(*CREATE, "responses", "201", gone=True), "POST /customers: 201 is no longer answered"),
+        (changed(*CREATE, "responses", "201", removed=True), "POST /customers: 201 is no longer answered"),
         (
             changed("paths", "/users", "get", "parameters", 0, "required", to=True),
             "GET /users: query limit is now required",
@@ -59,7 +59,7 @@ CREATE = ("paths", "/customers", "post")
             "GET /users: query limit has a stricter maximum, 10",
         ),
         (changed("paths", "/users", "get", "parameters", to=[]), "GET /users: query email is gone"),
-        (changed(*WRITE, "properties", "contact", gone=True), "POST /customers: body.contact is gone"),
+        (changed(*WRITE, "properties", "contact", removed=True), "POST /customers: body.contact is gone"),
         (changed(*WRITE, "required", to=["name", "contact"]), "POST /customers: body.contact is now required"),
         (
             changed(*WRITE, "properties", "name", "minLength", to=2),
@@ -77,13 +77,13 @@ CREATE = ("paths", "/customers", "post")
             changed(*USER, "properties", "name", "type", to="integer"),
             "GET /users: 200.items[].name may now be integer",
         ),
-        (changed(*USER, "properties", "name", gone=True), "GET /users: 200.items[].name is gone"),
+        (changed(*USER, "properties", "name", removed=True), "GET /users: 200.items[].name is gone"),
         (changed(*USER, "required", to=["id"]), "GET /users: 200.items[].email may now be missing"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_breaks_a_client_is_told(new: Json, told: str) -> None:
-    assert told in breaking(DOCUMENT, new)
+def test_breaking_change_is_reported(new: Json, change: str) -> None:
+    assert change in breaking(DOCUMENT, new)
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_what_breaks_a_client_is_told(new: Json, told: str) -> None:
         changed(*CREATE, "description", to="new"),
     ],
 )
-def test_what_only_adds_breaks_nothing(new: Json) -> None:
+def test_addition_is_compatible(new: Json) -> None:
     assert breaking(DOCUMENT, new) == []

@@ -21,11 +21,11 @@ from tests.service.domains import (
 
 @pytest.fixture
 def strict(as_caller: AsCaller) -> TestClient:
-    """Return a client that sends no precondition by itself."""
+    """Return a client that sends no precondition by default."""
     return as_caller(jwt(SCOPES))
 
 
-def test_each_revision_has_a_strong_etag_of_its_own(strict: TestClient, domain: Domain) -> None:
+def test_each_revision_has_its_own_strong_etag(strict: TestClient, domain: Domain) -> None:
     response = strict.post(domain.path, json=domain.body)
     path, tags = response.headers["location"], [response.headers["etag"]]
     for method, body in (("PUT", domain.other_body), ("PATCH", {}), ("PATCH", {"name": "New"})):
@@ -38,7 +38,7 @@ def test_each_revision_has_a_strong_etag_of_its_own(strict: TestClient, domain: 
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_change_without_if_match_is_428(strict: TestClient, domain: Domain, method: str) -> None:
+def test_change_without_if_match_is_428(strict: TestClient, domain: Domain, method: str) -> None:
     item = create_item(strict, domain)
     body = None if method == "DELETE" else domain.other_body
     response = strict.request(method, item_path(domain, item), json=body)
@@ -62,9 +62,7 @@ def test_if_match_without_the_current_etag_is_412(strict: TestClient, domain: Do
 @pytest.mark.parametrize("tag", ["1", "", '"1', "x, y", 'foo"1"bar', 'w/"1"', '"1" *', '*, "1"', '"1" "2"', ","])
 @pytest.mark.parametrize("header", ["if-match", "if-none-match"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_a_header_that_is_no_list_of_entity_tags_is_400(
-    strict: TestClient, domain: Domain, method: str, header: str, tag: str
-) -> None:
+def test_malformed_entity_tags_are_400(strict: TestClient, domain: Domain, method: str, header: str, tag: str) -> None:
     item = create_item(strict, domain)
     body = domain.other_body if method in {"PUT", "PATCH"} else None
     headers = {"if-match": "*"} if method != "GET" else {}
@@ -118,12 +116,12 @@ def test_if_none_match_returns_304(strict: TestClient, domain: Domain, tag: str,
     assert (response.content == b"") is (status == 304)
 
 
-def test_of_updates_at_once_with_one_etag_one_succeeds(strict: TestClient, domain: Domain) -> None:
+def test_one_of_concurrent_updates_with_one_etag_succeeds(strict: TestClient, domain: Domain) -> None:
     path = item_path(domain, create_item(strict, domain))
     for number in range(ROUNDS):
         headers = {"if-match": strict.get(path).headers["etag"]}
         names = [f"{number} {letter}" for letter in "abc"]
-        answers = concurrently(*(partial(strict.patch, path, json={"name": name}, headers=headers) for name in names))
-        assert statuses(*answers) == [200, 412, 412]
-        (won,) = [name for name, answer in zip(names, answers, strict=True) if answer.status_code == 200]
-        assert strict.get(path).json()["name"] == won
+        responses = concurrently(*(partial(strict.patch, path, json={"name": name}, headers=headers) for name in names))
+        assert statuses(*responses) == [200, 412, 412]
+        (winner,) = [name for name, response in zip(names, responses, strict=True) if response.status_code == 200]
+        assert strict.get(path).json()["name"] == winner

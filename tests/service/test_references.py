@@ -1,4 +1,4 @@
-"""What refers to another finds it there, and lists are filtered by what things have now."""
+"""References between resources, and lists filtered by lookups."""
 
 from collections import Counter
 from functools import partial
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-def owned(client: TestClient, owner: str | None) -> Response:
+def create_owned_customer(client: TestClient, owner: str | None) -> Response:
     response: Response = client.post("/customers", json=CUSTOMERS.body | {"owner_id": owner})
     return response
 
 
-def test_a_user_whom_a_customer_refers_to_is_not_deleted(client: TestClient, table: "Table") -> None:
+def test_delete_of_a_referenced_user_is_409(client: TestClient, table: "Table") -> None:
     user = create_item(client, USERS)
-    customers = [owned(client, user["id"]).headers["location"] for _ in range(2)]
+    customers = [create_owned_customer(client, user["id"]).headers["location"] for _ in range(2)]
     for customer in customers:
         response = client.delete(item_path(USERS, user))
         assert response.status_code == 409
@@ -34,9 +34,9 @@ def test_a_user_whom_a_customer_refers_to_is_not_deleted(client: TestClient, tab
     assert table.scan()["Items"] == []
 
 
-def test_a_customer_who_lets_go_of_a_user_frees_it(client: TestClient) -> None:
+def test_user_can_be_deleted_after_the_reference_is_removed(client: TestClient) -> None:
     first, second = (create_item(client, USERS, body)["id"] for body in USERS.bodies(2))
-    customer = owned(client, first).headers["location"]
+    customer = create_owned_customer(client, first).headers["location"]
     assert client.patch(customer, json={"owner_id": second}).json()["owner_id"] == second
     assert statuses(client.delete(f"/users/{first}"), client.delete(f"/users/{second}")) == [204, 409]
     assert client.put(customer, json=CUSTOMERS.body).json()["owner_id"] is None
@@ -45,7 +45,7 @@ def test_a_customer_who_lets_go_of_a_user_frees_it(client: TestClient) -> None:
 
 @pytest.mark.parametrize(("owner", "status"), [(UNKNOWN_ID, 409), ("x", 422), (7, 422)])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_customer_may_not_refer_to_nobody(
+def test_reference_to_an_unknown_user_is_rejected(
     client: TestClient, table: "Table", method: str, owner: object, status: int
 ) -> None:
     path = "/customers" if method == "POST" else item_path(CUSTOMERS, create_item(client, CUSTOMERS))
@@ -56,18 +56,18 @@ def test_a_customer_may_not_refer_to_nobody(
     assert table.scan()["Items"] == before
 
 
-def test_a_delete_and_a_reference_at_once_leave_nothing_that_refers_to_nobody(client: TestClient) -> None:
+def test_concurrent_delete_and_reference_leave_no_dangling_reference(client: TestClient) -> None:
     outcomes: Counter[tuple[int, ...]] = Counter()
     for body in USERS.bodies(ROUNDS):
         user = create_item(client, USERS, body)
         deleted, referred = concurrently(
-            partial(client.delete, item_path(USERS, user)), partial(owned, client, user["id"])
+            partial(client.delete, item_path(USERS, user)), partial(create_owned_customer, client, user["id"])
         )
         outcomes[deleted.status_code, referred.status_code] += 1
     assert outcomes.keys() <= {(204, 409), (409, 201)}
 
 
-def test_a_user_is_found_by_the_email_however_it_is_written(client: TestClient) -> None:
+def test_email_filter_normalizes_the_address(client: TestClient) -> None:
     for email in ("ada@example.co", "ada@example.com"):
         create_item(client, USERS, USERS.body | {"email": email})
     found = client.get("/users", params={"email": " ADA@example.co"}).json()
@@ -76,8 +76,8 @@ def test_a_user_is_found_by_the_email_however_it_is_written(client: TestClient) 
     assert client.get("/users", params={"email": "grace@example.com"}).json()["items"] == []
 
 
-def test_customers_are_found_by_their_contact_a_page_at_a_time(client: TestClient) -> None:
-    made = sorted(create_item(client, CUSTOMERS)["id"] for _ in range(5))
+def test_contact_filter_is_paginated(client: TestClient) -> None:
+    ids = sorted(create_item(client, CUSTOMERS)["id"] for _ in range(5))
     create_item(client, CUSTOMERS, CUSTOMERS.other_body)
     create_item(client, CUSTOMERS, {"name": "Without"})
     found, cursor = [], None
@@ -88,10 +88,10 @@ def test_customers_are_found_by_their_contact_a_page_at_a_time(client: TestClien
         found += [customer["id"] for customer in page["items"]]
         cursor = page["next_cursor"]
     assert cursor is None
-    assert found == made
+    assert found == ids
 
 
-def test_a_filter_follows_changes(client: TestClient) -> None:
+def test_filter_reflects_updates(client: TestClient) -> None:
     for domain, field in ((USERS, "email"), (CUSTOMERS, "contact")):
         path = item_path(domain, create_item(client, domain))
         client.patch(path, json={field: domain.other_body[field]})
@@ -102,20 +102,20 @@ def test_a_filter_follows_changes(client: TestClient) -> None:
         assert counts == [0, 1]
 
 
-def test_what_changes_while_it_is_looked_up_is_left_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_changed_during_a_lookup_are_omitted(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = sorted(item_path(CUSTOMERS, create_item(client, CUSTOMERS)) for _ in range(3))
     read = service.kit.table.Table.batch_get
 
-    def late(table: service.kit.table.Table, kind: str, identities: list[str]) -> dict[str, Item]:
+    def change_then_read(table: service.kit.table.Table, kind: str, ids: list[str]) -> dict[str, Item]:
         client.patch(paths[0], json={"contact": None})
         client.delete(paths[1])
-        return read(table, kind, identities)
+        return read(table, kind, ids)
 
-    monkeypatch.setattr(service.kit.table.Table, "batch_get", late)
+    monkeypatch.setattr(service.kit.table.Table, "batch_get", change_then_read)
     page = client.get(CUSTOMERS.path, params={"contact": CUSTOMERS.body["contact"]}).json()
     assert [item_path(CUSTOMERS, customer) for customer in page["items"]] == paths[2:]
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@"])
-def test_a_filter_that_is_no_email_is_refused(client: TestClient, email: str) -> None:
+def test_filter_with_an_invalid_email_is_422(client: TestClient, email: str) -> None:
     assert client.get("/users", params={"email": email}).status_code == 422

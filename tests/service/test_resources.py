@@ -1,4 +1,4 @@
-"""What holds for every kind of item that the API serves, and for customers alone."""
+"""Tests of every resource, and of customers."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-def test_a_created_thing_has_its_fields_an_id_and_a_location(client: TestClient, domain: Domain) -> None:
+def test_create_returns_fields_id_and_location(client: TestClient, domain: Domain) -> None:
     response = client.post(domain.path, json=domain.body)
     assert response.status_code == 201
     item = response.json()
     audit = {"created_by": "ada", "updated_by": "ada"}
-    made = {name: item[name] for name in ("id", "created_at", "updated_at")}
-    assert item == domain.defaults | domain.body | audit | made
+    generated = {name: item[name] for name in ("id", "created_at", "updated_at")}
+    assert item == domain.defaults | domain.body | audit | generated
     assert response.headers["location"] == f"{domain.path}/{item['id']}"
     read = client.get(response.headers["location"])
     assert read.status_code == 200
     assert read.json() == item
 
 
-def test_optional_fields_may_be_left_out(client: TestClient, domain: Domain) -> None:
+def test_optional_fields_have_defaults(client: TestClient, domain: Domain) -> None:
     assert create_item(client, domain, domain.required_fields(domain.body)).items() >= domain.defaults.items()
 
 
-def test_required_fields_may_not_be_left_out(client: TestClient, domain: Domain) -> None:
+def test_missing_required_fields_are_422(client: TestClient, domain: Domain) -> None:
     path = f"{domain.path}/{create_item(client, domain)['id']}"
     for response in (client.post(domain.path, json={}), client.put(path, json={})):
         assert response.status_code == 422
@@ -39,7 +39,7 @@ def test_required_fields_may_not_be_left_out(client: TestClient, domain: Domain)
         assert missing == {f"body.{name}" for name in domain.required_fields(domain.body)}
 
 
-def test_a_replacement_changes_every_field_and_the_time(client: TestClient, domain: Domain) -> None:
+def test_put_replaces_every_field_and_updated_at(client: TestClient, domain: Domain) -> None:
     item = create_item(client, domain)
     path = f"{domain.path}/{item['id']}"
     response = client.put(path, json=domain.other_body)
@@ -49,14 +49,14 @@ def test_a_replacement_changes_every_field_and_the_time(client: TestClient, doma
     assert client.get(path).json() == response.json()
 
 
-def test_a_replacement_clears_the_optional_fields_that_it_leaves_out(client: TestClient, domain: Domain) -> None:
+def test_put_resets_omitted_optional_fields(client: TestClient, domain: Domain) -> None:
     path = f"{domain.path}/{create_item(client, domain)['id']}"
     body = domain.required_fields(domain.other_body)
     assert client.put(path, json=body).json().items() >= (body | domain.defaults).items()
 
 
 @pytest.mark.parametrize("field", [0, 1])
-def test_a_partial_update_changes_only_what_it_names(client: TestClient, domain: Domain, field: int) -> None:
+def test_patch_only_changes_the_given_fields(client: TestClient, domain: Domain, field: int) -> None:
     item = create_item(client, domain)
     path = f"{domain.path}/{item['id']}"
     name, value = list(domain.other_body.items())[field]
@@ -66,14 +66,14 @@ def test_a_partial_update_changes_only_what_it_names(client: TestClient, domain:
     assert client.get(path).json() == response.json()
 
 
-def test_a_partial_update_that_names_nothing_keeps_every_field(client: TestClient, domain: Domain) -> None:
+def test_empty_patch_keeps_every_field(client: TestClient, domain: Domain) -> None:
     item = create_item(client, domain)
     response = client.patch(f"{domain.path}/{item['id']}", json={})
     assert response.status_code == 200
     assert response.json() == item | {"updated_at": response.json()["updated_at"]}
 
 
-def test_a_deleted_thing_is_gone(client: TestClient, domain: Domain, table: "Table") -> None:
+def test_deleted_item_is_404(client: TestClient, domain: Domain, table: "Table") -> None:
     path = f"{domain.path}/{create_item(client, domain)['id']}"
     response = client.delete(path)
     assert (response.status_code, response.content) == (204, b"")
@@ -83,9 +83,7 @@ def test_a_deleted_thing_is_gone(client: TestClient, domain: Domain, table: "Tab
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_an_unknown_id_is_not_found_and_nothing_comes_of_it(
-    client: TestClient, domain: Domain, table: "Table", method: str
-) -> None:
+def test_unknown_id_is_404_and_writes_nothing(client: TestClient, domain: Domain, table: "Table", method: str) -> None:
     body = domain.body if method in {"PUT", "PATCH"} else None
     response = client.request(method, f"{domain.path}/{UNKNOWN_ID}", json=body)
     assert response.status_code == 404
@@ -93,23 +91,21 @@ def test_an_unknown_id_is_not_found_and_nothing_comes_of_it(
     assert table.scan()["Items"] == []
 
 
-def test_one_kind_of_thing_is_not_found_among_the_others(client: TestClient, domain: Domain) -> None:
+def test_item_is_not_found_under_another_resource(client: TestClient, domain: Domain) -> None:
     item = create_item(client, domain)
-    for other in (each.path for each in DOMAINS if each != domain):
+    for other in (candidate.path for candidate in DOMAINS if candidate != domain):
         assert client.get(f"{other}/{item['id']}").status_code == 404
         assert client.get(other).json()["items"] == []
 
 
-@pytest.mark.parametrize("identity", ["x", "A" * 32, "0" * 33, "0" * 2000, "%00", "%ED%A0%80"])
-def test_what_is_no_id_is_refused(client: TestClient, domain: Domain, identity: str) -> None:
-    assert client.get(f"{domain.path}/{identity}").status_code == 422
+@pytest.mark.parametrize("invalid_id", ["x", "A" * 32, "0" * 33, "0" * 2000, "%00", "%ED%A0%80"])
+def test_invalid_id_is_422(client: TestClient, domain: Domain, invalid_id: str) -> None:
+    assert client.get(f"{domain.path}/{invalid_id}").status_code == 422
 
 
 @pytest.mark.parametrize("field", ["id", "created_at", "revision", "pk", "nickname"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_field_that_is_not_the_callers_is_refused(
-    client: TestClient, domain: Domain, method: str, field: str
-) -> None:
+def test_read_only_or_unknown_field_is_422(client: TestClient, domain: Domain, method: str, field: str) -> None:
     path = domain.path if method == "POST" else f"{domain.path}/{create_item(client, domain)['id']}"
     response = client.request(method, path, json=domain.other_body | {field: "x"})
     assert response.status_code == 422
@@ -128,44 +124,42 @@ def test_a_field_that_is_not_the_callers_is_refused(
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_name_that_makes_no_sense_is_refused(client: TestClient, domain: Domain, method: str, name: object) -> None:
+def test_invalid_name_is_422(client: TestClient, domain: Domain, method: str, name: object) -> None:
     path = domain.path if method == "POST" else f"{domain.path}/{create_item(client, domain)['id']}"
     response = client.request(method, path, json=domain.other_body | {"name": name})
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == ["body.name"]
 
 
-def test_a_name_is_kept_trimmed_and_composed(client: TestClient, domain: Domain) -> None:
+def test_name_is_trimmed_and_normalized(client: TestClient, domain: Domain) -> None:
     item = create_item(client, domain, domain.body | {"name": "  Zoe\u0308 \u4f60\u597d "})
     assert item["name"] == "Zo\u00eb \u4f60\u597d"
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
-    """Do something just after the service next reads an item, which is when it is about to change it."""
+    """Run an action right after the service's next read of an item, before it writes the change."""
     read = service.kit.table.Table.get
-    waiting = [action]
+    pending = [action]
 
-    def get(table: service.kit.table.Table, kind: str, identity: str) -> Item | None:
-        item = read(table, kind, identity)
-        if waiting:
-            waiting.pop()()
+    def get(table: service.kit.table.Table, kind: str, item_id: str) -> Item | None:
+        item = read(table, kind, item_id)
+        if pending:
+            pending.pop()()
         return item
 
     monkeypatch.setattr(service.kit.table.Table, "get", get)
 
 
-def test_an_update_between_anothers_read_and_write_is_not_lost(
-    client: TestClient, domain: Domain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_update_is_not_lost(client: TestClient, domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
     path = f"{domain.path}/{create_item(client, domain)['id']}"
-    (first, one), *others = domain.other_body.items()
+    (name, value), *others = domain.other_body.items()
     interrupt(monkeypatch, lambda: client.patch(path, json=dict(others)))
-    assert client.patch(path, json={first: one}).status_code == 200
+    assert client.patch(path, json={name: value}).status_code == 200
     assert client.get(path).json().items() >= domain.other_body.items()
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_what_is_deleted_between_read_and_write_does_not_come_back(
+def test_item_deleted_before_the_write_is_not_recreated(
     client: TestClient, domain: Domain, table: "Table", monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     path = f"{domain.path}/{create_item(client, domain)['id']}"
@@ -191,21 +185,21 @@ def pages(client: TestClient, domain: Domain, limit: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, [0]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])])
-def test_pages_hold_everything_once_in_the_order_of_the_ids(
+def test_pages_contain_every_item_once_in_order_of_ids(
     client: TestClient, domain: Domain, count: int, sizes: list[int]
 ) -> None:
-    made = sorted(create_item(client, domain, body)["id"] for body in domain.bodies(count))
+    ids = sorted(create_item(client, domain, body)["id"] for body in domain.bodies(count))
     found = pages(client, domain, limit=3)
     assert [len(page) for page in found] == sizes
-    assert [identity for page in found for identity in page] == made
+    assert [item_id for page in found for item_id in page] == ids
 
 
-def test_a_list_has_whole_things(client: TestClient, domain: Domain) -> None:
+def test_list_contains_complete_items(client: TestClient, domain: Domain) -> None:
     item = create_item(client, domain)
     assert client.get(domain.path).json() == {"items": [item], "next_cursor": None}
 
 
-def test_a_page_has_fifty_things_unless_told_otherwise(client: TestClient, domain: Domain) -> None:
+def test_default_page_size_is_50(client: TestClient, domain: Domain) -> None:
     for body in domain.bodies(51):
         create_item(client, domain, body)
     first = client.get(domain.path).json()
@@ -213,39 +207,39 @@ def test_a_page_has_fifty_things_unless_told_otherwise(client: TestClient, domai
     assert len(client.get(domain.path, params={"cursor": first["next_cursor"]}).json()["items"]) == 1
 
 
-def test_a_cursor_outlives_the_thing_that_it_points_at(client: TestClient, domain: Domain) -> None:
-    made = sorted(create_item(client, domain, body)["id"] for body in domain.bodies(3))
+def test_cursor_of_a_deleted_item_is_valid(client: TestClient, domain: Domain) -> None:
+    ids = sorted(create_item(client, domain, body)["id"] for body in domain.bodies(3))
     cursor = client.get(domain.path, params={"limit": 1}).json()["next_cursor"]
-    client.delete(f"{domain.path}/{made[0]}")
+    client.delete(f"{domain.path}/{ids[0]}")
     page = client.get(domain.path, params={"cursor": cursor}).json()
-    assert [item["id"] for item in page["items"]] == made[1:]
+    assert [item["id"] for item in page["items"]] == ids[1:]
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1.5", ""])
-def test_a_page_size_out_of_bounds_is_refused(client: TestClient, domain: Domain, limit: str) -> None:
+def test_invalid_limit_is_422(client: TestClient, domain: Domain, limit: str) -> None:
     assert client.get(domain.path, params={"limit": limit}).status_code == 422
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "\u00fcn\u00efcode", "Li4vLi4vZXRjL3Bhc3N3ZA==", " ", "dXNlcg=="])
-def test_a_forged_cursor_is_a_bad_request(client: TestClient, domain: Domain, cursor: str) -> None:
+def test_invalid_cursor_is_400(client: TestClient, domain: Domain, cursor: str) -> None:
     response = client.get(domain.path, params={"cursor": cursor})
     assert response.status_code == 400
     assert "cursor" in response.json()["detail"]
 
 
-def test_customers_may_share_a_contact(client: TestClient) -> None:
+def test_customers_can_share_a_contact(client: TestClient) -> None:
     assert create_item(client, CUSTOMERS)["contact"] == create_item(client, CUSTOMERS)["contact"]
 
 
-def test_a_customers_contact_may_be_cleared(client: TestClient) -> None:
+def test_contact_of_a_customer_can_be_cleared(client: TestClient) -> None:
     path = f"/customers/{create_item(client, CUSTOMERS)['id']}"
     assert client.patch(path, json={"contact": None}).json()["contact"] is None
 
 
-def test_head_answers_as_get_without_the_body(client: TestClient, domain: Domain) -> None:
-    client.headers["x-correlation-id"] = "both"  # each request without one has another
+def test_head_returns_the_headers_of_get(client: TestClient, domain: Domain) -> None:
+    client.headers["x-correlation-id"] = "both"  # otherwise each request gets its own
     path = item_path(domain, create_item(client, domain))
-    for asked in (domain.path, path, "/healthz", "/docs", f"{domain.path}/{UNKNOWN_ID}"):
-        got, headed = client.get(asked), client.head(asked)
-        assert (headed.status_code, headed.content) == (got.status_code, b"")
-        assert headed.headers == got.headers
+    for url in (domain.path, path, "/healthz", "/docs", f"{domain.path}/{UNKNOWN_ID}"):
+        get, head = client.get(url), client.head(url)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers == get.headers

@@ -1,4 +1,4 @@
-"""The optional stage cold_start changes nothing but the time that a start takes, and a start does not depend on it."""
+"""The optional package cold_start only changes the duration of a cold start, and startup works without it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from service.aws_lambda.cold_start.precompiled import CHECKSUM_BYTES, FILE, GENE
 from service.aws_lambda.cold_start.startup import finish
 from service.aws_lambda.cold_start.trim_botocore import trim
 
-finish()  # the import has put off this process's garbage collection
+finish()  # the import has disabled garbage collection in this process
 USE = """
 import boto3, json
 from boto3.dynamodb.conditions import Key
@@ -71,16 +71,16 @@ found["regions"] = sorted(boto3.Session().get_available_regions("dynamodb"))
 found["endpoint"] = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=None).meta.region_name
 try:
     boto3.client("s3")
-    found["s3"] = "there"
+    found["s3"] = "included"
 except UnknownServiceError:
-    found["s3"] = "left out"
+    found["s3"] = "removed"
 print(json.dumps(found))
 """
 
 
 @pytest.fixture(scope="module")
 def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with botocore and boto3 as the image has them."""
+    """A folder with boto3 and botocore, trimmed as in the image."""
     folder = tmp_path_factory.mktemp("packages")
     for package in (boto3, botocore):
         source = Path(str(package.__file__)).parent
@@ -91,7 +91,7 @@ def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def use(emulator: Emulator) -> Callable[[str, Path | None], dict[str, object]]:
-    """Use DynamoDB in a process of its own, with the packages of a folder before the installed ones."""
+    """Return a function that uses DynamoDB in a subprocess, optionally with the packages of a folder."""
 
     def run(name: str, packages: Path | None) -> dict[str, object]:
         environment = os.environ | emulator.environment() | {"PYTHONPATH": str(packages or "")}
@@ -106,23 +106,23 @@ def use(emulator: Emulator) -> Callable[[str, Path | None], dict[str, object]]:
     return run
 
 
-def test_dynamodb_is_all_there_without_the_other_services(
+def test_dynamodb_works_without_the_other_services(
     trimmed: Path, use: Callable[[str, Path | None], dict[str, object]]
 ) -> None:
-    whole, less = use("whole", None), use("less", trimmed)
-    assert whole.pop("s3") == "there"
-    assert less.pop("s3") == "left out"
-    assert less == whole
-    assert less["error"] == "ConditionalCheckFailedException"
+    installed, reduced = use("installed", None), use("trimmed", trimmed)
+    assert installed.pop("s3") == "included"
+    assert reduced.pop("s3") == "removed"
+    assert reduced == installed
+    assert reduced["error"] == "ConditionalCheckFailedException"
 
 
-def test_a_service_that_botocore_does_not_know_is_named(tmp_path: Path) -> None:
+def test_unknown_service_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "botocore/data/dynamodb").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="no service dynamo"):
         trim(tmp_path, {"dynamo"})
 
 
-def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_path: Path) -> None:
+def test_trimming_does_not_change_hard_linked_files(tmp_path: Path) -> None:
     data = tmp_path / "packages" / "botocore" / "data"
     (data / "dynamodb").mkdir(parents=True)
     (tmp_path / "packages" / "boto3" / "data").mkdir(parents=True)
@@ -133,22 +133,24 @@ def test_trimming_changes_no_file_that_an_installer_has_linked_to_its_cache(tmp_
     assert "s3" in (tmp_path / "cached.json").read_text()
 
 
-def started(script: str, variables: Mapping[str, str] = MappingProxyType({}), first: str = "", cwd: Path = ROOT) -> str:
-    """Return what a script prints in a process that has imported the handler, and may have done something first."""
+def run_after_startup(
+    script: str, variables: Mapping[str, str] = MappingProxyType({}), first: str = "", cwd: Path = ROOT
+) -> str:
+    """Return the output of a script in a new process, after the code `first` and the import of the handler."""
     environment = os.environ | {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": REGION} | dict(variables)
     command = [sys.executable, "-c", f"{first}\nimport service.aws_lambda.handler\n{script}"]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_document_is_the_same_under_lambda() -> None:
-    stated = json.loads(started("import json\nprint(json.dumps(service.aws_lambda.handler.app.openapi()))"))
+def test_openapi_document_is_the_same_under_lambda() -> None:
+    served = json.loads(run_after_startup("import json\nprint(json.dumps(service.aws_lambda.handler.app.openapi()))"))
     committed = json.loads((ROOT / "docs/openapi.json").read_text())
-    stated["info"]["version"] = committed["info"]["version"]
-    assert stated == committed
+    served["info"]["version"] = committed["info"]["version"]
+    assert served == committed
 
 
-def test_a_start_changes_no_installed_package() -> None:
-    # Their functions and classes are where they were defined, with the stage and without.
+def test_startup_patches_no_installed_package() -> None:
+    # Functions and classes are the original ones, with and without cold_start.
     script = """
 import inspect, json, sys
 from pathlib import Path
@@ -161,28 +163,28 @@ for name, module in sorted(sys.modules.items()):
 print(json.dumps(found))
 """
     without = "import sys; sys.modules['service.aws_lambda.cold_start'] = None"
-    found = json.loads(started(script))
-    assert found == json.loads(started(script, first=without))
+    found = json.loads(run_after_startup(script))
+    assert found == json.loads(run_after_startup(script, first=without))
     assert len(found) > 1000
     assert not [name for name in found.values() if name.startswith("service.")]
 
 
-def test_the_handler_starts_where_the_stage_has_been_left_out(tmp_path: Path) -> None:
+def test_handler_starts_without_cold_start(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__", "cold_start"))
     script = "import gc\nprint(service.aws_lambda.handler.startup, gc.isenabled())"
-    assert started(script, cwd=tmp_path) == "None True\n"
+    assert run_after_startup(script, cwd=tmp_path) == "None True\n"
 
 
-def test_an_error_inside_of_the_stage_is_not_taken_for_its_absence(tmp_path: Path) -> None:
+def test_import_error_in_cold_start_is_not_hidden(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "service/aws_lambda/cold_start/startup.py").write_text("import nothing_of_this_name")
+    (tmp_path / "service/aws_lambda/cold_start/startup.py").write_text("import no_such_module")
     with pytest.raises(subprocess.CalledProcessError):
-        started("", cwd=tmp_path)
+        run_after_startup("", cwd=tmp_path)
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the build writes of all that the import of the installed packages compiles."""
+def precompiled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the build, with the code and the regular expressions that the imports compile."""
     folder = tmp_path_factory.mktemp("packages")
     script = ROOT / "service/aws_lambda/cold_start/precompiled.py"
     command: list[str | Path] = [sys.executable, script, folder, ROOT / "service", folder / FILE, "dynamodb"]
@@ -198,26 +200,26 @@ def unloaded() -> Iterator[None]:
 
 
 def stored(file: Path) -> tuple[list[Any], dict[tuple[str, str], Any]]:
-    """Return the regular expressions and the sources of a file."""
+    """Return the regular expressions and the compiled sources in a file."""
     patterns, sources = marshal.loads(file.read_bytes()[len(HEADER) + CHECKSUM_BYTES :])  # noqa: S302
     return patterns, sources
 
 
-def test_regular_expressions_of_the_build_are_those_that_python_compiles(written: Path, unloaded: None) -> None:
-    patterns, _ = stored(written)
+def test_precompiled_regular_expressions_equal_pythons(precompiled_file: Path, unloaded: None) -> None:
+    patterns, _ = stored(precompiled_file)
     assert len(patterns) > 100
     re.purge()
-    assert load(written)
+    assert load(precompiled_file)
     for pattern, flags, _ in patterns:
         loaded = re.compile(pattern, flags)
         re.purge()
-        # Compared by flags, groups and code.
+        # Equality compares flags, groups and code.
         assert loaded == re.compile(pattern, flags), pattern
-        load(written)
+        load(precompiled_file)
 
 
-def test_source_of_the_build_is_what_python_makes_of_it(written: Path) -> None:
-    _, sources = stored(written)
+def test_precompiled_source_equals_pythons(precompiled_file: Path) -> None:
+    _, sources = stored(precompiled_file)
     assert len(sources) > 100
     for (text, mode), code in sources.items():
         expected = compile(text, "<string>", mode, dont_inherit=True)
@@ -226,44 +228,36 @@ def test_source_of_the_build_is_what_python_makes_of_it(written: Path) -> None:
         assert code.co_filename == expected.co_filename
 
 
-def test_classes_and_types_are_the_same_with_what_the_build_has_written(written: Path, unloaded: None) -> None:
-    def made() -> list[Any]:
-        thing = dataclasses.make_dataclass("Thing", [("name", str), ("size", int, 1)], frozen=True, order=True)
+def test_generated_classes_and_types_are_the_same_when_precompiled(precompiled_file: Path, unloaded: None) -> None:
+    def generate() -> list[Any]:
+        item = dataclasses.make_dataclass("Item", [("name", str), ("size", int, 1)], frozen=True, order=True)
         pair = collections.namedtuple("pair", "one two", defaults=[2])
         reference = typing.ForwardRef("dict[str, int]")
         errors = []
-        for invalid in (lambda: typing.ForwardRef("a b"), lambda: dataclasses.make_dataclass("Thing", ["not a name"])):
+        for invalid in (lambda: typing.ForwardRef("a b"), lambda: dataclasses.make_dataclass("Item", ["not a name"])):
             try:
                 invalid()
             except (SyntaxError, TypeError) as error:  # from Python 3.14 on, a forward reference is not compiled yet
                 errors.append(str(error))
         assert errors
-        one = thing("a")
-        return [
-            repr(one),
-            hash(one),
-            one < thing("b"),
-            inspect.signature(thing),
-            repr(pair(1)),
-            repr(reference),
-            errors,
-        ]
+        a = item("a")
+        return [repr(a), hash(a), a < item("b"), inspect.signature(item), repr(pair(1)), repr(reference), errors]
 
-    before = made()
-    assert load(written)
-    assert made() == before
+    before = generate()
+    assert load(precompiled_file)
+    assert generate() == before
     unload()
-    assert made() == before
-    assert not intercepted()
+    assert generate() == before
+    assert not patched_modules()
 
 
-def intercepted() -> list[str]:
-    """Return which of Python's modules compile by a function of ours."""
+def patched_modules() -> list[str]:
+    """Return the standard library modules that compile with our function."""
     return [name for module, name in GENERATORS if name in vars(module)]
 
 
-def test_a_compiler_that_is_asked_in_another_way_is_pythons(written: Path, unloaded: None) -> None:
-    assert load(written)
+def test_other_calls_of_patched_functions_are_not_intercepted(precompiled_file: Path, unloaded: None) -> None:
+    assert load(precompiled_file)
     compile_, exec_ = vars(typing)["compile"], vars(dataclasses)["exec"]
     with pytest.raises(SyntaxError, match="here"):
         compile_("a b", "here", "eval")
@@ -273,9 +267,9 @@ def test_a_compiler_that_is_asked_in_another_way_is_pythons(written: Path, unloa
     assert scope["x"] == 1
 
 
-def test_python_compiles_as_ever_once_the_service_has_started(written: Path, tmp_path: Path) -> None:
+def test_no_module_is_patched_after_startup(precompiled_file: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(written, tmp_path / "service/aws_lambda/cold_start")
+    shutil.copy(precompiled_file, tmp_path / "service/aws_lambda/cold_start")
     script = """
 from service.aws_lambda.cold_start import precompiled
 print([name for module, name in precompiled.GENERATORS if name in vars(module)])
@@ -286,13 +280,13 @@ from service.aws_lambda.cold_start import precompiled
 load = precompiled.load
 precompiled.load = lambda file: print(load(file), len(re._cache) > 100)
 """
-    assert started(script, first=first, cwd=tmp_path) == "True True\n[]\n"
+    assert run_after_startup(script, first=first, cwd=tmp_path) == "True True\n[]\n"
 
 
-def test_a_start_needs_to_compile_little_that_the_build_has_not(written: Path, tmp_path: Path) -> None:
-    # What is precompiled follows what the service imports: a share that falls says that it no longer does.
+def test_startup_compiles_few_regular_expressions(precompiled_file: Path, tmp_path: Path) -> None:
+    # More would mean that the build no longer follows the service's imports.
     shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(written, tmp_path / "service/aws_lambda/cold_start")
+    shutil.copy(precompiled_file, tmp_path / "service/aws_lambda/cold_start")
     first = """
 import re
 compiled = []
@@ -300,10 +294,10 @@ compiler = re._compiler.compile
 re._compiler.compile = lambda pattern, flags=0: compiled.append(pattern) or compiler(pattern, flags)
 before = len(compiled)
 """
-    assert int(started("print(len(compiled) - before)", first=first, cwd=tmp_path)) < 60
+    assert int(run_after_startup("print(len(compiled) - before)", first=first, cwd=tmp_path)) < 60
 
 
-def test_flags_that_python_counts_as_a_number_are_written_as_one(tmp_path: Path) -> None:
+def test_integer_subclasses_as_flags_are_written_as_integers(tmp_path: Path) -> None:
     script = f"""
 import re
 from pathlib import Path
@@ -319,7 +313,7 @@ precompiled.write(folder, folder, folder / precompiled.FILE, [])
     assert ("zero", 0) in [(pattern, flags) for pattern, flags, _ in patterns]
 
 
-def test_what_is_precompiled_follows_what_the_source_imports(
+def test_precompiled_modules_are_those_that_the_source_imports(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package = tmp_path / "api"
@@ -345,19 +339,17 @@ print("email.charset" in sys.modules, "tarfile" in sys.modules)
     assert "not precompiled: no_such_module" in done.stderr
 
 
-def test_without_the_file_nothing_is_loaded_and_nothing_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_missing_file_is_ignored_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert not load(tmp_path / "none.bin")
     assert caplog.messages == []
-    assert not intercepted()
+    assert not patched_modules()
 
 
-def sealed(body: bytes) -> bytes:
+def with_header(body: bytes) -> bytes:
     return HEADER + zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "big") + body
 
 
-# What is made of a good file, by what is wrong with it then.
+# Ways to damage a valid file, by the defect.
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "another Python": lambda content: content.replace(b"Python '3.", b"Python '2.", 1),
@@ -365,44 +357,44 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "truncated in its header": lambda content: content[:10],
     "truncated after its header": lambda _: HEADER,
     "truncated": lambda content: content[:-1],
-    "one bit": lambda content: content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:],
-    "more": lambda content: content + b"0",
-    "no marshal": lambda _: sealed(b"?"),
-    "something else": lambda _: sealed(marshal.dumps(["x"])),
-    "no regular expression": lambda _: sealed(marshal.dumps(([("a", 0, (0, [99999], 0, {}, ()))], {}))),
-    "no code": lambda _: sealed(marshal.dumps(([("a", 0)], []))),
+    "flipped bit": lambda content: content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:],
+    "trailing data": lambda content: content + b"0",
+    "not marshal data": lambda _: with_header(b"?"),
+    "another type": lambda _: with_header(marshal.dumps(["x"])),
+    "invalid regular expression": lambda _: with_header(marshal.dumps(([("a", 0, (0, [99999], 0, {}, ()))], {}))),
+    "invalid code": lambda _: with_header(marshal.dumps(([("a", 0)], []))),
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_file_that_cannot_be_used_is_skipped_with_a_warning(
-    written: Path, tmp_path: Path, unloaded: None, caplog: pytest.LogCaptureFixture, fault: str
+@pytest.mark.parametrize("defect", BROKEN)
+def test_invalid_file_is_skipped_with_a_warning(
+    precompiled_file: Path, tmp_path: Path, unloaded: None, caplog: pytest.LogCaptureFixture, defect: str
 ) -> None:
-    (tmp_path / FILE).write_bytes(BROKEN[fault](written.read_bytes()))
+    (tmp_path / FILE).write_bytes(BROKEN[defect](precompiled_file.read_bytes()))
     assert not load(tmp_path / FILE)
     (message,) = caplog.messages
     assert str(tmp_path / FILE) in message
-    assert not intercepted()
+    assert not patched_modules()
 
 
-def test_a_file_that_cannot_be_read_is_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_file_is_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / FILE).mkdir()
     assert not load(tmp_path / FILE)
     assert "cannot be read" in caplog.text
 
 
-def test_a_start_with_a_damaged_file_serves(written: Path, tmp_path: Path) -> None:
+def test_startup_with_a_damaged_file_succeeds(precompiled_file: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "service", tmp_path / "service", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "service/aws_lambda/cold_start" / FILE).write_bytes(written.read_bytes()[:-1])
+    (tmp_path / "service/aws_lambda/cold_start" / FILE).write_bytes(precompiled_file.read_bytes()[:-1])
     ping = "print(service.aws_lambda.handler.handler({'ping': True}, None))"
-    assert started(ping, cwd=tmp_path) == "{'pong': True}\n"
+    assert run_after_startup(ping, cwd=tmp_path) == "{'pong': True}\n"
 
 
-def test_garbage_is_collected_again_once_the_imports_are_done() -> None:
-    assert started("import gc\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)") == "True True\n"
+def test_garbage_collection_is_enabled_after_startup() -> None:
+    assert run_after_startup("import gc\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)") == "True True\n"
 
 
-def test_the_prose_of_descriptions_goes_and_what_is_called_so_stays(tmp_path: Path) -> None:
+def test_trimming_removes_documentation_but_not_members_of_that_name(tmp_path: Path) -> None:
     folder = tmp_path / "botocore" / "data" / "some" / "2000-01-01"
     folder.mkdir(parents=True)
     (tmp_path / "boto3" / "data").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What a model holds comes back from DynamoDB as it was stored, or its type is refused when the resource is declared."""
+"""Every model type is read from DynamoDB as it was written, or rejected when the resource is declared."""
 
 import enum
 import math
@@ -134,17 +134,17 @@ SAMPLES: st.SearchStrategy[dict[str, Any]] = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(TEXT.filter(bool), JSON))
-def test_json_values_come_back_equal(item: dict[str, Any]) -> None:
+def test_json_values_round_trip(item: dict[str, Any]) -> None:
     assert deserialize(serialize(item)) == item
 
 
 @pytest.mark.parametrize("number", [10**38 - 1, 10**38, 1e38, 1e37, 5e-324, 1e-115, 1e-116, 0.1 + 0.2, -0.0, 2**63])
-def test_numbers_come_back_equal_at_the_limits_of_dynamodb(number: float) -> None:
+def test_numbers_round_trip_at_dynamodbs_limits(number: float) -> None:
     (value,) = deserialize(serialize({"n": number})).values()
     assert value == number
 
 
-def test_deep_values_come_back_equal() -> None:
+def test_deeply_nested_values_round_trip() -> None:
     value: Any = "leaf"
     for _ in range(60):
         value = [{"a": value}]
@@ -156,7 +156,7 @@ def samples(table: "Table") -> Repository[SamplePublic]:
     return Repository(Resource("sample", SamplePublic, SampleCreate, SampleCreate), service.app.table(), CALLER)
 
 
-def test_every_type_of_a_model_comes_back_equal_from_dynamodb(samples: Repository[SamplePublic]) -> None:
+def test_every_model_type_round_trips_through_dynamodb(samples: Repository[SamplePublic]) -> None:
     @settings(
         max_examples=25,
         deadline=None,
@@ -164,7 +164,7 @@ def test_every_type_of_a_model_comes_back_equal_from_dynamodb(samples: Repositor
     )
     @given(SAMPLES, SAMPLES)
     def round_trip(first: dict[str, Any], second: dict[str, Any]) -> None:
-        bodies = [SampleCreate.model_validate(each) for each in (first, second)]
+        bodies = [SampleCreate.model_validate(sample) for sample in (first, second)]
         created = samples.create(bodies[0])
         assert fields_of(samples.get(created.id)) == fields_of(created) == fields_of(bodies[0])
         changed = samples.change(created.id, lambda _: fields_of(bodies[1]))
@@ -181,7 +181,7 @@ class Opaque:
     pass
 
 
-def refused(annotation: Any) -> str:
+def declaration_error(annotation: Any) -> str:
     class LostCreate(Body):
         model_config = ConfigDict(arbitrary_types_allowed=True)
         lost: annotation
@@ -211,13 +211,13 @@ def refused(annotation: Any) -> str:
     ],
     ids=str,
 )
-def test_a_type_that_would_not_come_back_is_refused_at_declaration(annotation: Any, reason: str) -> None:
-    assert reason in refused(annotation)
-    assert "create.lost" in refused(annotation)
+def test_type_without_a_round_trip_is_rejected_at_declaration(annotation: Any, reason: str) -> None:
+    assert reason in declaration_error(annotation)
+    assert "create.lost" in declaration_error(annotation)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_json_does_not_have_are_refused(number: str) -> None:
+def test_non_finite_numbers_are_rejected(number: str) -> None:
     class PriceCreate(Body):
         price: float
 

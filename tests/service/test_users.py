@@ -1,4 +1,4 @@
-"""What holds for users alone: an e-mail address belongs to one of them, whatever happens at the same moment."""
+"""Users have unique e-mail addresses, also under concurrent requests."""
 
 from collections import Counter
 from functools import partial
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-def path_of_new(client: TestClient, email: str = "ada@example.com") -> str:
+def create_user(client: TestClient, email: str = "ada@example.com") -> str:
     return f"/users/{create_item(client, USERS, USERS.body | {'email': email})['id']}"
 
 
@@ -33,7 +33,7 @@ def delete(client: TestClient, path: str) -> int:
 
 
 def addresses(table: "Table") -> list[str]:
-    """Return the addresses that users have, having made sure that these and no others are claimed."""
+    """Return the users' addresses. Fails if they differ from the reserved ones."""
     items = table.scan(ConsistentRead=True)["Items"]
     used = sorted(str(item["email"]) for item in items if item["pk"] == "user")
     assert used == sorted(str(item["sk"]) for item in items if item["pk"] == "user-email")
@@ -52,9 +52,7 @@ def addresses(table: "Table") -> list[str]:
     ],
     ids=["same", "case", "spaces", "decomposed", "composed in lower case only", "domain in Punycode"],
 )
-def test_a_second_create_with_the_same_email_is_a_conflict(
-    client: TestClient, table: "Table", first: str, second: str
-) -> None:
+def test_duplicate_email_is_409(client: TestClient, table: "Table", first: str, second: str) -> None:
     assert create(client, first) == 201
     response = client.post("/users", json=USERS.body | {"email": second})
     assert response.status_code == 409
@@ -63,11 +61,11 @@ def test_a_second_create_with_the_same_email_is_a_conflict(
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_change_to_anothers_email_is_a_conflict_and_changes_nothing(
+def test_change_to_another_users_email_is_409_and_changes_nothing(
     client: TestClient, table: "Table", method: str
 ) -> None:
     assert create(client, "grace@example.com") == 201
-    path = path_of_new(client)
+    path = create_user(client)
     before = client.get(path).json()
     response = client.request(method, path, json={"email": "grace@example.com", "name": "Grace"})
     assert response.status_code == 409
@@ -77,45 +75,45 @@ def test_a_change_to_anothers_email_is_a_conflict_and_changes_nothing(
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 @pytest.mark.parametrize("email", ["ada@example.com", "ADA@example.com"])
-def test_a_user_may_keep_the_email(client: TestClient, method: str, email: str) -> None:
-    path = path_of_new(client)
+def test_user_can_keep_the_email(client: TestClient, method: str, email: str) -> None:
+    path = create_user(client)
     response = client.request(method, path, json={"email": email, "name": "Countess"})
     assert response.status_code == 200
     assert response.json()["name"] == "Countess"
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_changed_email_frees_the_old_one_and_claims_the_new(client: TestClient, table: "Table", method: str) -> None:
-    path = path_of_new(client)
+def test_changed_email_releases_the_old_and_reserves_the_new(client: TestClient, table: "Table", method: str) -> None:
+    path = create_user(client)
     assert client.request(method, path, json={"email": "augusta@example.com", "name": "Ada"}).status_code == 200
     assert addresses(table) == ["augusta@example.com"]
     assert create(client, "augusta@example.com") == 409
     assert create(client, "ada@example.com") == 201
 
 
-def test_a_deleted_user_frees_the_email(client: TestClient, table: "Table") -> None:
-    assert delete(client, path_of_new(client)) == 204
+def test_delete_releases_the_email(client: TestClient, table: "Table") -> None:
+    assert delete(client, create_user(client)) == 204
     assert addresses(table) == []
     assert create(client, "ada@example.com") == 201
 
 
-def test_of_creates_at_once_with_the_same_email_one_succeeds(client: TestClient, table: "Table") -> None:
+def test_one_of_concurrent_creates_with_one_email_succeeds(client: TestClient, table: "Table") -> None:
     for number in range(ROUNDS):
         request = partial(create, client, f"{number}@example.com")
         assert sorted(concurrently(request, request, request)) == [201, 409, 409]
     assert len(addresses(table)) == ROUNDS
 
 
-def test_of_two_users_who_change_to_one_email_at_once_one_succeeds(client: TestClient, table: "Table") -> None:
-    paths = [path_of_new(client, "ada@example.com"), path_of_new(client, "grace@example.com")]
+def test_one_of_concurrent_changes_to_one_email_succeeds(client: TestClient, table: "Table") -> None:
+    paths = [create_user(client, "ada@example.com"), create_user(client, "grace@example.com")]
     for number in range(ROUNDS):
         fields = {"email": f"{number}@example.com"}
         assert sorted(concurrently(*(partial(change, client, path, fields) for path in paths))) == [200, 409]
         assert len(addresses(table)) == 2
 
 
-def test_changes_of_one_user_at_once_lose_none(client: TestClient, table: "Table") -> None:
-    path = path_of_new(client)
+def test_concurrent_changes_of_one_user_are_all_applied(client: TestClient, table: "Table") -> None:
+    path = create_user(client)
     for number in range(ROUNDS):
         fields = {"email": f"{number}@example.com", "name": f"Ada {number}"}
         statuses = concurrently(*(partial(change, client, path, {name: value}) for name, value in fields.items()))
@@ -124,8 +122,8 @@ def test_changes_of_one_user_at_once_lose_none(client: TestClient, table: "Table
         assert addresses(table) == [fields["email"]]
 
 
-def test_changes_of_one_users_email_at_once_leave_no_address_behind(client: TestClient, table: "Table") -> None:
-    path = path_of_new(client)
+def test_concurrent_email_changes_leave_no_stale_address(client: TestClient, table: "Table") -> None:
+    path = create_user(client)
     for number in range(ROUNDS):
         emails = [f"{letter}{number}@example.com" for letter in "ab"]
         assert concurrently(*(partial(change, client, path, {"email": email}) for email in emails)) == [200, 200]
@@ -133,10 +131,10 @@ def test_changes_of_one_users_email_at_once_leave_no_address_behind(client: Test
         assert addresses(table)[0] in emails
 
 
-def test_a_delete_and_a_change_at_once_leave_neither_user_nor_address(client: TestClient, table: "Table") -> None:
+def test_concurrent_delete_and_change_leave_no_user_or_address(client: TestClient, table: "Table") -> None:
     outcomes: Counter[int] = Counter()
     for number in range(ROUNDS):
-        path = path_of_new(client, f"{number}@example.com")
+        path = create_user(client, f"{number}@example.com")
         fields = {"email": f"new-{number}@example.com"}
         deleted, changed = concurrently(partial(delete, client, path), partial(change, client, path, fields))
         assert deleted == 204
@@ -146,43 +144,43 @@ def test_a_delete_and_a_change_at_once_leave_neither_user_nor_address(client: Te
 
 
 def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
-    """Make DynamoDB cancel so many transactions as it does when others are at the same items; return one None per try.
+    """Make the next transactions fail with TransactionConflict; return a list that grows by one None for each attempt.
 
-    What it says of a condition beside that is not the last word.
+    The failed condition next to the conflict is not final, so it must be retried, too.
     """
     client = service.app.table()._client
     write = client.transact_write_items
-    tries: list[None] = []
+    attempts: list[None] = []
 
-    def contended(**request: Any) -> Any:
-        tries.append(None)
-        if len(tries) > times:
+    def conflict(**request: Any) -> Any:
+        attempts.append(None)
+        if len(attempts) > times:
             return write(**request)
-        answer: Any = {
+        response: Any = {
             "Error": {"Code": "TransactionCanceledException"},
             "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "ConditionalCheckFailed"}],
         }
-        raise ClientError(answer, "TransactWriteItems")
+        raise ClientError(response, "TransactWriteItems")
 
-    monkeypatch.setattr(client, "transact_write_items", contended)
-    return tries
+    monkeypatch.setattr(client, "transact_write_items", conflict)
+    return attempts
 
 
-def test_a_write_that_met_another_is_tried_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = contend(monkeypatch, 2)
+def test_transaction_conflict_is_retried(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = contend(monkeypatch, 2)
     assert create(client, "ada@example.com") == 201
-    assert len(tries) == 3
+    assert len(attempts) == 3
 
 
-def test_a_write_that_keeps_meeting_others_is_no_duplicate(
+def test_persistent_transaction_conflict_is_503(
     client: TestClient, table: "Table", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries = contend(monkeypatch, 1000)
+    attempts = contend(monkeypatch, 1000)
     clock = Clock(monkeypatch)
     response = client.post("/users", json=USERS.body)
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
-    assert len(tries) > 10
+    assert len(attempts) > 10
     assert clock.seconds > 1007
     assert addresses(table) == []
 
@@ -219,15 +217,15 @@ def test_a_write_that_keeps_meeting_others_is_no_duplicate(
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_what_is_no_email_is_refused(client: TestClient, method: str, email: object) -> None:
-    path = "/users" if method == "POST" else path_of_new(client)
+def test_invalid_email_is_422(client: TestClient, method: str, email: object) -> None:
+    path = "/users" if method == "POST" else create_user(client)
     response = client.request(method, path, json=USERS.other_body | {"email": email})
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == ["body.email"]
 
 
 @pytest.mark.parametrize(
-    ("email", "kept"),
+    ("email", "stored"),
     [
         ("Ada.Lovelace+news@Sub.Example.CO.UK", "ada.lovelace+news@sub.example.co.uk"),
         ("o'brien@example.com", "o'brien@example.com"),
@@ -239,5 +237,5 @@ def test_what_is_no_email_is_refused(client: TestClient, method: str, email: obj
         ("x" * 64 + "@example.com", "x" * 64 + "@example.com"),
     ],
 )
-def test_an_email_is_kept_in_one_spelling(client: TestClient, email: str, kept: str) -> None:
-    assert create_item(client, USERS, USERS.body | {"email": email})["email"] == kept
+def test_email_is_normalized(client: TestClient, email: str, stored: str) -> None:
+    assert create_item(client, USERS, USERS.body | {"email": email})["email"] == stored
