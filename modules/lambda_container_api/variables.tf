@@ -26,7 +26,7 @@ variable "alarms" {
 
   validation {
     condition     = var.alarms == null ? true : alltrue([for arn in var.alarms.actions : arn == null ? true : can(regex("^arn:[^:]+:[^:]+:[^:]*:[^:]*:.+$", arn))])
-    error_message = "alarms.actions must hold ARNs, such as arn:aws:sns:<region>:<account>:<topic>: CloudWatch takes no names."
+    error_message = "alarms.actions must hold ARNs, such as arn:aws:sns:<region>:<account>:<topic>: CloudWatch does not accept names."
   }
 
   validation {
@@ -38,12 +38,12 @@ variable "alarms" {
 
   validation {
     condition     = var.alarms == null ? true : min(var.alarms.errors, var.alarms.latency_p99_ms, var.alarms.server_errors, var.alarms.spillover, var.alarms.throttles) > 0
-    error_message = "alarms: errors, latency_p99_ms, server_errors, spillover and throttles must be above 0: from 0 on, the alarm would always sound. Name it in alarms.off instead."
+    error_message = "alarms: errors, latency_p99_ms, server_errors, spillover and throttles must be above 0: at 0 the alarm would always fire. To leave an alarm out, list it in alarms.off."
   }
 
   validation {
     condition     = var.alarms == null ? true : var.alarms.concurrency_percent >= 1 && var.alarms.concurrency_percent <= 100
-    error_message = "alarms.concurrency_percent must be from 1 to 100: a share of function.reserved_concurrency."
+    error_message = "alarms.concurrency_percent must be from 1 to 100: a percentage of function.reserved_concurrency."
   }
 }
 
@@ -88,7 +88,7 @@ variable "api" {
     condition = var.api.cors == null ? true : !(
       var.api.cors.allow_credentials && contains(concat(coalesce(var.api.cors.allow_origins, []), var.api.cors.allow_headers, var.api.cors.allow_methods), "*")
     )
-    error_message = "api.cors.allow_credentials does not go with \"*\" in allow_origins, allow_headers or allow_methods: browsers refuse such answers, and API Gateway such a configuration. List them."
+    error_message = "api.cors.allow_credentials cannot be combined with \"*\" in allow_origins, allow_headers or allow_methods: browsers reject such responses, and API Gateway rejects the configuration. List the values."
   }
 
   validation {
@@ -103,14 +103,14 @@ variable "api" {
 
   validation {
     condition     = alltrue([for m in try(var.api.cors.allow_methods, []) : m == null ? true : can(regex("^([A-Z]{1,64}|[*])$", m))])
-    error_message = "api.cors.allow_methods must be \"*\" or methods in capitals such as GET, as browsers compare them, of 64 letters at most: API Gateway's limit."
+    error_message = "api.cors.allow_methods must be \"*\" or upper-case methods such as GET, of at most 64 letters: browsers compare case-sensitively, and 64 is API Gateway's limit."
   }
 
   validation {
     condition = alltrue([for h in concat(try(var.api.cors.allow_headers, []), try(var.api.cors.expose_headers, [])) :
       h == null ? true : can(regex("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", h))
     ])
-    error_message = "api.cors.allow_headers and expose_headers must be \"*\" or names of headers, such as authorization."
+    error_message = "api.cors.allow_headers and expose_headers must be \"*\" or header names, such as authorization."
   }
 
   validation {
@@ -125,7 +125,7 @@ variable "api" {
 
   validation {
     condition     = var.api.domain == null ? true : can(regex("^arn:[^:]+:acm:[^:]+:[0-9]{12}:certificate/.+$", var.api.domain.certificate_arn))
-    error_message = "api.domain.certificate_arn must be the ARN of an ACM certificate in this region: API Gateway takes no other."
+    error_message = "api.domain.certificate_arn must be the ARN of an ACM certificate in this region: API Gateway accepts no other."
   }
 
   validation {
@@ -142,24 +142,24 @@ variable "api" {
 
   validation {
     condition     = try(var.api.domain.route53, null) == null ? true : try(length(var.api.domain.route53.zone_id) > 0, false)
-    error_message = "api.domain.route53.zone_id must be the id of a hosted zone. Leave api.domain.route53 null for DNS elsewhere."
+    error_message = "api.domain.route53.zone_id must be the ID of a hosted zone. Leave api.domain.route53 null if DNS is hosted elsewhere."
   }
 
   validation {
     condition = var.api.domain == null ? true : var.api.domain.truststore_uri == null ? var.api.domain.truststore_version == null : (
       can(regex("^s3://[^/]+/.+$", var.api.domain.truststore_uri)) && (var.api.domain.truststore_version == null ? true : can(regex("^.{1,64}$", var.api.domain.truststore_version)))
     )
-    error_message = "api.domain.truststore_uri must be s3://<bucket>/<key> of a PEM file; api.domain.truststore_version, of 1 to 64 characters, goes only with it."
+    error_message = "api.domain.truststore_uri must be s3://<bucket>/<key> of a PEM file, and api.domain.truststore_version (1 to 64 characters) requires it."
   }
 
   validation {
     condition     = var.api.domain == null ? true : var.api.domain.truststore_uri == null || !var.api.domain.keep_default_endpoint
-    error_message = "api.domain.keep_default_endpoint must be false with a truststore: the default endpoint asks no client for a certificate and would be a way round mTLS."
+    error_message = "api.domain.keep_default_endpoint must be false with a truststore: the default endpoint requires no client certificate and would bypass mTLS."
   }
 
   validation {
     condition     = var.api.throttle.rate_per_second > 0 && var.api.throttle.burst >= 1 && floor(var.api.throttle.burst) == var.api.throttle.burst
-    error_message = "api.throttle.rate_per_second must be above 0 and api.throttle.burst a whole number from 1: API Gateway reads null or 0 as \"refuse every request with 429\"."
+    error_message = "api.throttle.rate_per_second must be above 0 and api.throttle.burst a whole number from 1: API Gateway treats null or 0 as \"reject every request with 429\"."
   }
 }
 
@@ -195,19 +195,19 @@ variable "auth" {
 
   validation {
     condition     = length([for choice in [var.auth.iam, var.auth.jwt, var.auth.lambda, var.auth.public] : true if choice != null]) == 1
-    error_message = "auth must hold exactly one of jwt, iam, lambda or public. An API is open only where somebody wrote why: auth = { public = { reason = \"…\" } }."
+    error_message = "auth must set exactly one of jwt, iam, lambda or public. A public API must state why: auth = { public = { reason = \"…\" } }."
   }
 
   validation {
     condition = var.auth.jwt == null ? true : can(regex("^https://[^/?#]+[^?#]*$", var.auth.jwt.issuer)) && try(
       length(var.auth.jwt.issuer) <= 2048 && !endswith(var.auth.jwt.issuer, "/.well-known/openid-configuration"), false
     )
-    error_message = "auth.jwt.issuer must be an https:// URL without query, of 2048 characters at most: API Gateway reads <issuer>/.well-known/openid-configuration from it."
+    error_message = "auth.jwt.issuer must be an https:// URL without a query, of at most 2048 characters: API Gateway reads <issuer>/.well-known/openid-configuration."
   }
 
   validation {
     condition     = var.auth.jwt == null ? true : try(length(compact(var.auth.jwt.audience)) > 0 && !contains(var.auth.jwt.audience, ""), false)
-    error_message = "auth.jwt.audience must name at least one audience, none of them empty: without one any token of the issuer would do, whomever it was made for."
+    error_message = "auth.jwt.audience must name at least one audience, none of them empty: without one, any token from the issuer would be accepted."
   }
 
   validation {
@@ -234,14 +234,14 @@ variable "auth" {
 
   validation {
     condition     = var.auth.lambda == null ? true : var.auth.lambda.ttl_seconds == 0 || length(compact(var.auth.lambda.identity_sources)) > 0
-    error_message = "auth.lambda.identity_sources must name at least one source unless ttl_seconds is 0: a cached answer needs a key."
+    error_message = "auth.lambda.identity_sources must name at least one source unless ttl_seconds is 0: a cached response needs a key."
   }
 
   validation {
     condition = alltrue([for source in try(var.auth.lambda.identity_sources, []) :
       source == null ? true : can(regex("^[$](request[.](header|querystring)|context|stageVariables)[.][^ ]+$", source))
     ])
-    error_message = "auth.lambda.identity_sources must be of the forms $request.header.<name>, $request.querystring.<name>, $context.<name> and $stageVariables.<name>: API Gateway's selection expressions."
+    error_message = "auth.lambda.identity_sources must be $request.header.<name>, $request.querystring.<name>, $context.<name> or $stageVariables.<name>: API Gateway's selection expressions."
   }
 
   validation {
@@ -319,7 +319,7 @@ variable "function" {
 
   validation {
     condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= 29 && floor(var.function.timeout_seconds) == var.function.timeout_seconds
-    error_message = "function.timeout_seconds must be a whole number from 1 and at most 29: API Gateway stops waiting after 30 s, so that a longer run answers nobody and is billed all the same."
+    error_message = "function.timeout_seconds must be a whole number from 1 to 29: API Gateway stops waiting after 30 s, and a longer run would only be billed."
   }
 
   validation {
@@ -329,7 +329,7 @@ variable "function" {
 
   validation {
     condition     = var.function.reserved_concurrency == null ? true : var.function.reserved_concurrency >= 0 && floor(var.function.reserved_concurrency) == var.function.reserved_concurrency
-    error_message = "function.reserved_concurrency must be a whole number from 0 (which stops the function) or null (which takes from the account's pool). Lambda's own -1 means null: say null."
+    error_message = "function.reserved_concurrency must be a whole number from 0 (which stops the function), or null (which uses the account's unreserved pool). For Lambda's -1, use null."
   }
 
   validation {
@@ -360,19 +360,19 @@ variable "function" {
       jsonencode({ for k, v in merge({ LOG_LEVEL = var.logs.level }, var.function.environment, var.function.secrets) : k => v if v != null }),
       "\\u003c", "<"), "\\u003e", ">"), "\\u0026", "&"
     )), "=")) * 3 / 4) <= 4096
-    error_message = "function.environment and function.secrets must not exceed 4096 bytes as JSON, with names, quotes and the module's own LOG_LEVEL: Lambda's limit. An accented letter is two bytes, a quote or a line break is escaped and two as well."
+    error_message = "function.environment and function.secrets must not exceed 4096 bytes as JSON, including names, quotes and the module's own LOG_LEVEL: Lambda's limit. An accented letter takes two bytes, and so does an escaped quote or line break."
   }
 
   validation {
     condition     = var.function.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:(key|alias)/.+$", var.function.kms_key_arn))
-    error_message = "function.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for AWS's own key."
+    error_message = "function.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for the AWS managed key."
   }
 
   validation {
     condition = alltrue([for arn in values(var.function.secrets) : arn == null ? true : can(
       regex("^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:[a-zA-Z0-9/_+=.@-]+-[a-zA-Z0-9]{6}|ssm:[^:]+:[0-9]{12}:parameter(/[a-zA-Z0-9_.-]+)+)$", arn)
     )])
-    error_message = "function.secrets must map names to whole ARNs of Secrets Manager secrets, which end in a hyphen and six characters, or of SSM parameters: IAM grants nothing for part of one, nor for ECS's form with :<key>:<stage>:<version> behind it; a value itself would be readable in state."
+    error_message = "function.secrets must map names to full ARNs of Secrets Manager secrets (ending in a hyphen and six characters) or of SSM parameters: IAM matches neither a partial ARN nor ECS's :<key>:<stage>:<version> suffix, and a secret's value would be readable in state."
   }
 
   validation {
@@ -386,7 +386,7 @@ variable "function" {
     condition = var.function.vpc == null ? true : alltrue([
       for id in concat(coalesce(var.function.vpc.security_group_ids, []), coalesce(var.function.vpc.subnet_ids, [])) : id == null ? true : id != ""
     ])
-    error_message = "function.vpc: subnet_ids and security_group_ids must not hold \"\", which is no id; a null is left out."
+    error_message = "function.vpc: subnet_ids and security_group_ids must not contain \"\", which is not an ID. A null is ignored."
   }
 
   validation {
@@ -402,12 +402,12 @@ variable "function" {
       can(regex("^arn:[^:]+:((sqs|sns|lambda|events):[^:]+:[0-9]{12}:.+|s3:::.+)$", var.function.asynchronous.on_failure.arn)) &&
       !try(endswith(var.function.asynchronous.on_failure.arn, ".fifo"), false)
     )
-    error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue or SNS topic that is not FIFO, of an S3 bucket, a Lambda function or an EventBridge bus: Lambda sends to no other."
+    error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue or SNS topic that is not FIFO, of an S3 bucket, a Lambda function or an EventBridge bus: Lambda supports no other destination."
   }
 
   validation {
     condition     = !var.function.snap_start || var.function.ephemeral_storage_mb == 512
-    error_message = "function.snap_start does not go with function.ephemeral_storage_mb above 512: Lambda takes no snapshot of a larger /tmp."
+    error_message = "function.snap_start cannot be combined with function.ephemeral_storage_mb above 512: SnapStart does not support a larger /tmp."
   }
 }
 
@@ -437,7 +437,7 @@ variable "image" {
 
   validation {
     condition     = (var.image.build == null) != (var.image.uri == null)
-    error_message = "image must hold exactly one of build (made by this apply) and uri (made elsewhere)."
+    error_message = "image must set exactly one of build (built by this apply) and uri (built elsewhere)."
   }
 
   validation {
@@ -449,7 +449,7 @@ variable "image" {
     condition = alltrue([
       for text in try([var.image.build.context, var.image.build.dockerfile, var.image.build.log_file, var.image.build.source_hash, var.image.build.target], []) : text != ""
     ])
-    error_message = "image.build: context, dockerfile, log_file, source_hash and target must not be \"\". Leave away what has no value; the root module's own folder is the context \".\"."
+    error_message = "image.build: context, dockerfile, log_file, source_hash and target must not be \"\". Omit what has no value. The root module's own folder is the context \".\"."
   }
 
   # fileexists fails for a folder. It reads nothing of it, as fileset would, and a context may hold much.
@@ -462,7 +462,7 @@ variable "image" {
     condition = var.image.build == null ? true : try(fileexists(
       startswith(var.image.build.dockerfile, "/") ? var.image.build.dockerfile : "${var.image.build.context}/${var.image.build.dockerfile}"
     ), false)
-    error_message = "image.build.dockerfile (${nonsensitive(try(var.image.build.dockerfile, ""))}) does not exist: it is looked for relative to image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))})."
+    error_message = "image.build.dockerfile (${nonsensitive(try(var.image.build.dockerfile, ""))}) does not exist. The path is relative to image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))})."
   }
 }
 
@@ -488,12 +488,12 @@ variable "logs" {
 
   validation {
     condition     = var.logs.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:(key|alias)/.+$", var.logs.kms_key_arn))
-    error_message = "logs.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for CloudWatch's own key: log groups take no id."
+    error_message = "logs.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for CloudWatch's own key: log groups accept no key ID."
   }
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.logs.retention_days)
-    error_message = "logs.retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653: CloudWatch knows no other."
+    error_message = "logs.retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653: CloudWatch accepts no other."
   }
 }
 
@@ -552,14 +552,14 @@ variable "permissions" {
     condition = alltrue([for action in flatten([for s in var.permissions.statements : try(coalesce(s.actions, []), [])]) :
       action == null ? true : can(regex("^([a-zA-Z0-9-]+:[a-zA-Z0-9*?]+|[*])$", action))
     ])
-    error_message = "permissions.statements: actions must be <service>:<action>, such as s3:GetObject: IAM knows no other."
+    error_message = "permissions.statements: actions must be <service>:<action>, such as s3:GetObject: IAM accepts no other form."
   }
 
   validation {
     condition = alltrue([for arn in flatten([for s in var.permissions.statements : try(coalesce(s.resources, []), [])]) :
       arn == null ? true : can(regex("^(arn:.+|[*])$", arn))
     ])
-    error_message = "permissions.statements: resources must be ARNs, or \"*\" for actions that cannot be narrowed: IAM takes no names."
+    error_message = "permissions.statements: resources must be ARNs, or \"*\" for actions without resource-level permissions: IAM accepts no names."
   }
 
   validation {
@@ -580,7 +580,7 @@ variable "permissions" {
     condition = length(distinct(concat(["ReadParameters", "ReadSecrets", "ReportFailures", "WriteLogs"], [
       for s in var.permissions.statements : s.sid if try(s.sid, null) != null
     ]))) == 4 + length([for s in var.permissions.statements : s.sid if try(s.sid, null) != null])
-    error_message = "permissions.statements: no sid may be there twice, nor be one of the module's own (ReadParameters, ReadSecrets, ReportFailures, WriteLogs): IAM wants each once in a policy."
+    error_message = "permissions.statements: each sid must be unique and none of the module's own (ReadParameters, ReadSecrets, ReportFailures, WriteLogs): IAM's rule."
   }
 }
 
@@ -619,12 +619,12 @@ variable "provisioned_concurrency" {
     condition = var.provisioned_concurrency == null || var.function.reserved_concurrency == null ? true : var.function.reserved_concurrency >= (
       coalesce(var.provisioned_concurrency.max, var.provisioned_concurrency.min, 1) + coalesce(var.provisioned_concurrency.min, 1) * (var.release.canary_percent > 0 ? 2 : 1)
     )
-    error_message = "provisioned_concurrency needs function.reserved_concurrency of at least max (or min, without max) + min, with a canary + 2 × min: during a release the next version gets its min while the old one keeps all of its own, and Lambda provisions out of what is reserved."
+    error_message = "provisioned_concurrency needs function.reserved_concurrency of at least max (or min, without max) + min, with a canary + 2 × min: during a release the next version gets its min while the old one keeps all of its own, and provisioned concurrency counts against reserved concurrency."
   }
 
   validation {
     condition     = var.provisioned_concurrency == null || !var.function.snap_start
-    error_message = "provisioned_concurrency does not go with function.snap_start: Lambda offers one or the other."
+    error_message = "provisioned_concurrency cannot be combined with function.snap_start: Lambda supports one or the other."
   }
 }
 
@@ -672,7 +672,7 @@ variable "release" {
 
   validation {
     condition     = var.release.canary_percent >= 0 && var.release.canary_percent <= 99
-    error_message = "release.canary_percent must be from 0 to 99: all of the traffic is release.version = null."
+    error_message = "release.canary_percent must be from 0 to 99. For all of the traffic, set release.version to null."
   }
 
   validation {
@@ -682,33 +682,33 @@ variable "release" {
 
   validation {
     condition     = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : can(regex("^/[^?#\\s]*$", request.path))])
-    error_message = "release.smoke.path, also of a further request, must begin with / and hold no query, fragment or space: a query goes into query, and a space is %20."
+    error_message = "release.smoke.path and release.smoke.also[*].path must begin with / and contain no query, fragment or space: use query for the query, and %20 for a space."
   }
 
   validation {
     condition     = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : contains(["GET", "HEAD", "OPTIONS", "POST"], request.method)])
-    error_message = "release.smoke.method, also of a further request, must be GET, HEAD, OPTIONS or POST: the gate may ask a version more than once, and must change nothing."
+    error_message = "release.smoke.method and release.smoke.also[*].method must be GET, HEAD, OPTIONS or POST: the gate may repeat a request, so it must change nothing."
   }
 
   validation {
     condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
       request.status >= 200 && request.status <= 499 && floor(request.status) == request.status
     )])
-    error_message = "release.smoke.status, also of a further request, must be a whole number from 200 to 499: a version that answers 5xx is broken."
+    error_message = "release.smoke.status and release.smoke.also[*].status must be a whole number from 200 to 499: a version that returns 5xx is broken."
   }
 
   validation {
     condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
       request.contains == null ? true : request.contains != "" && request.method != "HEAD"
     )])
-    error_message = "release.smoke.contains, also of a further request, must not be empty, which every body holds, nor go with HEAD, whose answer has no body."
+    error_message = "release.smoke.contains and release.smoke.also[*].contains must not be empty, which matches every body, nor be set with HEAD, whose response has no body."
   }
 
   validation {
     condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
       request.body == null ? true : !contains(["GET", "HEAD"], request.method) && length(base64encode(request.body)) <= 6000000
     )])
-    error_message = "release.smoke.body, also of a further request, must not go with GET or HEAD nor exceed 4.5 MB: Lambda takes events of 6 MB, in which a body may be base64."
+    error_message = "release.smoke.body and release.smoke.also[*].body must not be set with GET or HEAD, nor exceed 4.5 MB: Lambda accepts events of 6 MB, in which a body may be base64."
   }
 
   validation {
@@ -716,7 +716,7 @@ variable "release" {
       alltrue([for name, value in request.headers : can(regex("^[a-zA-Z0-9!#$%&'*+.^_`|~-]+$", name)) && !contains(["content-length", "host"], lower(name)) && !can(regex("[\r\n]", value))]) &&
       length(distinct([for name in keys(request.headers) : lower(name)])) == length(request.headers)
     )])
-    error_message = "release.smoke.headers, also of a further request, must have names of letters, digits and hyphens, each but once whatever its case, and values of one line. The host goes into release.smoke.host, and the length is counted."
+    error_message = "release.smoke.headers and release.smoke.also[*].headers must have names of letters, digits and hyphens, unique regardless of case, and single-line values. Set the host in release.smoke.host; Content-Length is computed."
   }
 
   validation {
@@ -747,12 +747,12 @@ variable "repository" {
 
   validation {
     condition     = var.repository.images_kept >= 10 && floor(var.repository.images_kept) == var.repository.images_kept
-    error_message = "repository.images_kept must be a whole number from 10: Lambda stops when the image of a version that serves is gone, and a rollback needs one that once served."
+    error_message = "repository.images_kept must be a whole number from 10: a version stops working once its image is deleted, and a rollback needs an earlier image."
   }
 
   validation {
     condition     = var.repository.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.repository.kms_key_arn))
-    error_message = "repository.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for ECR's own: ECR answers an alias with its key, which would replace the repository at the next apply."
+    error_message = "repository.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for ECR's own: ECR resolves an alias to its key, which would replace the repository at the next apply."
   }
 
   validation {
@@ -796,12 +796,12 @@ variable "routes" {
 
   validation {
     condition     = alltrue([for key in keys(var.routes) : can(regex("^(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /(([^{}/ ?#\"]+|{[a-zA-Z0-9_]+})/)*([^{}/ ?#\"]+|{[a-zA-Z0-9_]+[+]?})?$", key))])
-    error_message = "routes: keys must be \"METHOD /path\", such as \"GET /users/{id}\" or \"ANY /reports/{rest+}\": API Gateway's form. $default is the module's own."
+    error_message = "routes: keys must be \"METHOD /path\", such as \"GET /users/{id}\" or \"ANY /reports/{rest+}\": API Gateway's form. The module owns $default."
   }
 
   validation {
     condition     = length(var.routes) <= 299
-    error_message = "routes must hold at most 299 entries: an API has 300 routes unless its quota is raised, and 300 integrations, which cannot be; $default is one of each."
+    error_message = "routes must hold at most 299 entries: API Gateway allows 300 routes (unless the quota is raised) and 300 integrations (a fixed limit) per API, and $default is one of each."
   }
 
   validation {
@@ -832,7 +832,7 @@ variable "routes" {
     condition = var.api.cors == null ? true : alltrue([
       for key, route in var.routes : !startswith(key, "OPTIONS ") || (try(route.auth, null) == null ? var.auth.public != null : try(route.auth.public, null) != null)
     ])
-    error_message = "routes: auth of an OPTIONS route must be public with api.cors: browsers send preflights without credentials, and would be refused."
+    error_message = "routes: auth of an OPTIONS route must be public with api.cors: browsers send preflights without credentials, which would be rejected."
   }
 
   validation {
@@ -850,14 +850,14 @@ variable "routes" {
     condition = try(alltrue([for bytes in values({
       for key, route in var.routes : route.legacy.function_arn => 300 + length(key) + length(route.legacy.function_arn)... if try(route.legacy, null) != null
     }) : sum(bytes) <= 20480]), true)
-    error_message = "routes: legacy routes of one function must not exceed its resource policy, 20 KB with a statement of some 400 bytes for each: Lambda's limit, which cannot be raised. One route with {rest+} can stand for many."
+    error_message = "routes: legacy routes of one function must fit its resource policy, 20 KB with a statement of about 400 bytes for each: Lambda's limit, which cannot be raised. One route with {rest+} can replace many."
   }
 
   validation {
     condition = alltrue([for route in values(var.routes) : try(route.throttle, null) == null ? true : try(
       route.throttle.rate_per_second > 0 && route.throttle.burst >= 1 && floor(route.throttle.burst) == route.throttle.burst, false
     )])
-    error_message = "routes: throttle of a route needs rate_per_second above 0 and burst, a whole number, from 1: API Gateway reads 0 as \"refuse every request with 429\"."
+    error_message = "routes: throttle of a route needs rate_per_second above 0 and burst a whole number from 1: API Gateway treats 0 as \"reject every request with 429\"."
   }
 }
 
@@ -879,6 +879,6 @@ variable "tags" {
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "tags: keys must not begin with aws: in any case of its letters, which AWS keeps for itself."
+    error_message = "tags: keys must not begin with aws: in any letter case: AWS reserves the prefix."
   }
 }

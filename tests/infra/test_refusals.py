@@ -140,7 +140,7 @@ LIMITS = {
     ),
     # api
     "credentials with a wildcard in CORS": Limit(
-        "api.cors.allow_credentials does not go with",
+        "api.cors.allow_credentials cannot be combined with",
         [cors(allow_credentials=True, **{name: ["*"]}) for name in ("allow_origins", "allow_headers", "allow_methods")],
         [cors(allow_credentials=True), cors(allow_origins=["*"], allow_headers=["*"], allow_methods=["*"])],
     ),
@@ -161,12 +161,12 @@ LIMITS = {
         ],
     ),
     "a method that no browser compares": Limit(
-        'api.cors.allow_methods must be "*" or methods in capitals',
+        'api.cors.allow_methods must be "*" or upper-case methods',
         [cors(allow_methods=[m]) for m in ("get", "", "A" * 65)],
         [cors(allow_methods=[m]) for m in ("*", "PATCH", "A" * 64, None)],
     ),
     "a header that has no name": Limit(
-        'api.cors.allow_headers and expose_headers must be "*" or names',
+        'api.cors.allow_headers and expose_headers must be "*" or header names',
         [cors(**{name: [h]}) for name in ("allow_headers", "expose_headers") for h in ("", "x header", "x:")],
         [cors(**{name: [h]}) for name in ("allow_headers", "expose_headers") for h in ("*", "x-header", None)],
     ),
@@ -222,7 +222,7 @@ LIMITS = {
         [domain(ip_address_type=t) for t in ("dualstack", "ipv4", None)],
     ),
     "a hosted zone without an id": Limit(
-        "api.domain.route53.zone_id must be the id",
+        "api.domain.route53.zone_id must be the ID",
         [domain(route53={"zone_id": z}) for z in ("", None)],
         [domain(route53={"zone_id": "Z1"}), domain(route53=None)],
     ),
@@ -238,7 +238,7 @@ LIMITS = {
     ),
     # auth
     "no way of authentication, or two": Limit(
-        "auth must hold exactly one of",
+        "auth must set exactly one of",
         [
             auth(),
             auth(iam={}, public={"reason": REASON}),
@@ -303,7 +303,7 @@ LIMITS = {
         [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": [], "ttl_seconds": 0}})],
     ),
     "an identity source that API Gateway cannot select": Limit(
-        "auth.lambda.identity_sources must be of the forms",
+        "auth.lambda.identity_sources must be $request.header",
         [
             auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": [s]}})
             for s in ("Authorization", "$request.body.token", "method.request.header.Auth", "")
@@ -333,7 +333,7 @@ LIMITS = {
         [function(memory_mb=m) for m in (128, 10240)],
     ),
     "a time-out that the gateway cannot wait for": Limit(
-        "function.timeout_seconds must be a whole number from 1 and at most 29",
+        "function.timeout_seconds must be a whole number from 1 to 29",
         [function(timeout_seconds=s) for s in (0, 30, 1.5)],
         [function(timeout_seconds=s) for s in (1, 29)],
     ),
@@ -392,7 +392,7 @@ LIMITS = {
         [function(kms_key_arn=k) for k in (None, "arn:aws:kms:eu-central-1:111122223333:key/1234")],
     ),
     "a secret's value in place of its ARN": Limit(
-        "function.secrets must map names to whole ARNs",
+        "function.secrets must map names to full ARNs",
         [
             function(secrets={"TOKEN": v})
             for v in (
@@ -421,7 +421,7 @@ LIMITS = {
         ],
     ),
     "a subnet or security group without an id": Limit(
-        "function.vpc: subnet_ids and security_group_ids must not hold",
+        "function.vpc: subnet_ids and security_group_ids must not contain",
         [
             function(vpc={"subnet_ids": ["s", ""], "security_group_ids": ["g"]}),
             function(vpc={"subnet_ids": ["s"], "security_group_ids": ["", "g"]}),
@@ -460,13 +460,13 @@ LIMITS = {
         ],
     ),
     "a snapshot of a large /tmp": Limit(
-        "function.snap_start does not go with function.ephemeral_storage_mb",
+        "function.snap_start cannot be combined with function.ephemeral_storage_mb",
         [function(snap_start=True, ephemeral_storage_mb=513)],
         [function(snap_start=True, ephemeral_storage_mb=512), function(ephemeral_storage_mb=513)],
     ),
     # image
     "both or neither of build and uri": Limit(
-        "image must hold exactly one of build",
+        "image must set exactly one of build",
         [{"image": {}}, {"image": {"build": {"context": "app"}, "uri": URI}}],
         [build(), uri(URI)],
     ),
@@ -540,7 +540,7 @@ LIMITS = {
         [statement(conditions=[CONDITION, None]), statement(conditions=[CONDITION | {"values": [""]}])],
     ),
     "a statement id that is there already": Limit(
-        "permissions.statements: no sid may be there twice",
+        "permissions.statements: each sid must be unique",
         [statements({"sid": "Read"}, {"sid": "Read"}), statement(sid="WriteLogs"), statement(sid="ReadSecrets")],
         [statements({"sid": "Read"}, {"sid": "Write"}, {}, {})],
     ),
@@ -594,7 +594,7 @@ LIMITS = {
         ],
     ),
     "provisioned concurrency with SnapStart": Limit(
-        "provisioned_concurrency does not go with function.snap_start",
+        "provisioned_concurrency cannot be combined with function.snap_start",
         [warm() | function(snap_start=True)],
         [function(snap_start=True)],
     ),
@@ -615,32 +615,32 @@ LIMITS = {
         [release(canary_percent=1, version=1)],
     ),
     "a smoke path that is no path": Limit(
-        "release.smoke.path, also of a further request, must begin with /",
+        "release.smoke.path and release.smoke.also[*].path must begin with /",
         [*(smoke(path=p) for p in ("healthz", "/healthz?deep=1", "/a#b", "/a b", "")), further(path="healthz")],
         [smoke(path="/"), further(path="/a%20b")],
     ),
     "a smoke request that changes something": Limit(
-        "release.smoke.method, also of a further request, must be GET",
+        "release.smoke.method and release.smoke.also[*].method must be GET",
         [smoke(method="PUT"), smoke(method="get"), further(method="DELETE")],
         [smoke(method="HEAD"), *(further(method=m) for m in ("GET", "OPTIONS", "POST"))],
     ),
     "a smoke status that means broken": Limit(
-        "release.smoke.status, also of a further request, must be a whole number from 200 to 499",
+        "release.smoke.status and release.smoke.also[*].status must be a whole number from 200 to 499",
         [smoke(status=199), smoke(status=500), smoke(status=200.5), further(status=500)],
         [smoke(status=200), smoke(status=499), further(status=401)],
     ),
     "a text that no smoke answer can lack or hold": Limit(
-        "release.smoke.contains, also of a further request, must not be empty",
+        "release.smoke.contains and release.smoke.also[*].contains must not be empty",
         [smoke(contains=""), smoke(contains="a", method="HEAD"), further(contains="")],
         [smoke(contains="a"), further(contains="a", method="POST")],
     ),
     "a smoke body that Lambda would not take": Limit(
-        "release.smoke.body, also of a further request, must not go with GET",
+        "release.smoke.body and release.smoke.also[*].body must not be set with GET",
         [smoke(body="{}"), smoke(body="a" * 4_500_001, method="POST"), further(body="{}", method="HEAD")],
         [smoke(body="a" * 4_500_000, method="POST"), further(body="", method="OPTIONS")],
     ),
     "a smoke header that clients cannot send": Limit(
-        "release.smoke.headers, also of a further request, must have names",
+        "release.smoke.headers and release.smoke.also[*].headers must have names",
         [
             *(smoke(headers=h) for h in ({"a b": ""}, {"": ""}, {"Host": "a"}, {"content-length": "1"}, {"a": "1\n2"})),
             *(further(headers=h) for h in ({"a:": ""}, {"a": "1", "A": "2"})),
@@ -737,7 +737,7 @@ LIMITS = {
         ],
     ),
     "more legacy routes than a function's policy has room for": Limit(
-        "routes: legacy routes of one function must not exceed",
+        "routes: legacy routes of one function must fit",
         [{"routes": {f"GET /{i:04}": {"legacy": {"function_arn": FUNCTION}} for i in range(56)}}],
         [
             {
