@@ -1,11 +1,11 @@
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms, each over five minutes (latency: fifteen); null for none.
-    - `actions`: up to 5 ARNs told of alarm and recovery, usually an SNS topic (not one encrypted with the AWS-managed key, which CloudWatch cannot use).
-    - `errors`, `server_errors`, `throttles`, `spillover`: counts from which to alarm: function failures, 5xx answers, refused requests, cold starts despite provisioned concurrency.
-    - `latency_p99_ms`: milliseconds, as callers see them.
-    - `concurrency_percent`: share of `function.reserved_concurrency` in use.
-    - `off`: names of alarms not to make: errors, server-errors, throttles, latency, concurrency, spillover.
+    CloudWatch alarms, evaluated over five minutes (latency: fifteen); null for none.
+    - `actions`: up to 5 ARNs to notify on alarm and recovery, usually an SNS topic (not one encrypted with the AWS managed key, which CloudWatch cannot use).
+    - `errors`, `server_errors`, `throttles`, `spillover`: thresholds, as counts: function errors, 5xx responses, throttled requests, cold starts despite provisioned concurrency.
+    - `latency_p99_ms`: threshold in milliseconds, as clients see it.
+    - `concurrency_percent`: threshold as a percentage of `function.reserved_concurrency`.
+    - `off`: alarms to leave out: errors, server-errors, throttles, latency, concurrency, spillover.
   EOT
   type = object({
     actions             = optional(list(string), [])
@@ -49,13 +49,13 @@ variable "alarms" {
 
 variable "api" {
   description = <<-EOT
-    The HTTP API.
-    - `cors`: null leaves CORS to the application; an object has the gateway answer preflights itself, whatever `auth` says, and override the application's headers.
-    - `domain`: custom domain `name` with a validated ACM `certificate_arn` of this region. `route53` makes its records in the hosted zone `zone_id`. `truststore_uri` (s3://…) asks clients for
-      certificates (mTLS); API Gateway reads the file once, and again when the URI or `truststore_version` changes. With mTLS and a certificate that ACM imported or a private CA issued,
-      `ownership_verification_certificate_arn` names a public one of ACM for the same name. `ip_address_type`: `dualstack` (IPv4 and IPv6) or `ipv4`. The API's own endpoint is then off, unless
-      `keep_default_endpoint`.
-    - `throttle`: limits of the stage, shared by all callers: `rate_per_second` (requests, steady) and `burst` (requests at once). Above them the gateway answers 429.
+    The HTTP API: CORS, custom domain and throttling.
+    - `cors`: null leaves CORS to the application. With an object, the gateway responds to preflights itself, regardless of `auth`, and overrides the application's CORS headers.
+    - `domain`: custom domain `name` with a validated ACM `certificate_arn` in this region. `route53` creates its records in the hosted zone `zone_id`. `truststore_uri` (s3://…) requires client
+      certificates (mTLS); API Gateway reads the file once, and again when the URI or `truststore_version` changes. With mTLS and a certificate that was imported into ACM or issued by a private CA,
+      `ownership_verification_certificate_arn` names a public ACM certificate for the same name. `ip_address_type`: `dualstack` (IPv4 and IPv6) or `ipv4`. The default endpoint is disabled unless
+      `keep_default_endpoint` is true.
+    - `throttle`: limits of the stage, shared by all clients: `rate_per_second` (steady rate) and `burst` (concurrent requests). Above them the gateway returns 429.
   EOT
   type = object({
     cors = optional(object({
@@ -165,15 +165,15 @@ variable "api" {
 
 variable "auth" {
   description = <<-EOT
-    Who may call the API; an open one states its reason.
+    Who may call the API. A public API must state why.
     Exactly one of
-    - `jwt`: bearer tokens of an OpenID Connect `issuer` for one of `audience` (1 to 50); `scopes` (10 at most) asks each token for at least one of them. API Gateway fetches
-      <issuer>/.well-known/openid-configuration from the internet when the authorizer is made, and takes tokens whose `iss` is exactly this URL, a trailing slash included.
-    - `iam = {}`: requests signed by AWS principals that hold execute-api:Invoke.
-    - `lambda`: a Lambda authorizer (payload 2.0, simple responses) by `function_arn`, its alias included if it has one. A request without one of `identity_sources` gets 401 unasked.
-      With `ttl_seconds` its answer is taken again for that long, for every request of the same identity sources on any path: an authorizer that looks at path or method needs
+    - `jwt`: bearer tokens from an OpenID Connect `issuer` for one of `audience` (1 to 50). With `scopes` (at most 10), a token needs at least one of them. API Gateway fetches
+      <issuer>/.well-known/openid-configuration over the internet when the authorizer is created, and accepts tokens whose `iss` is exactly this URL, including any trailing slash.
+    - `iam = {}`: requests signed by AWS principals that have execute-api:Invoke.
+    - `lambda`: a Lambda authorizer (payload 2.0, simple responses) by `function_arn`, including its alias if it has one. A request that lacks one of `identity_sources` gets 401 without a call of the
+      authorizer. `ttl_seconds` caches a response for every request with the same identity sources, on any path: an authorizer that checks the path or method needs
       `$context.path` and `$context.httpMethod` among them.
-    - `public`: everybody, with the `reason` why that is right, which is written into the API's description.
+    - `public`: everybody. The `reason` is written into the API's description.
   EOT
   type = object({
     iam = optional(object({}))
@@ -251,7 +251,7 @@ variable "auth" {
 }
 
 variable "dashboard" {
-  description = "Whether to make a CloudWatch dashboard: is it up, is it fast, is it cold, what does it cost. The first three of an account are free."
+  description = "Whether to create a CloudWatch dashboard: availability, latency, cold starts, cost. An account's first three dashboards are free."
   type        = bool
   default     = true
   nullable    = false
@@ -259,22 +259,22 @@ variable "dashboard" {
 
 variable "function" {
   description = <<-EOT
-    Size, limits and surroundings of the Lambda function.
-    - `memory_mb`: 128 to 10240; CPU grows with it (1 vCPU at 1769).
-    - `timeout_seconds`: 1 to 29, since API Gateway stops waiting after 30 s. Asynchronous callers get no longer ones either: it is one function.
-    - `architecture`: `x86_64` or `arm64`, for the image's build and for Lambda alike.
+    Size, limits and environment of the Lambda function.
+    - `memory_mb`: 128 to 10240; CPU scales with it (1 vCPU at 1769).
+    - `timeout_seconds`: 1 to 29, since API Gateway stops waiting after 30 s. It applies to asynchronous invocations too: it is one function.
+    - `architecture`: `x86_64` or `arm64`, for both the image build and Lambda.
     - `ephemeral_storage_mb`: size of /tmp, 512 to 10240.
-    - `reserved_concurrency`: the most requests at once. null leaves it to the account's pool. 0 stops the function: what is deployed meanwhile is published, asked and released by
-      the apply that lets it run again.
-    - `environment`: variables, 4 KB in all with the module's own LOG_LEVEL. Nothing secret: values are readable in state and console.
-    - `secrets`: variable name → ARN of a Secrets Manager secret or SSM parameter. The function gets the ARN and the right to read it, never the value.
-      One that a KMS key of your own encrypts also needs `kms:Decrypt` of that key, in `permissions`.
-    - `kms_key_arn`: key that encrypts the environment, default AWS's own.
+    - `reserved_concurrency`: maximum concurrent requests. null uses the account's unreserved pool. 0 stops the function: the apply that raises it again publishes, tests and releases
+      what was deployed meanwhile.
+    - `environment`: variables, 4 KB in total with the module's own LOG_LEVEL. No secrets: values are readable in state and console.
+    - `secrets`: variable name → ARN of a Secrets Manager secret or SSM parameter. The function gets the ARN and permission to read it, never the value.
+      A secret encrypted with a customer managed KMS key also needs `kms:Decrypt` on that key, in `permissions`.
+    - `kms_key_arn`: key that encrypts the environment variables; default: the AWS managed key.
     - `tracing`: AWS X-Ray.
-    - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources; costs a NAT gateway or endpoints for everything else.
-    - `asynchronous`: for callers that invoke the alias without waiting (API Gateway always waits): `max_age_seconds` and `retries` of an event, and
-      `on_failure` = { arn } (SQS queue, SNS topic, neither of them FIFO, S3 bucket, Lambda function or EventBridge bus) for those that failed; the function gets the right to send there.
-    - `snap_start`: start from a snapshot of the initialised environment. AWS's base images for Python 3.12 or later need nothing else, others
+    - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources. Everything else then needs a NAT gateway or VPC endpoints, at a cost.
+    - `asynchronous`: for callers that invoke the alias asynchronously (API Gateway never does): `max_age_seconds` and `retries` of an event, and
+      `on_failure` = { arn } for events that failed: an SQS queue or SNS topic (neither FIFO), S3 bucket, Lambda function or EventBridge bus. The function gets permission to send there.
+    - `snap_start`: start from a snapshot of the initialised environment. AWS base images for Python 3.12 or later need nothing else, others need
       `LABEL com.amazonaws.lambda.feature.snapstart="Allow"`. Publishing a version takes minutes longer, and the snapshot of each published version is billed.
     - `image_config`: overrides of the image's command, entry point and working directory.
   EOT
@@ -337,7 +337,7 @@ variable "function" {
     error_message = "function.environment and function.secrets: names must be two or more of a-z A-Z 0-9 _ and begin with a letter: Lambda's rule."
   }
 
-  # AWS_LAMBDA_EXEC_WRAPPER and others that the runtimes read are the caller's to set.
+  # AWS_LAMBDA_EXEC_WRAPPER and other variables that the runtimes read are not reserved.
   validation {
     condition = length([
       for k in keys(merge(var.function.environment, var.function.secrets)) : k if can(regex(join("", [
@@ -354,7 +354,7 @@ variable "function" {
     error_message = "function.environment and function.secrets must not share a name: one of the two values would be lost."
   }
 
-  # Lambda's measure: the bytes of the variables as JSON, in which it writes <, > and & as they are. base64 has four characters for three bytes.
+  # Lambda counts the bytes of the variables as JSON, with <, > and & unescaped. base64 has four characters for three bytes.
   validation {
     condition = floor(length(trim(base64encode(replace(replace(replace(
       jsonencode({ for k, v in merge({ LOG_LEVEL = var.logs.level }, var.function.environment, var.function.secrets) : k => v if v != null }),
@@ -413,14 +413,14 @@ variable "function" {
 
 variable "image" {
   description = <<-EOT
-    The container image, built by this apply or made elsewhere.
+    The container image, built by this apply or elsewhere.
     Exactly one of
-    - `build`: built and pushed by this apply whenever its content changes. `context` is a folder, relative to the root module (an absolute path differs on every
-      checkout and builds again); `dockerfile` is relative to the context and may lie outside of it; `target` names a stage; `args` are build arguments (readable in state: nothing secret);
-      `log_file` keeps the builder's whole output, outside of the context. `source_hash` stands for context and Dockerfile in place of the hash over their bytes, and nothing of the context is
-      read then: any text that is another whenever they are, such as git's tree id, which sees modes and links as well.
-    - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed then. It must be in ECR, of any account, in the function's region (Lambda's limit);
-      the registry may also be the one that `repository.registry_host` names.
+    - `build`: built and pushed by this apply whenever its content changes. `context` is a folder, relative to the root module (an absolute path differs between
+      checkouts and triggers a build); `dockerfile` is relative to the context and may lie outside it; `target` names a stage; `args` are build arguments (readable in state: no secrets);
+      `log_file`, outside the context, keeps the full build output. `source_hash` replaces the hash of the context and Dockerfile; nothing in the context is then
+      read. Any text works that changes whenever they do, such as git's tree ID, which also covers modes and symlinks.
+    - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed. It must be in ECR, in any account, in the function's region (Lambda's limit),
+      or in the registry that `repository.registry_host` names.
   EOT
   type = object({
     build = optional(object({
@@ -452,7 +452,7 @@ variable "image" {
     error_message = "image.build: context, dockerfile, log_file, source_hash and target must not be \"\". Omit what has no value. The root module's own folder is the context \".\"."
   }
 
-  # fileexists fails for a folder. It reads nothing of it, as fileset would, and a context may hold much.
+  # fileexists fails for a folder. Unlike fileset it does not list the files, and a context may be large.
   validation {
     condition     = var.image.build == null ? true : var.image.build.context != null && !can(fileexists(var.image.build.context))
     error_message = "image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))}) is not a folder. The path is relative to the root module."
@@ -470,8 +470,8 @@ variable "logs" {
   description = <<-EOT
     Log groups of the function and of the gateway's access log.
     - `retention_days`: one of CloudWatch's steps, 1 to 3653.
-    - `kms_key_arn`: its policy must let logs.<region>.amazonaws.com use the key.
-    - `level`: least level of the application's lines (DEBUG, INFO, WARNING, ERROR, CRITICAL); the function has it as LOG_LEVEL.
+    - `kms_key_arn`: key that encrypts both; its policy must let logs.<region>.amazonaws.com use it.
+    - `level`: minimum level of the application's log lines (DEBUG, INFO, WARNING, ERROR, CRITICAL), passed to the function as LOG_LEVEL.
   EOT
   type = object({
     kms_key_arn    = optional(string)
@@ -498,7 +498,7 @@ variable "logs" {
 }
 
 variable "name" {
-  description = "Names everything: function, repository, API, log groups, and with the region appended the role. 2 to 40 lower-case letters, digits and single hyphens, beginning with a letter."
+  description = "Name of every resource: function, repository, API, log groups and, with the region appended, the role. 2 to 40 lower-case letters, digits and single hyphens, beginning with a letter."
   type        = string
   nullable    = false
 
@@ -511,9 +511,9 @@ variable "name" {
 variable "permissions" {
   description = <<-EOT
     What the function may do beyond writing its logs.
-    - `statements`: IAM statements that allow `actions` on `resources` (ARNs), under `conditions`: all of them must hold, and one of the `values` of each. ARNs known at plan
-      let policy scanners read them. Together with the module's own they may have 10,240 characters: IAM's limit for the inline policies of a role.
-    - `boundary_arn`: permissions boundary of the role; one without logs:* mutes the function.
+    - `statements`: IAM statements that allow `actions` on `resources` (ARNs), under `conditions`: all of them must hold, and one of the `values` of each. Policy scanners can read
+      ARNs that are known at plan. Together with the module's own statements they may have 10,240 characters: IAM's limit for a role's inline policies.
+    - `boundary_arn`: permissions boundary of the role. A boundary without logs:* silences the function.
   EOT
   type = object({
     boundary_arn = optional(string)
@@ -586,10 +586,10 @@ variable "permissions" {
 
 variable "provisioned_concurrency" {
   description = <<-EOT
-    Environments kept initialised on each version that takes traffic, so that requests within their number meet no cold start; null for none. Billed by the hour, used or not.
-    A release has the next version's ready before traffic moves, and then lets the old one's go: for so long there are twice as many. A canary's version has `min` of its own.
-    - `min`: how many, from 1; without `max` exactly as many. Each release and rollback begins with `min`.
-    - `max`: with it, Application Auto Scaling keeps the number between `min` and `max`, aiming at `target_utilization` (0.1 to 0.9) of them in use.
+    Environments kept initialised on each version that takes traffic, so that requests within their number see no cold start; null for none. Billed by the hour, used or not.
+    A release initialises the next version's environments before traffic moves and then drops the old ones: meanwhile there are twice as many. A canary's version has its own `min`.
+    - `min`: number of environments, from 1; without `max`, the exact number. Each release and rollback starts at `min`.
+    - `max`: Application Auto Scaling keeps the number between `min` and `max`, aiming for `target_utilization` (0.1 to 0.9) of them in use.
   EOT
   type = object({
     max                = optional(number)
@@ -630,14 +630,14 @@ variable "provisioned_concurrency" {
 
 variable "release" {
   description = <<-EOT
-    Which version serves, and what it must answer first.
-    - `version`: null for the newest, or the number of a published version: a rollback. Nothing is rebuilt for it.
-    - `canary_percent`: with `version` pinned, the share of requests that the newest version gets, 0 to 99.
-    - `smoke`: HTTP request that each version must answer before it takes traffic, with `status` (200 to 499) and, where `contains` is given, with a body that holds this text;
-      `also` holds further ones, which are sent at the same time. Any other answer refuses the release. What is sent is what API Gateway would send (payload 2.0), without an authorizer's claims:
-      `method` (GET, HEAD, OPTIONS or POST), `path`, `query`, `headers` (those of `smoke` go with each request of `also`, too) and `body` (as application/json unless a header says otherwise).
-      `host` is the one that clients name: by default `api.domain.name`, or else the API's own endpoint.
-      Each release, rollback and change of a request asks again, and Lambda's client may repeat itself: no request may change what lasts. Requests, secrets among them, are readable in state.
+    Which version serves, and the smoke test that it must pass first.
+    - `version`: null for the newest, or the number of a published version: a rollback. Nothing is rebuilt.
+    - `canary_percent`: with `version` pinned, the percentage of requests that the newest version gets, 0 to 99.
+    - `smoke`: HTTP request that each version must pass before it takes traffic. The response must have `status` (200 to 499) and, where `contains` is given, a body that contains this text;
+      `also` lists further requests, sent in parallel. Any other response refuses the release. Events are API Gateway's (payload 2.0), without an authorizer's claims:
+      `method` (GET, HEAD, OPTIONS or POST), `path`, `query`, `headers` (those of `smoke` apply to `also` as well) and `body` (as application/json unless a header says otherwise).
+      `host` is the one that clients use: by default `api.domain.name`, or else the API's own endpoint.
+      Each release, rollback and change of a request sends them again, and Lambda's client may retry: a request must leave no lasting change. Requests, including secrets, are readable in state.
   EOT
   type = object({
     canary_percent = optional(number, 0)
@@ -727,12 +727,12 @@ variable "release" {
 
 variable "repository" {
   description = <<-EOT
-    The ECR repository; with `image.uri` there is none.
-    - `images_kept`: newest images that retention keeps, 10 to 100000, so that rollbacks find theirs. Every push counts, a refused release's too: while an old version is pinned
-      for long, keep more than you will build.
-    - `force_delete`: whether destroy, or a change to `image.uri`, may delete a repository that holds images.
-    - `kms_key_arn`: encrypts the images; changing it replaces the repository. Whoever applies needs kms:CreateGrant, kms:DescribeKey and kms:RetireGrant on it.
-    - `pull_account_ids`: other AWS accounts, and their Lambda functions in this region, that may pull. This account's functions may in any case.
+    The ECR repository. With `image.uri` there is none.
+    - `images_kept`: newest images that retention keeps, 10 to 100000, so that a rollback finds its image. Every push counts, even of a refused release: while an old version is pinned
+      for long, keep more images than you will build.
+    - `force_delete`: whether destroy, or a switch to `image.uri`, may delete a repository that contains images.
+    - `kms_key_arn`: key that encrypts the images; changing it replaces the repository. The applying principal needs kms:CreateGrant, kms:DescribeKey and kms:RetireGrant on it.
+    - `pull_account_ids`: other AWS accounts, and their Lambda functions in this region, that may pull. This account's functions always may.
     - `registry_host`: `host[:port]` that replaces the registry's own in image names, for a registry proxy or an emulator.
   EOT
   type = object({
@@ -768,13 +768,13 @@ variable "repository" {
 
 variable "routes" {
   description = <<-EOT
-    Exceptions from the one `$default` route, by route key: `METHOD /path`, with {name} for a segment and {name+} last for the rest; ANY is a method. `/users` and `/users/` are two paths.
-    - `auth`: instead of the API's: `public = { reason }`, `iam = {}` or `scopes` (other scopes of the API's JWT authorizer, 10 at most).
+    Exceptions to the `$default` route, by route key: `METHOD /path`, with {name} for one segment and a final {name+} for the rest; ANY is a method. `/users` and `/users/` are different paths.
+    - `auth`: replaces the API's: `public = { reason }`, `iam = {}` or `scopes` (other scopes of the API's JWT authorizer, at most 10).
     - `throttle`: `rate_per_second` and `burst` of this route.
-    - `legacy`: an existing function (`function_arn`, its alias included if it has one) that still serves the route; `payload_format_version` is 1.0 for functions that were written for a REST API.
-      Take the entry away, and the container serves the route. Each is a statement in the function's policy, which holds some 50: one `ANY /{rest+}` can stand for many.
-    Where the application answers preflights itself (`api.cors` is null) and `auth` is not public, open them: `OPTIONS /`, `OPTIONS /{proxy+}`, and `OPTIONS …` for each ANY route with auth,
-    each with `auth = { public = { reason = "Preflights carry no credentials" } }`. With `api.cors` these routes are there without being named.
+    - `legacy`: an existing function (`function_arn`, including its alias if it has one) that still serves the route; `payload_format_version` is 1.0 for functions written for a REST API.
+      Remove the entry, and the container serves the route. Each entry is a statement in the function's policy, which has room for about 50: one `ANY /{rest+}` can replace many.
+    Where the application responds to preflights itself (`api.cors` is null) and `auth` is not public, make these public: `OPTIONS /`, `OPTIONS /{proxy+}`, and `OPTIONS …` for each ANY route with auth,
+    each with `auth = { public = { reason = "Preflights carry no credentials" } }`. With `api.cors` the module adds these routes.
   EOT
   type = map(object({
     auth = optional(object({
@@ -845,7 +845,7 @@ variable "routes" {
     error_message = "routes: legacy.function_arn must be the ARN of a Lambda function or of its alias: arn:aws:lambda:<region>:<account>:function:<name>[:<alias>]."
   }
 
-  # A statement has some 300 bytes besides path and function.
+  # A statement has about 300 bytes besides path and function.
   validation {
     condition = try(alltrue([for bytes in values({
       for key, route in var.routes : route.legacy.function_arn => 300 + length(key) + length(route.legacy.function_arn)... if try(route.legacy, null) != null
@@ -862,7 +862,7 @@ variable "routes" {
 }
 
 variable "tags" {
-  description = "Tags of every resource that takes them: up to 50 with the provider's default_tags, keys of 1 to 128 characters, values of up to 256; letters, digits, spaces and _ . : / = + - @. A null is no tag."
+  description = "Tags of every resource that supports them: up to 50 with the provider's default_tags, keys of 1 to 128 characters, values of up to 256; letters, digits, spaces and _ . : / = + - @. A null is ignored."
   type        = map(string)
   default     = {}
   nullable    = false
