@@ -39,7 +39,7 @@ locals {
     spillover = {
       description = "Requests found no provisioned environment and paid a cold start."
       namespace   = "AWS/Lambda", metric = "ProvisionedConcurrencySpilloverInvocations", dimensions = local.function_dimensions, statistic = "Sum"
-      threshold   = var.alarms.spillover, periods = 1, applies = local.warm
+      threshold   = var.alarms.spillover, periods = 1, applies = local.provisioned
     }
   }
 }

@@ -68,7 +68,7 @@ def publish_as_told(root: Root, aws: Callable[[str], Any], inputs: dict[str, Any
     """See that a plan says what is wrong, and do what it says."""
     with pytest.raises(PlanError) as told:
         root.check(inputs)
-    assert "it does not run what this configuration says (environment" in str(told.value)
+    assert "it does not match this configuration (environment" in str(told.value)
     (name,) = re.findall(r"aws lambda publish-version --region \S+ --function-name (\S+)", str(told.value))
     aws("lambda").publish_version(FunctionName=name)
 

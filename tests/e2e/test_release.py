@@ -227,7 +227,7 @@ def test_a_version_is_asked_as_its_clients_ask(root: Root, endpoint: str, alias:
     with pytest.raises(TerraformError) as refused:
         root.apply()
     for reason in (
-        "Asked at host elsewhere.example.com",
+        "Smoke requests to host elsewhere.example.com",
         "live: version",
         "live-1: version",
         "got status 400: Invalid host",

@@ -53,7 +53,7 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str]] = {
     "no status, which API Gateway takes for 200, and the text": ({"contains": '"well"'}, json.dumps({"is": "well"})),
 }
 # How the messages of the gate's two preconditions begin.
-NO_GOOD_ANSWER = 'Release refused, the alias "live" was not touched'
+SMOKE_FAILED = 'Release refused: the alias "live" is unchanged'
 ONE_VERSION = "release.canary_percent needs two versions, but release.version (…) is the newest one"
 
 # A release, in HCL where JSON cannot say it, an answer, the rule that refuses it, and the reason that is given.
@@ -61,54 +61,54 @@ REFUSED: dict[str, tuple[dict[str, Any] | str, str, str, str]] = {
     "a version that answers an error": (
         {},
         ILL,
-        NO_GOOD_ANSWER,
+        SMOKE_FAILED,
         "live: version 8: GET /healthz, expected status 200, got status 500: ill",
     ),
     "a pinned version that answers an error": (
         {"version": 7},
         ILL,
-        NO_GOOD_ANSWER,
+        SMOKE_FAILED,
         "live: version 7: GET /healthz, expected status 200, got status 500",
     ),
     "an answer of another status than the expected": (
         {"smoke": {"status": 204}},
         WELL,
-        NO_GOOD_ANSWER,
+        SMOKE_FAILED,
         "expected status 204, got status 200: well",
     ),
     "a body that holds something else": (
         {"smoke": {"contains": "ill"}},
         WELL,
-        NO_GOOD_ANSWER,
-        "expected status 200 and a body with ill, got status 200: well",
+        SMOKE_FAILED,
+        "expected status 200 and a body containing ill, got status 200: well",
     ),
     "a body of bytes, in which no text can be": (
         {"smoke": {"contains": "/"}},
         json.dumps({"statusCode": 200, "body": "//79", "isBase64Encoded": True}),
-        NO_GOOD_ANSWER,
-        "got status 200: bytes that are no text",
+        SMOKE_FAILED,
+        "got status 200: bytes that are not UTF-8 text",
     ),
     "one of several requests that is answered otherwise": (
         {"smoke": {"also": [{"path": "/a", "status": 404}]}},
         WELL,
-        NO_GOOD_ANSWER,
-        "live: version 8: GET /healthz, expected status 200: as expected"
+        SMOKE_FAILED,
+        "live: version 8: GET /healthz, expected status 200: passed"
         " live-1: version 8: GET /a, expected status 404, got status 200: well",
     ),
     "a request with secrets, which are not shown": (
         '{ smoke = { contains = sensitive("ill"), headers = { authorization = sensitive("Bearer abc") } } }',
         WELL,
-        NO_GOOD_ANSWER,
-        "GET /healthz, expected status 200 and a body with (sensitive), got status 200: well",
+        SMOKE_FAILED,
+        "GET /healthz, expected status 200 and a body containing (sensitive), got status 200: well",
     ),
     "requests that are all secret": (
         '{ smoke = sensitive({ host = "api.example.com", also = [{ path = "/a" }] }) }',
         ILL,
-        NO_GOOD_ANSWER,
+        SMOKE_FAILED,
         "live-1: version 8: (sensitive) (sensitive), expected status (sensitive)",
     ),
-    "a function that is no web application": ({}, json.dumps("hello"), NO_GOOD_ANSWER, 'no HTTP response: "hello"'),
-    "a version that answers nothing": ({}, "null", NO_GOOD_ANSWER, "no HTTP response: null"),
+    "a function that is no web application": ({}, json.dumps("hello"), SMOKE_FAILED, 'no HTTP response: "hello"'),
+    "a version that answers nothing": ({}, "null", SMOKE_FAILED, "no HTTP response: null"),
     "a canary of the version that serves": (
         {"version": 8, "canary_percent": 10},
         WELL,
@@ -123,7 +123,7 @@ STOPPED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a version that would be provisioned and answers an error": (
         {"provisioned_concurrency": {"min": 1}, "release": {"smoke": {"status": 204}}},
         "",
-        'Release refused, nothing was provisioned and the alias "live" was not touched',
+        'Release refused: nothing was provisioned, and the alias "live" is unchanged',
         "expected status 204",
     ),
     "a function that nobody may call": (
@@ -135,7 +135,7 @@ STOPPED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "an update that was never published": (
         {},
         'override_data {\n target = data.aws_lambda_function.newest\n values = { version = "8", memory_size = 512, timeout = 3 }\n}',
-        "Version … is the newest, and it does not run what this configuration says",
+        "Version … is the newest, but it does not match this configuration",
         "publish-version --region eu-central-1 --function-name orders",
     ),
 }
