@@ -58,7 +58,7 @@ locals {
     }
     body = request.body
   }]
-  # Bodies of all other types are base64. AWS does not document the list; github.com/ministackorg/ministack/pull/766 measured it.
+  # Bodies of all other types are base64. AWS does not document the list; github.com/ministackorg/ministack/pull/766 tested AWS.
   smoke_texts = [for event in local.smoke_events : event.body == null ? true : can(regex(
     "^(text/|application/(json|javascript|xml) *(;|$))", lower(event.headers["content-type"])
   ))]

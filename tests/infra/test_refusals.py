@@ -17,8 +17,8 @@ from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
 from tests.infra.conftest import CONTEXT, LEAST, MODULE_FILES, PROVIDERS, URI, literal
 from tests.infra.test_release_gate import REFUSED, STOPPED
-from tests.infra.test_source_hash import ELSEWHERE
 from tests.infra.test_source_hash import REFUSED as SOURCES
+from tests.infra.test_source_hash import WRONG_REGISTRY
 
 JSON = dict[str, Any]
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
@@ -32,9 +32,9 @@ SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/db"
 REASON = "Ten chars."
 # What Lambda's 4096 bytes leave for one variable's value.
 ROOM = 4096 - len('{"LOG_LEVEL":"INFO","TEXT":""}')
-TOO_MANY_TAGS = "tags must not exceed 50, the provider's default_tags included"
+TOO_MANY_TAGS = "tags must not exceed 50 with the provider's default_tags"
 # Refused by the module's own tests, in which there is something deployed: tests/defaults.tftest.hcl.
-MOVED = "This API is deployed in region … of account …, and the AWS provider is in region …"
+MOVED = "This API is deployed in region … of account …, but the AWS provider is in region …"
 
 
 def function(**values: Any) -> JSON:
@@ -782,7 +782,7 @@ FOREIGN_FUNCTIONS = [
 PRECONDITIONS: dict[str, list[JSON]] = {
     "auth.lambda.function_arn must begin with …": [auth(**{"lambda": {"function_arn": a}}) for a in FOREIGN_FUNCTIONS],
     "routes: legacy.function_arn must begin with …": [route(legacy={"function_arn": a}) for a in FOREIGN_FUNCTIONS],
-    "api.domain.certificate_arn must be of the API's own region": [
+    "api.domain.certificate_arn must be in the API's region": [
         domain(certificate_arn="arn:aws:acm:us-east-1:000000000000:certificate/1234")
     ],
     "routes must leave room for the … OPTIONS routes that api.cors needs": [routes(298) | cors()],
@@ -846,7 +846,7 @@ def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) ->
             *PRECONDITIONS,
             *gates,
             *sources,
-            ELSEWHERE,
+            WRONG_REGISTRY,
             TOO_MANY_TAGS,
             MOVED,
         ],

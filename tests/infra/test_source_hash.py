@@ -339,31 +339,34 @@ REFUSED: dict[str, Refused] = {
         "context/.dockerignore",
     ),
     "an ignore file that Docker refuses": Refused(
-        "image.build: … holds lines that are no patterns to Docker",
+        "image.build: … contains lines that Docker rejects as patterns",
         {".dockerignore": "\n".join(NO_RULES).encode()},
-        f"context/.dockerignore holds lines that are no patterns to Docker, which refuses to build with them: {' '.join(NO_RULES)}",
+        f"context/.dockerignore contains lines that Docker rejects as patterns: {' '.join(NO_RULES)}",
     ),
     "nothing that is let through": Refused(
-        "image.build.context (…) holds no file that its .dockerignore lets through", {".dockerignore": b"**\n"}
+        "image.build.context (…) contains no file that its .dockerignore lets through", {".dockerignore": b"**\n"}
     ),
     "a name that Terraform changes": Refused(
-        "image.build.context (…): Terraform cannot read", {"Cafe\u0301.md": b"text\n"}, "Café.md. A file"
+        "image.build.context (…): Terraform cannot read", {"Cafe\u0301.md": b"text\n"}, "Café.md. Either"
     ),
     "what Terraform itself writes": Refused(
-        "image.build.context (…) holds files that Terraform itself writes",
+        "image.build.context (…) contains files that Terraform itself writes",
         {
             ".terraform/modules/modules.json": b"{}",
             "terraform.tfstate": b"{}",
             "infra/x.tfplan": b"",
             ".terraform.lock.hcl": b"",
         },
-        ".terraform/modules/modules.json, infra/x.tfplan, terraform.tfstate. Keep",
+        ".terraform/modules/modules.json, infra/x.tfplan, terraform.tfstate. Exclude",
     ),
     "the log of its own build": Refused(
-        "image.build.context (…) holds files that Terraform itself writes", {}, "build.log. Keep", log_file="build.log"
+        "image.build.context (…) contains files that Terraform itself writes",
+        {},
+        "build.log. Exclude",
+        log_file="build.log",
     ),
 }
-ELSEWHERE = "image.uri names the registry …, and Lambda pulls from ECR of the function's own region alone"
+WRONG_REGISTRY = "image.uri names the registry …, but Lambda pulls only from ECR in the function's own region"
 HOSTS = {
     "111122223333.dkr.ecr.us-east-1.amazonaws.com": False,
     "111122223333.dkr.ecr-fips.eu-central-1.amazonaws.com": False,
@@ -583,7 +586,7 @@ def test_takes_images_of_ecr_in_its_region_alone(terraform_roots: Roots) -> None
 
     said = _errors(terraform_roots(".", {"main.tf": WHOLE}), images)
 
-    expected = sorted(ELSEWHERE.replace("…", host) for host, taken in HOSTS.items() if not taken)
+    expected = sorted(WRONG_REGISTRY.replace("…", host) for host, taken in HOSTS.items() if not taken)
     assert [text[: len(start)] for text, start in zip(sorted(said), expected, strict=True)] == expected
 
 
