@@ -1,6 +1,6 @@
 provider "aws" {}
 
-# The login for the push. Docker's own credential store is not read by the provider.
+# Login for the push: the provider does not read Docker's credential store.
 provider "docker" {
   registry_auth {
     address  = data.aws_ecr_authorization_token.this.proxy_endpoint
@@ -15,7 +15,7 @@ data "aws_region" "this" {}
 
 # Private subnets without a NAT gateway: the function reaches DynamoDB through a gateway endpoint, which is free, and nothing else.
 resource "aws_vpc" "this" {
-  #checkov:skip=CKV2_AWS_11:Flow logs are a matter of the account's baseline, and billed by volume
+  #checkov:skip=CKV2_AWS_11:Flow logs belong to the account's baseline, and are billed by volume
   cidr_block           = var.cidr_block
   enable_dns_hostnames = true
   enable_dns_support   = true
@@ -54,7 +54,7 @@ resource "aws_vpc_endpoint" "dynamodb" {
 }
 
 resource "aws_security_group" "function" {
-  #checkov:skip=CKV2_AWS_5:Attached to the function by the module, which the graph of a plan does not follow
+  #checkov:skip=CKV2_AWS_5:Attached to the function by the module, which checkov's graph of a plan does not follow
   name        = "private-api-function"
   description = "The API's Lambda function: HTTPS to DynamoDB's endpoint"
   vpc_id      = aws_vpc.this.id
