@@ -15,7 +15,7 @@ from harness import PlanError, Root, assert_every_condition_is_tested, condition
 from harness.pytest_plugin import RootFactory
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
-from tests.infra.conftest import CONTEXT, LEAST, MODULE_FILES, PROVIDERS, URI, literal
+from tests.infra.conftest import CONTEXT, MODULE_FILES, PROVIDERS, REQUIRED, URI, literal
 from tests.infra.test_release_gate import REFUSED, STOPPED
 from tests.infra.test_source_hash import REFUSED as SOURCES
 from tests.infra.test_source_hash import WRONG_REGISTRY
@@ -793,13 +793,13 @@ PRECONDITIONS: dict[str, list[JSON]] = {
 def test_refuses(limit: Limit, interface: Root) -> None:
     for inputs in limit.refused:
         with pytest.raises(PlanError) as refusal:
-            interface.check(LEAST, **inputs)
+            interface.check(REQUIRED, **inputs)
         stated = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
         assert any(states(limit.message, text) for text in stated), f"{inputs}: {refusal.value}"
 
 
 def test_takes_what_is_just_within_each_limit(interface: Root, tmp_path: Path) -> None:
-    accepted = [{**LEAST, **inputs} for limit in LIMITS.values() for inputs in limit.accepted]
+    accepted = [{**REQUIRED, **inputs} for limit in LIMITS.values() for inputs in limit.accepted]
     copy_project(interface.path, tmp_path)
     interface_of = tmp_path / "interface"
     interface_of.mkdir()
@@ -824,7 +824,9 @@ def test_refuses_what_is_of_another_account_or_region(
     refused = [inputs for cases in PRECONDITIONS.values() for inputs in cases]
     # One route fewer leaves room for the two that CORS needs.
     planned = [*refused, {**routes(297), **cors()}]
-    calls = {f"case_{n}": {"source": f"./{MODULE}", **literal({**LEAST, **inputs})} for n, inputs in enumerate(planned)}
+    calls = {
+        f"case_{n}": {"source": f"./{MODULE}", **literal({**REQUIRED, **inputs})} for n, inputs in enumerate(planned)
+    }
     root = terraform_roots(".", {"main.tf.json": json.dumps({"module": calls}), "providers.tf": PROVIDERS} | CONTEXT)
 
     with pytest.raises(PlanError) as refusal:
@@ -861,13 +863,13 @@ def test_every_validation_begins_with_the_input_it_concerns(terraform_project: P
 
 def test_refuses_a_misspelt_variable(interface: Root) -> None:
     with pytest.raises(PlanError, match=r'undeclared variable.*"memory_mb"'):
-        interface.check(LEAST, memory_mb=512)
+        interface.check(REQUIRED, memory_mb=512)
 
 
 @pytest.mark.parametrize("missing", ["name", "image", "auth"])
 def test_refuses_to_plan_without(missing: str, interface: Root) -> None:
     with pytest.raises(PlanError, match=f'No value for required variable.*"{missing}" is not set'):
-        interface.check({name: value for name, value in LEAST.items() if name != missing})
+        interface.check({name: value for name, value in REQUIRED.items() if name != missing})
 
 
 def test_refuses_more_tags_than_a_resource_has_with_those_of_the_provider(terraform_root: RootFactory) -> None:
@@ -875,8 +877,8 @@ def test_refuses_more_tags_than_a_resource_has_with_those_of_the_provider(terraf
     root = terraform_root(MODULE, files={**MODULE_FILES, "providers.tf": f'{default_tags}\nprovider "docker" {{}}\n'})
 
     with pytest.raises(PlanError) as refusal:
-        root.check(LEAST, tags={f"t{n}": "x" for n in range(50)})
+        root.check(REQUIRED, tags={f"t{n}": "x" for n in range(50)})
     (stated,) = refusal.value.diagnostics
     assert states(TOO_MANY_TAGS, stated.detail)
     # One of them is the provider's own, and one is none.
-    root.check(LEAST, tags={"owner": "orders", "none": None} | {f"t{n}": "x" for n in range(49)})
+    root.check(REQUIRED, tags={"owner": "orders", "none": None} | {f"t{n}": "x" for n in range(49)})

@@ -12,7 +12,7 @@ import pytest
 
 from harness import Diagnostic, IsFlagged, Result, Root, states
 from sandbox.paths import MODULE, ROOT
-from tests.infra.conftest import LEAST, URI
+from tests.infra.conftest import REQUIRED, URI
 
 TESTS = (ROOT / MODULE / "tests/defaults.tftest.hcl").read_text(encoding="utf-8")
 # What AWS answers in the module's own tests, but for the answer of a version.
@@ -191,7 +191,7 @@ def _calls(releases: Mapping[str, dict[str, Any] | str]) -> str:
     return stated + f'output "versions" {{\n value = [{", ".join(f"module.{call}.version" for call in releases)}]\n}}\n'
 
 
-INPUTS = {**LEAST, "image": {"uri": URI}}
+INPUTS = {**REQUIRED, "image": {"uri": URI}}
 FILES = {case: f"gate{number}.tftest.hcl" for number, case in enumerate([*LIVE, *STOPPED])}
 CALLS = {case: f"refused{number}" for number, case in enumerate(REFUSED)} | {
     case: f"accepted{number}" for number, case in enumerate(ACCEPTED)
