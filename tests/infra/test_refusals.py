@@ -16,7 +16,7 @@ from harness.pytest_plugin import RootFactory
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
 from tests.infra.conftest import CONTEXT, MODULE_FILES, PROVIDERS, REQUIRED, URI, literal
-from tests.infra.test_release_gate import REFUSED, STOPPED
+from tests.infra.test_release_gate import OTHER_REFUSALS, REFUSED
 from tests.infra.test_source_hash import REFUSED as SOURCES
 from tests.infra.test_source_hash import WRONG_REGISTRY
 
@@ -838,7 +838,7 @@ def test_refuses_arns_of_another_account_or_region(
 
 
 def test_every_condition_of_the_module_is_tested(terraform_project: Path) -> None:
-    gates = {rule for _, _, rule, _ in (REFUSED | STOPPED).values()}
+    gates = {rule for _, _, rule, _ in (REFUSED | OTHER_REFUSALS).values()}
     sources = {case.message for case in SOURCES.values()}
 
     assert_every_condition_is_tested(
