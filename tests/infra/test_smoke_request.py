@@ -25,13 +25,13 @@ SMOKE = {
     "headers": {"Authorization": "Bearer abc", "Cookie": "a=1; b=2", "x-none": None},
     "also": [
         {
-            "path": "/ask",
+            "path": "/echo",
             "method": "POST",
             "query": {"q": "é &", "p": "1"},
             "body": json.dumps({"name": "Zoë"}, ensure_ascii=False),
         },
-        {"path": "/ask", "method": "POST", "headers": {"Content-Type": FORM}, "body": "name=Zo%C3%AB"},
-        {"path": "/ask", "method": "POST", "headers": {"content-type": "text/plain; charset=utf-8"}, "body": "Zoë"},
+        {"path": "/echo", "method": "POST", "headers": {"Content-Type": FORM}, "body": "name=Zo%C3%AB"},
+        {"path": "/echo", "method": "POST", "headers": {"content-type": "text/plain; charset=utf-8"}, "body": "Zoë"},
     ],
 }
 # Per request: host, a header, a cookie, a query parameter and the body, as the application must see them.
@@ -56,7 +56,7 @@ def test_event_has_api_gateways_fields(events: list[Event]) -> None:
     assert {key: value for key, value in events[1].items() if key not in {"headers", "requestContext"}} == {
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": "/ask",
+        "rawPath": "/echo",
         "rawQueryString": "p=1&q=%C3%A9+%26",
         "queryStringParameters": {"p": "1", "q": "é &"},
         "cookies": ["a=1", "b=2"],
@@ -76,7 +76,7 @@ def test_event_has_api_gateways_fields(events: list[Event]) -> None:
         "x-forwarded-proto": "https",
     }
     context = events[1]["requestContext"]
-    assert context["http"].items() >= {"method": "POST", "path": "/ask", "protocol": "HTTP/1.1"}.items()
+    assert context["http"].items() >= {"method": "POST", "path": "/echo", "protocol": "HTTP/1.1"}.items()
     assert {
         "accountId",
         "apiId",
