@@ -36,7 +36,7 @@ from sandbox.providers import Providers
 pytest_plugins = ["harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
-APART = ("tests/upgrade/test_upgrades.py::test_an_upgrade_loses_nothing_and_no_request",)
+APART = ("tests/upgrade/test_upgrades.py::test_upgrade_loses_no_resource_and_no_request",)
 LONGEST_FIRST = ("upgrade", "e2e", "infra", "policy", "release", "docker_provider", "harness", "sandbox", "service")
 
 

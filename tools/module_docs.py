@@ -59,7 +59,7 @@ def _attribute(body: str, name: str) -> str | None:
 
 def inputs(items: list[Item]) -> str:
     """Return the table of inputs, and a section with type and description for each object among them."""
-    rows = ["| Input | Default | What it holds |", "|---|---|---|"]
+    rows = ["| Input | Default | Description |", "|---|---|---|"]
     sections = []
     for item in items:
         summary, _, details = item.description.partition("\n")
@@ -73,7 +73,7 @@ def inputs(items: list[Item]) -> str:
 
 def outputs(items: list[Item]) -> str:
     """Return the table of outputs."""
-    return "\n".join(["| Output | What it holds |", "|---|---|", *(f"| `{i.name}` | {i.description} |" for i in items)])
+    return "\n".join(["| Output | Description |", "|---|---|", *(f"| `{i.name}` | {i.description} |" for i in items)])
 
 
 def render(readme: str) -> str:

@@ -1,6 +1,6 @@
 provider "aws" {}
 
-# The login for the push. Docker's own credential store is not read by the provider.
+# Login for the push: the provider does not read Docker's credential store.
 provider "docker" {
   registry_auth {
     address  = data.aws_ecr_authorization_token.this.proxy_endpoint
@@ -11,12 +11,12 @@ provider "docker" {
 
 data "aws_ecr_authorization_token" "this" {}
 
-# A release in four applies, each of which changes only these two variables or the source:
+# A release in four applies. Each changes only these two variables or the source:
 #   1. release_version = null                  the newest version serves (say it is 7)
-#   2. release_version = 7                     pinned: source edits build and publish 8, which takes no traffic yet
-#   3. release_version = 7, canary_percent = 10   8 answers the smoke event, then gets a tenth of the requests
-#   4. release_version = null                  8 serves; or, if the canary sang: canary_percent = 0, and 7 serves as before
-# A rollback is the same variable: release_version = 7. Nothing is rebuilt, and it works while the newest version is broken.
+#   2. release_version = 7                     pinned: a source edit builds and publishes 8, which takes no traffic yet
+#   3. release_version = 7, canary_percent = 10   8 passes the smoke test, then gets a tenth of the requests
+#   4. release_version = null                  8 serves. If the canary fails instead: canary_percent = 0, and 7 serves as before
+# To roll back, set the same variable: release_version = 7. Nothing is rebuilt, and it works while the newest version is broken.
 module "api" {
   source = "../../modules/lambda_container_api"
 

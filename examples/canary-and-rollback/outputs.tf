@@ -4,7 +4,7 @@ output "endpoint" {
 }
 
 output "newest_version" {
-  description = "Version published last."
+  description = "Most recently published version."
   value       = module.api.newest_version
 }
 

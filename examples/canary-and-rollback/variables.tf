@@ -1,5 +1,5 @@
 variable "canary_percent" {
-  description = "Share of the requests, 0 to 99 percent, that the newest version gets beside the pinned one."
+  description = "Percentage of requests (0 to 99) for the newest version while another is pinned."
   type        = number
   default     = 0
   nullable    = false
@@ -12,7 +12,7 @@ variable "release_version" {
 }
 
 variable "source_hash" {
-  description = "Stands for the source in place of a hash over its bytes, and for its modes and links as well: $(git rev-parse HEAD:examples/minimal/app), run where the repository begins."
+  description = "Replaces the hash of the source's bytes, and also covers modes and symlinks: $(git rev-parse HEAD:examples/minimal/app), run at the repository's root."
   type        = string
   default     = null
 }

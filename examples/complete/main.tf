@@ -1,6 +1,6 @@
 provider "aws" {}
 
-# The login for the push. Docker's own credential store is not read by the provider.
+# Login for the push: the provider does not read Docker's credential store.
 provider "docker" {
   registry_auth {
     address  = data.aws_ecr_authorization_token.this.proxy_endpoint
@@ -18,7 +18,7 @@ data "aws_partition" "this" {}
 data "aws_region" "this" {}
 
 locals {
-  # From names, so that the function's policy is known at plan and policy scanners can read it.
+  # Built from names, so that the function's policy is known at plan and scanners can read it.
   table_name = "${var.name}-data"
   table_arn  = "arn:${data.aws_partition.this.partition}:dynamodb:${data.aws_region.this.id}:${data.aws_caller_identity.this.account_id}:table/${local.table_name}"
 }
@@ -43,7 +43,7 @@ module "api" {
     tracing         = true
     environment = {
       TABLE_NAME   = aws_dynamodb_table.this.name
-      SCOPE_PREFIX = "people" # the Cognito resource server of the scopes: people/users:read
+      SCOPE_PREFIX = "people" # Cognito resource server of the scopes, as in people/users:read
     }
   }
 
@@ -54,7 +54,7 @@ module "api" {
     }
   }
 
-  # What platforms and browsers ask for without a token.
+  # Platforms and browsers send no token here.
   routes = { for path in ["/docs", "/docs/assets/{file}", "/healthz", "/openapi.json", "/readyz", "/version"] : "ANY ${path}" => {
     auth = { public = { reason = "Health, version and documentation hold no data" } }
   } }
@@ -95,7 +95,7 @@ resource "aws_dynamodb_table" "this" {
     type = "S"
   }
 
-  # Idempotency keys go a day after their create.
+  # Idempotency keys expire a day after they are created.
   ttl {
     attribute_name = "expires_at"
     enabled        = true

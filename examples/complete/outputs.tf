@@ -9,7 +9,7 @@ output "image_uri" {
 }
 
 output "source_hash" {
-  description = "SHA-256 (hex) of everything that goes into the image; GET /version answers with it."
+  description = "SHA-256 (hex) of everything that goes into the image; GET /version returns it."
   value       = module.api.source_hash
 }
 

@@ -1,24 +1,24 @@
 variable "base_image" {
-  description = "Base image of the build: AWS's Lambda image for Python, or a copy of it in a registry that the build can reach."
+  description = "Base image of the build: AWS's Lambda base image for Python, or a copy of it in a registry that the build can reach."
   type        = string
   default     = "public.ecr.aws/lambda/python:3.13"
   nullable    = false
 }
 
 variable "jwt_audience" {
-  description = "Audience (`aud` or `client_id`) that a caller's token must be for."
+  description = "Audience (`aud` or `client_id`) that a caller's token must have."
   type        = string
   nullable    = false
 }
 
 variable "jwt_issuer" {
-  description = "HTTPS URL of the OpenID Connect issuer whose tokens the API accepts, exactly as their `iss` has it. API Gateway reads its discovery document at the first apply."
+  description = "HTTPS URL of the OpenID Connect issuer, exactly as in its tokens' `iss`. API Gateway reads its discovery document at the first apply."
   type        = string
   nullable    = false
 }
 
 variable "name" {
-  description = "Names everything that this configuration makes."
+  description = "Name of the API and prefix of the table's name."
   type        = string
   nullable    = false
 }

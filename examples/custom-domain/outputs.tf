@@ -4,6 +4,6 @@ output "endpoint" {
 }
 
 output "domain_target" {
-  description = "Where the domain's DNS record points."
+  description = "Target of the domain's DNS record."
   value       = module.api.domain_target
 }

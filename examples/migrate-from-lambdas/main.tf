@@ -1,6 +1,6 @@
 provider "aws" {}
 
-# The login for the push. Docker's own credential store is not read by the provider.
+# Login for the push: the provider does not read Docker's credential store.
 provider "docker" {
   registry_auth {
     address  = data.aws_ecr_authorization_token.this.proxy_endpoint
@@ -11,8 +11,8 @@ provider "docker" {
 
 data "aws_ecr_authorization_token" "this" {}
 
-# The API's paths are known to its clients already; behind them stand one-operation functions. Each route named here still goes to
-# its old function. Delete a line, apply, and the container serves that route; put it back, apply, and the old function does.
+# Clients already use the API's paths, each of which an old function serves. The routes listed here still go to their functions.
+# Delete a line and apply, and the container serves that route. Restore it and apply, and the old function serves it again.
 module "api" {
   source = "../../modules/lambda_container_api"
 
@@ -23,7 +23,7 @@ module "api" {
   routes = { for key, arn in var.legacy_routes : key => {
     legacy = {
       function_arn           = arn
-      payload_format_version = "1.0" # as functions written for a REST API expect it
+      payload_format_version = "1.0" # the format of REST APIs
     }
   } }
 }

@@ -1,5 +1,5 @@
 variable "legacy_routes" {
-  description = "Routes that an old function still serves: route key (METHOD /path) → ARN of the function."
+  description = "Routes that old functions still serve: route key (METHOD /path) → function ARN."
   type        = map(string)
   default     = {}
   nullable    = false

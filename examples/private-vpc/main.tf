@@ -1,6 +1,6 @@
 provider "aws" {}
 
-# The login for the push. Docker's own credential store is not read by the provider.
+# Login for the push: the provider does not read Docker's credential store.
 provider "docker" {
   registry_auth {
     address  = data.aws_ecr_authorization_token.this.proxy_endpoint

@@ -5,7 +5,7 @@ variable "availability_zones" {
 
   validation {
     condition     = length(var.availability_zones) == 2
-    error_message = "availability_zones must name two zones: the function goes on when one of them fails."
+    error_message = "availability_zones must name two zones: the function keeps running when one of them fails."
   }
 }
 

@@ -1,7 +1,7 @@
 provider "aws" {}
 
-# The image that a test environment has proved, by digest: its `image_uri` output. Nothing is built here, so no Docker engine is needed.
-# Where it comes from another account's repository, that account's module call names this one in repository.pull_account_ids.
+# The image that passed in a test environment, by digest: that environment's `image_uri` output. Nothing is built here, so no Docker
+# engine is needed. If the repository is in another account, its module call must list this account in repository.pull_account_ids.
 module "api" {
   source = "../../modules/lambda_container_api"
 

@@ -1,5 +1,5 @@
 variable "image_uri" {
-  description = "Image by digest, <registry>/<repository>@sha256:<64 hex>, in this region."
+  description = "Image in this region, by digest: <registry>/<repository>@sha256:<64 hex>."
   type        = string
   nullable    = false
 }

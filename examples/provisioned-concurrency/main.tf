@@ -1,6 +1,6 @@
 provider "aws" {}
 
-# The login for the push. Docker's own credential store is not read by the provider.
+# Login for the push: the provider does not read Docker's credential store.
 provider "docker" {
   registry_auth {
     address  = data.aws_ecr_authorization_token.this.proxy_endpoint
@@ -18,16 +18,16 @@ module "api" {
   image = { build = { context = "../minimal/app" } }
   auth  = { public = { reason = "Says hello to everybody and holds no data" } }
 
-  # At least 2 environments are always warm; up to 20 while more than 70 % of them are in use.
+  # At least 2 environments are always warm, and up to 20 while more than 70 % of them are in use.
   provisioned_concurrency = {
     min                = 2
     max                = 20
     target_utilization = 0.7
   }
 
-  # Provisioned environments come out of what is reserved; during a release the next version has its 2 beside the 20.
+  # Provisioned concurrency counts against reserved concurrency; during a release the next version has 2 in addition to the 20.
   function = { reserved_concurrency = 50 }
 
-  # Spillover is the alarm to watch: requests that found no warm environment.
+  # Watch the spillover alarm: it counts requests that found no warm environment.
   alarms = { actions = [var.alarm_topic_arn] }
 }

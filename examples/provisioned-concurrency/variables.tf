@@ -1,5 +1,5 @@
 variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that is told of alarms and recoveries."
+  description = "ARN of the SNS topic to notify on alarm and recovery."
   type        = string
   nullable    = false
 }

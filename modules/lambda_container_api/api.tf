@@ -1,5 +1,5 @@
 locals {
-  # What is there decides which instances there are; what it holds may be a secret, or unknown until the apply.
+  # Only whether an object is set decides which instances exist: its values may be sensitive, or unknown until apply.
   cors        = nonsensitive(var.api.cors != null)
   jwt_auth    = nonsensitive(var.auth.jwt != null)
   lambda_auth = nonsensitive(var.auth.lambda != null)
@@ -7,11 +7,11 @@ locals {
   authorization_type = local.jwt_auth ? "JWT" : local.lambda_auth ? "CUSTOM" : nonsensitive(var.auth.iam != null) ? "AWS_IAM" : "NONE"
   authorizer_id      = one(concat(aws_apigatewayv2_authorizer.jwt[*].id, aws_apigatewayv2_authorizer.lambda[*].id))
 
-  # A function's ARN, and the URI by which API Gateway calls it: partition and region are the function's.
+  # A function's ARN, and the URI by which API Gateway invokes it. Partition and region are the function's.
   function_arn = "/^arn:([^:]+):lambda:([^:]+):.+$/"
   function_uri = "arn:$1:apigateway:$2:lambda:path/2015-03-31/functions/$0/invocations"
 
-  # The gateway waits a second longer than the function may run, so that the function's own time-out is what callers and logs see.
+  # The gateway waits a second longer than the function may run, so that clients and logs see the function's own time-out.
   integration_timeout_ms = min(var.function.timeout_seconds + 1, 30) * 1000
 }
 
@@ -20,7 +20,7 @@ resource "aws_apigatewayv2_api" "this" {
   description   = var.auth.public == null ? "HTTP API ${var.name}" : "HTTP API ${var.name}, public: ${var.auth.public.reason}"
   protocol_type = "HTTP"
 
-  # With a domain of its own, the API's default endpoint would be a way round its certificate, firewall or mTLS.
+  # With a domain of its own, the API's default endpoint would bypass its certificate, firewall or mTLS.
   disable_execute_api_endpoint = var.api.domain == null ? false : !var.api.domain.keep_default_endpoint
 
   dynamic "cors_configuration" {
@@ -39,7 +39,7 @@ resource "aws_apigatewayv2_api" "this" {
   tags = var.tags
 }
 
-# Authorizers are made before, and go after, the routes that refer to them have changed: API Gateway deletes none that a route names.
+# Authorizers are created before their routes change and deleted after: API Gateway deletes none that a route refers to.
 resource "aws_apigatewayv2_authorizer" "jwt" {
   count = local.jwt_auth ? 1 : 0
 
@@ -70,7 +70,7 @@ resource "aws_apigatewayv2_authorizer" "lambda" {
   enable_simple_responses           = true
   identity_sources                  = compact(var.auth.lambda.identity_sources)
 
-  # Another function is asked only once it may be, and the one before may be for as long as it is.
+  # A function has its permission before the authorizer names it, and keeps it until the authorizer names another.
   depends_on = [aws_lambda_permission.authorizer]
 
   lifecycle {
@@ -78,16 +78,16 @@ resource "aws_apigatewayv2_authorizer" "lambda" {
 
     precondition {
       condition     = startswith(var.auth.lambda.function_arn, "${local.lambda_arn_prefix}:")
-      error_message = "auth.lambda.function_arn must begin with ${local.lambda_arn_prefix}:, as the API's own functions do: API Gateway calls none of another region, and only its own account may write a function's resource policy."
+      error_message = "auth.lambda.function_arn must begin with ${local.lambda_arn_prefix}:, the API's own region and account: API Gateway invokes no function of another region, and only its own account may change a function's resource policy."
     }
   }
 }
 
-# Of any authorizer of this API, since there is one at most: so the permission need not wait for the authorizer's id.
+# For any authorizer of this API, since there is at most one: so the permission does not depend on the authorizer's ID.
 resource "aws_lambda_permission" "authorizer" {
   count = local.lambda_auth ? 1 : 0
 
-  # The API's id tells a replaced API's statement from the one before, which is still there then.
+  # The API's ID distinguishes a new API's statement from the replaced API's, which still exists then.
   statement_id  = "${var.name}-authorizer-${aws_apigatewayv2_api.this.id}"
   action        = "lambda:InvokeFunction"
   function_name = join(":", slice(split(":", var.auth.lambda.function_arn), 0, 7))
@@ -108,7 +108,7 @@ resource "aws_apigatewayv2_integration" "live" {
   timeout_milliseconds   = local.integration_timeout_ms
 }
 
-# One route for every path and method: which exist is the application's to say.
+# One route for every path and method: the application decides which exist.
 resource "aws_apigatewayv2_route" "default" {
   #checkov:skip=CKV_AWS_309:An API is public only where auth.public.reason says why, in ten characters or more
   api_id               = aws_apigatewayv2_api.this.id
@@ -121,7 +121,7 @@ resource "aws_apigatewayv2_route" "default" {
   lifecycle {
     precondition {
       condition     = length(local.routes) <= 299
-      error_message = "routes must leave room for the ${length(local.preflights)} OPTIONS routes that api.cors needs beside auth: API Gateway's quota is 300 routes for an API, $default included, and these are ${length(local.routes) + 1}. ANY routes with auth need one each."
+      error_message = "routes must leave room for the ${length(local.preflights)} OPTIONS routes that api.cors needs with auth: API Gateway's quota is 300 routes per API, $default included, and this API would have ${length(local.routes) + 1}. Each ANY route with auth needs one."
     }
   }
 }
@@ -155,11 +155,11 @@ resource "aws_apigatewayv2_stage" "default" {
 
   tags = var.tags
 
-  # A stage deployed before its route would answer 404 for a while, and settings of a route that is not there are refused.
+  # A stage deployed before its route would return 404 for a while, and settings of a missing route are rejected.
   depends_on = [aws_apigatewayv2_route.default, aws_apigatewayv2_route.this]
 }
 
-# One statement for the whole API: the alias's policy holds 20 KB in all.
+# One statement for the whole API: the alias's policy is limited to 20 KB.
 resource "aws_lambda_permission" "api" {
   statement_id  = "api"
   action        = "lambda:InvokeFunction"
@@ -168,7 +168,7 @@ resource "aws_lambda_permission" "api" {
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/*"
 
-  # With a function or an alias its policy is gone, which no attribute of this resource shows.
+  # A replaced function or alias loses its policy, which no attribute of this resource shows.
   lifecycle {
     replace_triggered_by = [aws_lambda_function.this.arn, aws_lambda_alias.live.arn]
   }

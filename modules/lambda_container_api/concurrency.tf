@@ -1,14 +1,14 @@
-# On the version that takes traffic, never on the alias: UpdateAlias of an alias with provisioned concurrency answers at once, and
-# Lambda then moves the traffic by itself, with weights that the next plan would take away. So an apply warms a version, then moves
-# the alias to it, and then lets the environments of the one before go: hence create_before_destroy, and the alias's depends_on.
+# On the version that takes traffic, never on the alias: UpdateAlias of an alias with provisioned concurrency returns at once, and
+# Lambda then shifts the traffic by itself, with weights that the next plan would remove. So an apply initialises a version, moves
+# the alias to it, and then deletes the previous version's environments: hence create_before_destroy, and the alias's depends_on.
 locals {
-  warm   = nonsensitive(var.provisioned_concurrency != null)
-  scaled = local.warm ? nonsensitive(var.provisioned_concurrency.max != null) : false
+  provisioned = nonsensitive(var.provisioned_concurrency != null)
+  autoscaled  = local.provisioned ? nonsensitive(var.provisioned_concurrency.max != null) : false
 }
 
-# Owns that the version that serves has environments; how many is "fixed"'s or the scaler's after the first moment.
+# Creates and deletes the environments of the version that serves. After creation, "fixed" or Auto Scaling sets their number.
 resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = local.warm ? 1 : 0
+  count = local.provisioned ? 1 : 0
 
   function_name                     = aws_lambda_function.this.function_name
   qualifier                         = local.released_version
@@ -18,20 +18,20 @@ resource "aws_lambda_provisioned_concurrency_config" "live" {
     create_before_destroy = true
     ignore_changes        = [provisioned_concurrent_executions]
 
-    # Before the environments are made, which are billed, and not only before the alias moves.
+    # Here as well as on the alias: environments are billed as soon as they are created.
     precondition {
       condition     = local.gate_passed
-      error_message = "Release refused, nothing was provisioned and the alias \"live\" was not touched: ${local.gate_refusal}"
+      error_message = "Release refused: nothing was provisioned, and the alias \"live\" is unchanged. ${local.gate_refusal}"
     }
   }
 
   depends_on = [aws_lambda_invocation.smoke]
 }
 
-# The same for the version of a canary. Without one it stands for the version that serves, too, and then deletes nothing: a canary
-# that ends is either released, when its environments stay, or given up, when they go. Were it taken away instead, they would always go.
+# The same for a canary's version. Without a canary it refers to the version that serves and deletes nothing: when a canary is
+# released its environments stay, and when it is abandoned they are deleted. A count of 0 would always delete them.
 resource "aws_lambda_provisioned_concurrency_config" "canary" {
-  count = local.warm ? 1 : 0
+  count = local.provisioned ? 1 : 0
 
   function_name                     = aws_lambda_function.this.function_name
   qualifier                         = local.canary ? aws_lambda_function.this.version : local.released_version
@@ -43,25 +43,25 @@ resource "aws_lambda_provisioned_concurrency_config" "canary" {
     ignore_changes        = [provisioned_concurrent_executions]
   }
 
-  # One after the other: without a canary both speak of one version.
+  # In sequence: without a canary both configure the same version.
   depends_on = [aws_lambda_provisioned_concurrency_config.live]
 }
 
-# Without a scaler, the number itself. It deletes nothing, so that it may come and go with `max` while "live" keeps the environments.
+# The number of environments without Auto Scaling. It deletes nothing, so it can come and go with `max` while "live" keeps them.
 resource "aws_lambda_provisioned_concurrency_config" "fixed" {
-  count = local.warm && !local.scaled ? 1 : 0
+  count = local.provisioned && !local.autoscaled ? 1 : 0
 
   function_name                     = aws_lambda_function.this.function_name
   qualifier                         = local.released_version
   provisioned_concurrent_executions = var.provisioned_concurrency.min
   skip_destroy                      = true
 
-  # Not while the scaler is still there, nor before the version has its first environments.
+  # After Auto Scaling is deleted, and after the version has its first environments.
   depends_on = [aws_appautoscaling_policy.version, aws_lambda_provisioned_concurrency_config.canary]
 }
 
 resource "aws_appautoscaling_target" "version" {
-  count = local.scaled ? 1 : 0
+  count = local.autoscaled ? 1 : 0
 
   service_namespace  = "lambda"
   scalable_dimension = "lambda:function:ProvisionedConcurrency"
@@ -78,7 +78,7 @@ resource "aws_appautoscaling_target" "version" {
 }
 
 resource "aws_appautoscaling_policy" "version" {
-  count = local.scaled ? 1 : 0
+  count = local.autoscaled ? 1 : 0
 
   name               = "${var.name}-utilization"
   policy_type        = "TargetTrackingScaling"

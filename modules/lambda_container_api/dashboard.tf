@@ -1,11 +1,11 @@
 locals {
-  # Four questions: is it up, is it fast, is it cold, what does it cost.
+  # Four questions: availability, latency, cold starts, cost.
   gateway_metric = ["ApiId", aws_apigatewayv2_api.this.id, "Stage", aws_apigatewayv2_stage.default.name]
   alias_metric   = ["FunctionName", var.name, "Resource", "${var.name}:${aws_lambda_alias.live.name}"]
 
   dashboard_widgets = [
     { title = "Up: failures, and requests (right)", unit = "failures", metrics = [
-      # On an axis of their own: beside thousands of requests a handful of failures would be a flat line.
+      # On its own axis: next to thousands of requests, a few failures would be a flat line.
       concat(["AWS/ApiGateway", "Count"], local.gateway_metric, [{ stat = "Sum", label = "requests", yAxis = "right" }]),
       concat(["AWS/ApiGateway", "4xx"], local.gateway_metric, [{ stat = "Sum", label = "4xx: the caller's" }]),
       concat(["AWS/ApiGateway", "5xx"], local.gateway_metric, [{ stat = "Sum", label = "5xx: ours" }]),
@@ -20,7 +20,7 @@ locals {
     ] },
     { title = "Cold: environments and spillover", unit = "environments", metrics = [
       ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", var.name, { stat = "Maximum", label = "requests at once" }],
-      # Of all versions, since each has environments of its own.
+      # Of all versions, since each has its own environments.
       ["AWS/Lambda", "ProvisionedConcurrentExecutions", "FunctionName", var.name, { stat = "Maximum", label = "on provisioned environments" }],
       ["AWS/Lambda", "ProvisionedConcurrencySpilloverInvocations", "FunctionName", var.name, { stat = "Sum", label = "spilled to cold starts" }],
     ] },
@@ -45,7 +45,7 @@ resource "aws_cloudwatch_dashboard" "this" {
           yAxis = { left = { min = 0, label = widget.unit, showUnits = false } }
         }
       }],
-      # With SnapStart an environment is restored in place of being initialised.
+      # With SnapStart an environment is restored instead of initialised.
       [for i, stats in ["count(*) as cold_starts", "pct(start_ms, 50) as p50_ms, pct(start_ms, 99) as p99_ms"] : {
         type = "log", width = 12, height = 6, x = i * 12, y = 12
         properties = {
@@ -58,7 +58,7 @@ resource "aws_cloudwatch_dashboard" "this" {
     )
   })
 
-  # Its name holds the region: see aws_iam_role.execution.
+  # The name includes the region: see aws_iam_role.execution.
   lifecycle {
     ignore_changes       = [dashboard_name]
     replace_triggered_by = [terraform_data.location]

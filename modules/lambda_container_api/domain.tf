@@ -1,10 +1,10 @@
 locals {
-  # What is there decides which instances there are; what it holds may be a secret, or unknown until the apply.
+  # Only whether an object is set decides which instances exist: its values may be sensitive, or unknown until apply.
   domain     = nonsensitive(var.api.domain != null)
   dns        = nonsensitive(try(var.api.domain.route53 != null, false))
   truststore = nonsensitive(try(var.api.domain.truststore_uri != null, false))
 
-  # A host name is no secret, and of *.example.com only callers know which name is meant.
+  # A host name is no secret. For *.example.com only callers know the name that they use.
   endpoint = (
     !local.domain ? aws_apigatewayv2_api.this.api_endpoint :
     startswith(nonsensitive(var.api.domain.name), "*.") ? null : "https://${nonsensitive(var.api.domain.name)}"
@@ -38,7 +38,7 @@ resource "aws_apigatewayv2_domain_name" "this" {
   lifecycle {
     precondition {
       condition     = split(":", var.api.domain.certificate_arn)[3] == local.region
-      error_message = "api.domain.certificate_arn must be of the API's own region, ${local.region}: API Gateway takes no certificate of another."
+      error_message = "api.domain.certificate_arn must be in the API's region, ${local.region}: API Gateway accepts no certificate from another."
     }
   }
 }

@@ -1,4 +1,4 @@
-# Only for images that are built here: an image by `uri` has its repository elsewhere.
+# Only for images built here: an image by `uri` has its repository elsewhere.
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136:The caller decides, by repository.kms_key_arn; without it AES-256 with ECR's own key
   count = local.builds ? 1 : 0
@@ -19,7 +19,7 @@ resource "aws_ecr_repository" "this" {
   tags = var.tags
 }
 
-# By count only: expiry by age or by tag state can delete the image that serves.
+# By count only: expiry by age or tag status could delete the image that serves.
 resource "aws_ecr_lifecycle_policy" "this" {
   count = length(aws_ecr_repository.this)
 
@@ -39,7 +39,7 @@ locals {
   pull_account_ids = [for id in var.repository.pull_account_ids : id if id != null]
 
   repository_statements = {
-    # Lambda adds a statement of this sid by itself when nobody has: owning it keeps the plan empty. As Lambda's own, it lets
+    # Lambda adds a statement with this Sid if there is none: owning it keeps the plan empty. Like Lambda's own, it lets
     # every function of the account pull, so that an image can be promoted under another name.
     LambdaECRImageRetrievalPolicy = [{
       Sid       = "LambdaECRImageRetrievalPolicy"

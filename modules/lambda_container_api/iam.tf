@@ -1,4 +1,4 @@
-# The region is in the name because roles are global: one name may be deployed in several regions of an account.
+# Roles are global, so the name includes the region: an API may be deployed in several regions of an account.
 resource "aws_iam_role" "execution" {
   name                 = "${var.name}-${local.region}"
   description          = "Execution role of the Lambda function ${var.name}"
@@ -14,7 +14,7 @@ resource "aws_iam_role" "execution" {
     }]
   })
 
-  # A name that is unknown, because the region is, must not replace the role: only another location does.
+  # The name may be unknown when the region is. Only a new location must replace the role.
   lifecycle {
     ignore_changes       = [name]
     replace_triggered_by = [terraform_data.location]
@@ -25,9 +25,9 @@ locals {
   secret_arns         = [for arn in values(var.function.secrets) : arn if arn != null]
   failure_destination = try(var.function.asynchronous.on_failure.arn, null)
 
-  # By the statement's id; an empty list grants nothing. As JSON and not as a data source, so that they are known at plan.
+  # By Sid; an empty list grants nothing. As JSON and not as a data source, so that policies are known at plan.
   execution_statements = {
-    # No logs:CreateLogGroup: the group is made before its writer, with its retention and key.
+    # No logs:CreateLogGroup: Terraform creates the group before the function, with its retention and key.
     WriteLogs = [{
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = ["${local.logs_arn_prefix}:${local.function_log_group}:*"]
@@ -46,7 +46,7 @@ locals {
     } if arn != null]
   }
 
-  # "&{" stands for it in the caller's strings, as in aws_iam_policy_document: in these, Terraform would take it for its own.
+  # Callers write "&{", as in aws_iam_policy_document, because Terraform would interpolate it in their strings.
   iam_variable = join("{", ["$", ""])
 
   permission_statements = [for s in var.permissions.statements : {
@@ -78,9 +78,9 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# AWS's own policies where the actions cannot be narrowed to a resource. The VPC's grants the network interfaces alone; its key is the
-# name of the one that also lets the function write to every log group, and that releases up to 0.1.0 attach: by the same key it is
-# exchanged once the function has the new one.
+# AWS managed policies, for actions without resource-level permissions. The VPC's one grants network interfaces alone. Its key is the
+# name of the policy that releases up to 0.1.0 attach, which also allows writing to every log group: under the same key, Terraform
+# replaces the attachment.
 locals {
   managed_policies = merge(
     nonsensitive(var.function.tracing) ? { AWSXRayDaemonWriteAccess = "AWSXRayDaemonWriteAccess" } : {},
@@ -95,7 +95,7 @@ resource "aws_iam_role_policy_attachment" "managed" {
   policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value}"
 }
 
-# Lambda itself manages the network interfaces, and not the function: its own code is denied it, as Lambda's developer guide advises.
+# Lambda manages the network interfaces, so the function's own code is denied these actions, as Lambda's developer guide advises.
 resource "aws_iam_role_policy" "network_interfaces" {
   count = local.in_vpc ? 1 : 0
 

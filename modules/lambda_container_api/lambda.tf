@@ -1,11 +1,11 @@
 locals {
-  # Nothing is published while nothing can be asked: Lambda refuses each request, and the provider repeats the gate's for an hour.
-  # Once the function may run again, the same apply publishes and releases what was deployed meanwhile.
+  # A stopped function publishes nothing: Lambda would throttle the gate's invocation, and the provider would retry it for an hour.
+  # The apply that starts it again publishes and releases what was deployed meanwhile.
   stopped = var.function.reserved_concurrency == null ? false : var.function.reserved_concurrency == 0
 
   in_vpc = nonsensitive(var.function.vpc != null)
 
-  # What no data source tells of a version, so that each plan can tell whether the newest one has it (release.tf).
+  # A hash of what no data source returns for a version, so that a plan can tell whether the newest version has it (release.tf).
   start = nonsensitive(var.function.image_config == null && !var.function.snap_start) ? "" : " (start ${nonsensitive(substr(sha256(jsonencode([var.function.image_config, var.function.snap_start])), 0, 8))})"
 }
 
@@ -81,7 +81,7 @@ resource "aws_lambda_function" "this" {
 
   tags = var.tags
 
-  # A snapshot is taken of each version that is published, and a version that has none yet cannot be asked.
+  # With SnapStart, publishing waits for the version's snapshot, without which it cannot be invoked.
   timeouts {
     create = "20m"
     update = "20m"
@@ -89,12 +89,12 @@ resource "aws_lambda_function" "this" {
 
   lifecycle {
     precondition {
-      condition     = local.builds || local.given_region == local.region || local.given_host == var.repository.registry_host
-      error_message = "image.uri names the registry ${coalesce(local.given_host, "of a build")}, and Lambda pulls from ECR of the function's own region alone, <account>.dkr.ecr.${local.region}.<domain>, and not by its FIPS endpoint. Push the image there, or let ECR replicate it; another host must be repository.registry_host."
+      condition     = local.builds || local.uri_region == local.region || local.uri_host == var.repository.registry_host
+      error_message = "image.uri names the registry ${coalesce(local.uri_host, "of a build")}, but Lambda pulls only from ECR in the function's own region, <account>.dkr.ecr.${local.region}.<domain>, and not through its FIPS endpoint. Push or replicate the image there. For another host, set repository.registry_host."
     }
   }
 
-  # Without its permissions the function cannot pull, log or make network interfaces, and would fail at creation.
+  # Without its permissions the function cannot pull, log or create network interfaces, and its creation would fail.
   depends_on = [
     aws_ecr_repository_policy.this,
     aws_iam_role_policy.execution,

@@ -6,9 +6,9 @@ data "aws_partition" "this" {}
 
 data "aws_region" "this" {}
 
-# Where this API is deployed, kept in state. Under a `depends_on` of the module, Terraform defers its data sources whenever a
-# dependency changes: names and policies made from them would be unknown then, and what a name identifies would be replaced.
-# The first plan has the data sources' values in `input`; `ignore_changes` keeps them in every later one.
+# The API's account and region, kept in state. With a `depends_on` on the module, Terraform defers its data sources whenever a
+# dependency changes: names and policies built from them would be unknown, and resources would be replaced for their names.
+# The first apply stores the data sources' values in `input`; `ignore_changes` keeps them from then on.
 resource "terraform_data" "location" {
   input = {
     account_id = data.aws_caller_identity.this.account_id
@@ -16,7 +16,7 @@ resource "terraform_data" "location" {
     region     = data.aws_region.this.id
   }
 
-  # Under a new name everything is made anew, and may be made elsewhere.
+  # A new name replaces every resource, possibly in another place.
   triggers_replace = [var.name]
 
   lifecycle {
@@ -24,14 +24,14 @@ resource "terraform_data" "location" {
 
     precondition {
       condition     = length(merge(data.aws_default_tags.this.tags, { for key, value in var.tags : key => value if value != null })) <= 50
-      error_message = "tags must not exceed 50, the provider's default_tags included: AWS's limit for a resource."
+      error_message = "tags must not exceed 50 with the provider's default_tags: AWS's limit per resource."
     }
 
     postcondition {
       condition     = self.input.region == data.aws_region.this.id && self.input.account_id == data.aws_caller_identity.this.account_id
       error_message = <<-EOT
-        This API is deployed in region ${self.input.region} of account ${self.input.account_id}, and the AWS provider is in region ${data.aws_region.this.id} of account ${data.aws_caller_identity.this.account_id}:
-        what is deployed there would be forgotten, and go on running. Point the provider back; a deployment in another region or account has a state of its own.
+        This API is deployed in region ${self.input.region} of account ${self.input.account_id}, but the AWS provider is in region ${data.aws_region.this.id} of account ${data.aws_caller_identity.this.account_id}:
+        Terraform would lose track of the deployed resources, which would keep running. Point the provider back. For another region or account, use a state of its own.
       EOT
     }
   }
@@ -42,7 +42,7 @@ locals {
   partition  = terraform_data.location.input.partition
   region     = terraform_data.location.input.region
 
-  # Built from names, so that the policies which use them are known at plan and scanners can read them.
+  # Built from names, so that policies are known at plan and scanners can read them.
   lambda_arn_prefix = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function"
   logs_arn_prefix   = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group"
 }

@@ -1,5 +1,5 @@
 locals {
-  # By partition; null where nobody outside knows it.
+  # By partition; null where it is not public.
   console_host = lookup({
     aws        = "console.aws.amazon.com"
     aws-cn     = "console.amazonaws.cn"
@@ -9,7 +9,7 @@ locals {
 
   function_log_group = "/aws/lambda/${var.name}"
 
-  # Lambda's names of the levels differ from Python's in two places.
+  # Two of Lambda's level names differ from Python's.
   application_log_level = lookup({ WARNING = "WARN", CRITICAL = "FATAL" }, var.logs.level, var.logs.level)
 
   access_log_fields = {
@@ -40,7 +40,7 @@ resource "aws_cloudwatch_log_group" "function" {
   tags              = var.tags
 }
 
-# Under /aws/vendedlogs/ the region's one log delivery policy (5,120 characters) does not grow with every API.
+# Under /aws/vendedlogs/, APIs do not fill up the region's log delivery policy (5,120 characters).
 resource "aws_cloudwatch_log_group" "access" {
   #checkov:skip=CKV_AWS_158:The caller decides, by logs.kms_key_arn; without it CloudWatch encrypts with its own key
   name              = "/aws/vendedlogs/apigateway/${var.name}"

@@ -1,28 +1,28 @@
-# Nothing here is secret: an output is not sensitive because an input, such as a build argument or a name, is.
+# No output is secret, even where an input (a build argument, a name) is sensitive.
 output "alarm_arns" {
-  description = "ARNs of the alarms by name (errors, server-errors, throttles, latency, concurrency, spillover), as far as they apply."
+  description = "ARNs of the alarms by name (errors, server-errors, throttles, latency, concurrency, spillover), for those that exist."
   value       = { for name, alarm in aws_cloudwatch_metric_alarm.this : name => alarm.arn }
 }
 
 output "alias_arn" {
-  description = "ARN of the alias `live`, the only door to the function."
+  description = "ARN of the alias `live`. Every caller invokes the function through it."
   value       = aws_lambda_alias.live.arn
 }
 
 output "api_id" {
-  description = "Id of the HTTP API."
+  description = "ID of the HTTP API."
   value       = aws_apigatewayv2_api.this.id
 }
 
 output "dashboard_url" {
-  description = "CloudWatch console URL of the dashboard, null without one, and in partitions whose console's address is not public."
+  description = "CloudWatch console URL of the dashboard; null without a dashboard, and in partitions whose console URL is not public."
   value = one([for d in aws_cloudwatch_dashboard.this : nonsensitive(
     "https://${local.region}.${local.console_host}/cloudwatch/home?region=${local.region}#dashboards/dashboard/${d.dashboard_name}"
   ) if local.console_host != null])
 }
 
 output "domain_target" {
-  description = "Where the custom domain's DNS record must point (`name`, `zone_id`), null without a domain. For DNS outside of Route 53: a CNAME to `name`."
+  description = "Target of the custom domain's DNS record (`name`, `zone_id`); null without a domain. Outside Route 53, create a CNAME to `name`."
   value = one([for d in aws_apigatewayv2_domain_name.this : {
     name    = d.domain_name_configuration[0].target_domain_name
     zone_id = d.domain_name_configuration[0].hosted_zone_id
@@ -30,7 +30,7 @@ output "domain_target" {
 }
 
 output "endpoint" {
-  description = "HTTPS URL of the API, without a trailing slash; null for a domain such as *.example.com. Known only once a request to it can succeed."
+  description = "HTTPS URL of the API, without a trailing slash; null for a wildcard domain (*.example.com). Available once requests to it can succeed."
   value       = local.endpoint
 
   depends_on = [
@@ -53,12 +53,12 @@ output "function_name" {
 }
 
 output "image_uri" {
-  description = "Image of the newest version, by digest. Give it to another environment's `image.uri` to promote exactly this image."
+  description = "Image of the newest version, by digest. Pass it to another environment's `image.uri` to promote this image."
   value       = nonsensitive(local.image_uri)
 }
 
 output "log_groups" {
-  description = "Names of the log groups: `function` (the application's JSON lines) and `access` (the gateway's)."
+  description = "Names of the log groups: `function` (the application's JSON lines) and `access` (the gateway's access log)."
   value = {
     access   = nonsensitive(aws_cloudwatch_log_group.access.name)
     function = nonsensitive(aws_cloudwatch_log_group.function.name)
@@ -66,12 +66,12 @@ output "log_groups" {
 }
 
 output "newest_version" {
-  description = "Version published last. It serves unless `release.version` pins another."
+  description = "Most recently published version. It serves unless `release.version` pins another."
   value       = aws_lambda_function.this.version
 }
 
 output "repository_name" {
-  description = "Name of the ECR repository, null with `image.uri`."
+  description = "Name of the ECR repository; null with `image.uri`."
   value       = one([for repository in aws_ecr_repository.this : nonsensitive(repository.name)])
 }
 
@@ -91,11 +91,11 @@ output "role_name" {
 }
 
 output "source_hash" {
-  description = "SHA-256 (hex) over everything that goes into the image; with `image.uri`, the image's digest. A build has it as the argument SOURCE_HASH."
+  description = "SHA-256 (hex) of everything that goes into the image; with `image.uri`, the image's digest. A build gets it as the argument SOURCE_HASH."
   value       = nonsensitive(local.source_hash)
 }
 
 output "version" {
-  description = "Version that serves: the pinned one, or the newest."
+  description = "Version that serves: pinned, or the newest."
   value       = nonsensitive(aws_lambda_alias.live.function_version)
 }

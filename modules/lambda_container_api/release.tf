@@ -1,5 +1,5 @@
 locals {
-  # The versions that take traffic once this apply is done: each must answer first, and no other is asked.
+  # The versions that take traffic after this apply. Each must pass the gate first; no other version is invoked.
   pinned           = nonsensitive(var.release.version != null)
   canary           = nonsensitive(var.release.canary_percent > 0)
   released_version = local.pinned ? nonsensitive(tostring(var.release.version)) : aws_lambda_function.this.version
@@ -26,7 +26,7 @@ resource "aws_lambda_alias" "live" {
   lifecycle {
     precondition {
       condition     = local.gate_passed
-      error_message = "Release refused, the alias \"live\" was not touched: ${local.gate_refusal}"
+      error_message = "Release refused: the alias \"live\" is unchanged. ${local.gate_refusal}"
     }
 
     precondition {
@@ -37,14 +37,14 @@ resource "aws_lambda_alias" "live" {
     precondition {
       condition     = local.stopped || (local.pinned && !local.canary) || length(local.unpublished) == 0
       error_message = <<-EOT
-        Version ${aws_lambda_function.this.version} is the newest, and it does not run what this configuration says (${join(", ", local.unpublished)}): an apply was interrupted after the function was updated and before
-        the update was published. What serves goes on serving. Publish it, then apply again, and the gate asks the new version as any other:
+        Version ${aws_lambda_function.this.version} is the newest, but it does not match this configuration (${join(", ", local.unpublished)}): an apply was interrupted after it updated the function and before
+        it published the update. The version that serves is unaffected. Publish the update, then apply again; the gate tests the new version like any other:
           aws lambda publish-version --region ${local.region} --function-name ${var.name}
       EOT
     }
   }
 
-  # All of its environments ready before it takes traffic.
+  # All of its environments are initialised before it takes traffic.
   depends_on = [
     aws_appautoscaling_policy.version,
     aws_lambda_provisioned_concurrency_config.canary,
@@ -52,8 +52,8 @@ resource "aws_lambda_alias" "live" {
   ]
 }
 
-# What was published last, which is not what an update has left in the function. Unknown as long as this apply is to publish. Through
-# a local, since Terraform reads what names a resource itself only after any change of that resource, though it publish nothing.
+# The last published version, which is not always what the function's last update holds. Unknown while this apply has to publish. Through
+# a local: Terraform defers a data source that names a resource until any change of that resource is applied, even one that publishes nothing.
 locals {
   newest = { function = aws_lambda_function.this.function_name, version = aws_lambda_function.this.version }
 }
@@ -64,7 +64,7 @@ data "aws_lambda_function" "newest" {
 }
 
 locals {
-  # All that a version has of its own and a data source tells; the rest is in `description`. A mocked provider answers for another version.
+  # All attributes of a version that the data source returns; the others are in `description`. A mocked provider returns another version.
   unpublished = nonsensitive(data.aws_lambda_function.newest.version != aws_lambda_function.this.version ? [] : [
     for attribute in [
       "architectures", "description", "environment", "ephemeral_storage", "image_uri", "kms_key_arn", "logging_config", "memory_size", "role",

@@ -1,7 +1,7 @@
-# What each version is asked before it takes traffic, and what it answered.
+# The smoke requests to each version before it takes traffic, and their responses.
 locals {
   smoke = var.release.smoke
-  # As clients send it: of a wildcard domain with a name that nobody has, and without a domain the API's own endpoint.
+  # As clients send it. A wildcard domain gets a label that nobody uses; without a domain it is the API's own endpoint.
   smoke_host = (
     local.smoke.host != null ? local.smoke.host :
     var.api.domain != null ? replace(var.api.domain.name, "*", "release-gate") :
@@ -14,7 +14,7 @@ locals {
     path     = request.path
     query    = { for name, value in request.query : name => value if value != null }
     status   = request.status
-    # API Gateway writes names in lower case. The first two are a client's, which may send others.
+    # API Gateway sends header names in lower case. The first two come from the client, so they can be overridden.
     headers = merge(
       { accept = "*/*", user-agent = "lambda_container_api/release-gate" },
       request.body == null ? {} : { content-type = "application/json" },
@@ -22,7 +22,7 @@ locals {
     )
   }]
 
-  # API Gateway's event, payload 2.0, whole: adapters and applications read any of it. Its time stands still, or each plan would ask again.
+  # The whole event of API Gateway, payload 2.0: adapters and applications may read any of it. Its time is fixed, or each plan would invoke again.
   smoke_events = [for request in local.smoke_requests : {
     version        = "2.0"
     routeKey       = "$default"
@@ -58,7 +58,7 @@ locals {
     }
     body = request.body
   }]
-  # Bodies of all other types are base64. AWS does not list them; github.com/ministackorg/ministack/pull/766 has asked it.
+  # Bodies of all other types are base64. AWS does not document the list; github.com/ministackorg/ministack/pull/766 tested AWS.
   smoke_texts = [for event in local.smoke_events : event.body == null ? true : can(regex(
     "^(text/|application/(json|javascript|xml) *(;|$))", lower(event.headers["content-type"])
   ))]
@@ -67,14 +67,14 @@ locals {
     isBase64Encoded = !local.smoke_texts[i]
   }) : key => value if value != null })]
 
-  # Every request to every version; the first one by the version's name alone.
+  # Every request to every version. The first one's key is the version's name alone.
   smoke_invocations = merge([for name in nonsensitive(keys(local.gated_versions)) : {
     for i in range(nonsensitive(length(local.smoke_requests))) : i == 0 ? name : "${name}-${i}" => { name = name, request = i }
   }]...)
   smoke_results = { for key, invocation in aws_lambda_invocation.smoke : key => try(jsondecode(invocation.result), null) }
-  # What a client would get. An answer without statusCode API Gateway serves as a 200; here only one that `contains` knows, since
-  # what answers may be no web application at all.
-  smoke_answers = { for key, result in local.smoke_results : key => {
+  # What a client would get. API Gateway returns a result without statusCode as a 200; the gate does so only with `contains`, since
+  # the function may be no web application at all.
+  smoke_responses = { for key, result in local.smoke_results : key => {
     request = local.smoke_requests[local.smoke_invocations[key].request]
     version = local.gated_versions[local.smoke_invocations[key].name]
     status = (
@@ -83,27 +83,27 @@ locals {
     )
     body = (
       !can(result.statusCode) ? aws_lambda_invocation.smoke[key].result :
-      try(result.isBase64Encoded, false) == true ? try(base64decode(result.body), "bytes that are no text") :
+      try(result.isBase64Encoded, false) == true ? try(base64decode(result.body), "bytes that are not UTF-8 text") :
       try(result.body == null ? "" : tostring(result.body), jsonencode(result.body), "")
     )
   } }
-  smoke_passes = { for key, answer in local.smoke_answers : key => nonsensitive(
-    answer.status == answer.request.status && (answer.request.contains == null ? true : strcontains(answer.body, answer.request.contains))
+  smoke_passed = { for key, response in local.smoke_responses : key => nonsensitive(
+    response.status == response.request.status && (response.request.contains == null ? true : strcontains(response.body, response.request.contains))
   ) }
-  # Secrets in a request must not keep the rest of the message from being shown.
-  smoke_asked = { for key, answer in local.smoke_answers : key => join("", [for part in [
-    "version ", answer.version, ": ", answer.request.method, " ", answer.request.path, ", expected status ", answer.request.status,
-    nonsensitive(answer.request.contains == null) ? "" : " and a body with ", nonsensitive(answer.request.contains == null) ? "" : answer.request.contains,
+  # Secrets in a request must not hide the rest of the message.
+  smoke_labels = { for key, response in local.smoke_responses : key => join("", [for part in [
+    "version ", response.version, ": ", response.request.method, " ", response.request.path, ", expected status ", response.request.status,
+    nonsensitive(response.request.contains == null) ? "" : " and a body containing ", nonsensitive(response.request.contains == null) ? "" : response.request.contains,
   ] : issensitive(part) ? "(sensitive)" : nonsensitive(part)]) }
 
-  gate_passed  = alltrue(values(local.smoke_passes))
+  gate_passed  = alltrue(values(local.smoke_passed))
   gate_refusal = <<-EOT
-    the version that served before still serves. Which one:
+    The version that served before still serves. To see which:
       aws lambda get-alias --region ${local.region} --function-name ${var.name} --name live --query FunctionVersion --output text
-    Asked at host ${issensitive(local.smoke_host) ? "(sensitive)" : nonsensitive(local.smoke_host)}:
-    ${join("\n", [for key, passes in local.smoke_passes : "  ${key}: ${local.smoke_asked[key]}${passes ? ": as expected" : ", got ${local.smoke_answers[key].status == null ? "no HTTP response" : "status ${local.smoke_answers[key].status}"}: ${substr(local.smoke_answers[key].body, 0, 500)}"}"])}
-    Mend the source and apply again; or, where only its surroundings were broken, ask the same version once more with
-    terraform apply -replace='${join("' -replace='", [for key, passes in local.smoke_passes : "<this module>.aws_lambda_invocation.smoke[\"${key}\"]" if !passes])}'
+    Smoke requests to host ${issensitive(local.smoke_host) ? "(sensitive)" : nonsensitive(local.smoke_host)}:
+    ${join("\n", [for key, passed in local.smoke_passed : "  ${key}: ${local.smoke_labels[key]}${passed ? ": passed" : ", got ${local.smoke_responses[key].status == null ? "no HTTP response" : "status ${local.smoke_responses[key].status}"}: ${substr(local.smoke_responses[key].body, 0, 500)}"}"])}
+    Fix the source and apply again. If only a dependency was down, retest this version:
+      terraform apply -replace='${join("' -replace='", [for key, passed in local.smoke_passed : "<this module>.aws_lambda_invocation.smoke[\"${key}\"]" if !passed])}'
   EOT
 }
 
@@ -118,7 +118,7 @@ resource "aws_lambda_invocation" "smoke" {
   lifecycle {
     precondition {
       condition     = local.gated_versions[each.value.name] != "$LATEST"
-      error_message = "function.reserved_concurrency = 0 stops the function, so no version can be asked whether it answers: none is published meanwhile. For the first release let it be null or above 0."
+      error_message = "function.reserved_concurrency = 0 stops the function, so no version can be published or tested. For the first release set it to null or above 0."
     }
   }
 }

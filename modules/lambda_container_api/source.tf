@@ -1,8 +1,8 @@
-# What the image is made of, and the hash that stands for it.
+# The image's source files, and their hash.
 #
-# Which files of the context the builder gets is decided here as BuildKit decides it, by moby's patternmatcher: each rule of
-# .dockerignore becomes a regular expression, and each run of rules of one sign is asked once about all paths.
-# The disk is read by one fileset alone, so that neither rules nor ignored files cost much.
+# The context is filtered as BuildKit filters it, by moby's patternmatcher: each rule of .dockerignore becomes a regular
+# expression, and consecutive rules of one kind (ignore, or exception) are matched together, once, against all paths.
+# A single fileset lists the context, so that neither rules nor ignored files cost much.
 
 locals {
   build        = var.image.build
@@ -10,19 +10,19 @@ locals {
   hashes_files = local.builds && nonsensitive(try(local.build.source_hash, null) == null)
   platform     = { arm64 = "linux/arm64", x86_64 = "linux/amd64" }[var.function.architecture]
 
-  # Paths are no secrets, and messages name them.
+  # Paths are no secrets, and messages contain them.
   context    = local.builds ? nonsensitive(local.build.context) : ""
   log_file   = local.builds ? nonsensitive(local.build.log_file) : null
   dockerfile = !local.builds ? "" : nonsensitive(startswith(local.build.dockerfile, "/") ? local.build.dockerfile : "${local.context}/${local.build.dockerfile}")
   args       = { for name, value in local.builds ? local.build.args : {} : name => value if nonsensitive(value != null) }
 
-  # Everything that makes another image is in the hash: paths with contents, Dockerfile, arguments, target, platform.
+  # The hash covers everything that changes the image: paths and contents, Dockerfile, arguments, target, platform.
   file_hashes = { for f in local.source_files : f => try(filesha256("${local.context}/${f}"), null) }
   content_hash = !local.builds ? null : !local.hashes_files ? local.build.source_hash : sha256(jsonencode({
     files      = local.file_hashes
     dockerfile = try(filesha256(local.dockerfile), null)
   }))
-  # One way, so a secret argument stays one.
+  # A hash cannot be reversed, so a secret argument stays secret.
   source_hash = !local.builds ? nonsensitive(split("@sha256:", var.image.uri)[1]) : nonsensitive(sha256(jsonencode({
     content  = local.content_hash
     args     = local.args
@@ -30,7 +30,7 @@ locals {
     target   = local.build.target
   })))
 
-  # A <Dockerfile>.dockerignore wins over the context's own, as it does for BuildKit.
+  # A <Dockerfile>.dockerignore takes precedence over the context's own, as in BuildKit.
   ignore_file = !local.hashes_files ? null : try([for f in ["${local.dockerfile}.dockerignore", "${local.context}/.dockerignore"] : f if fileexists(f)][0], null)
   ignore_text = local.ignore_file == null ? "" : try(file(local.ignore_file), null)
 
@@ -38,7 +38,7 @@ locals {
     for line in split("\n", trimprefix(coalesce(local.ignore_text, "\n"), "\ufeff")) : trimspace(line)
     if !startswith(line, "#") && trimspace(line) != ""
   ]
-  # abspath cleans a path. Below a folder that nobody has, so that a path which leaves the context is not one inside of it.
+  # abspath cleans a path. Below a folder that cannot exist, so that a path outside the context never looks like one inside it.
   ignore_cleaned = [
     for path in [for line in local.ignore_lines : trimspace(trimprefix(line, "!"))] :
     path == "" ? "" : trimspace(startswith(path, "/") ? trimprefix(abspath(path), "/") : try(split("/\u0001/", abspath("/\u0001/${path}"))[1], ".."))
@@ -50,13 +50,13 @@ locals {
       pattern = startswith(line, "!") ? local.ignore_cleaned[i] : trimprefix(local.ignore_cleaned[i], "!")
     }
   ]
-  # Text but for a ** at one end.
+  # Literal text, apart from a ** at one end.
   ignore_plain = [for rule in local.ignore_rules : can(regex("^(\\*\\*[^*?\\\\\\[\\]]*|[^*?\\\\\\[\\]]*(\\*\\*)?)$", rule.pattern))]
   ignore_tokens = [
     for rule in local.ignore_rules : regexall("(?s)\\\\.|\\[(?:\\\\.|[^\\]\\\\])*\\]|\\*\\*/?|.", rule.pattern)
   ]
-  # As patternmatcher translates them, its oddities included: what is text but for a ** at one end is compared as text,
-  # where ** is any text; elsewhere ** is any number of whole folders. No path holds \x00, so no match spans two paths.
+  # As patternmatcher translates them, including its quirks: in literal text with a ** at one end, ** is any text;
+  # elsewhere ** is any number of whole folders. No path contains \x00, so no match spans two paths.
   ignore_translated = [
     for i, rule in local.ignore_rules : join("", [
       for n, token in local.ignore_tokens[i] :
@@ -85,7 +85,7 @@ locals {
     ])
   ]
 
-  # fileset fills in wildcards in the folder's name as well. (Both sides of ?: are always evaluated, hence the list of one or none.)
+  # fileset expands wildcards in the folder's name as well. (Both sides of ?: are always evaluated, hence the list of one or none.)
   context_root          = abspath(local.context)
   context_has_wildcards = can(regex("[*?{}\\[\\]\\\\]", local.context))
   listed = !local.hashes_files ? [] : [local.context_has_wildcards ? {
@@ -93,41 +93,41 @@ locals {
     } : {
     from = local.context, pattern = "**", prefix = ""
   }]
-  # The log is in the context once the build has begun, so it counts as there.
+  # During the build the log is in the context, so it counts as there.
   log_file_inside = try(local.hashes_files && startswith(abspath(local.log_file), "${local.context_root}/"), false) ? trimprefix(abspath(local.log_file), "${local.context_root}/") : null
-  # Text is fast where lists of many are slow, so paths stay text until few are left: each between two \x00, with a slash before it.
+  # Long lists are slow and text is fast, so paths stay one text until few are left: each between two \x00, with a leading slash.
   listing = join("", concat(
     [for l in local.listed : replace("\u0000/${join("\u0000\u0000/", fileset(l.from, l.pattern))}\u0000", "\u0000/${l.prefix}", "\u0000/")],
     [for f in [local.log_file_inside] : "\u0000/${f}\u0000" if f != null],
   ))
 
-  # Runs of rules of one sign, the first of which ignores: one that takes back what nothing has ignored yet does nothing.
+  # Runs of rules of one kind. The first run ignores: an exception before any ignore rule has no effect.
   ignore_starts = [for i, rule in local.ignore_rules : i if i == 0 ? !rule.negated : rule.negated != local.ignore_rules[i - 1].negated]
   ignore_runs = length(local.ignore_refused) > 0 ? [] : [
     for n, start in local.ignore_starts :
     "(?:${join("|", [for rule in slice(local.ignore_translated, start, try(local.ignore_starts[n + 1], length(local.ignore_rules))) : "(?:${rule})"])})"
   ]
-  taking_back = [for n, run in local.ignore_runs : run if n % 2 == 1]
+  ignore_exceptions = [for n, run in local.ignore_runs : run if n % 2 == 1]
 
-  # What the first run ignores, and none names that takes back, goes at once: "-" in place of a path's slash marks it.
+  # What the first run ignores and no exception matches is dropped at once: "-" in place of a path's slash marks it.
   ignored    = length(local.ignore_runs) == 0 ? local.listing : replace(local.listing, "/\\x00/(${local.ignore_runs[0]}(?:/[^\\x00]*)?)\\x00/", "\u0000-$1\u0000")
-  reclaimed  = length(local.taking_back) == 0 ? local.ignored : replace(local.ignored, "/\\x00-((?:${join("|", local.taking_back)})(?:/[^\\x00]*)?)\\x00/", "\u0000/$1\u0000")
-  left       = replace(local.reclaimed, "/\\x00-[^\\x00]*\\x00/", "")
-  candidates = toset(compact(split("\u0000", replace(local.left, "\u0000/", "\u0000"))))
+  restored   = length(local.ignore_exceptions) == 0 ? local.ignored : replace(local.ignored, "/\\x00-((?:${join("|", local.ignore_exceptions)})(?:/[^\\x00]*)?)\\x00/", "\u0000/$1\u0000")
+  remaining  = replace(local.restored, "/\\x00-[^\\x00]*\\x00/", "")
+  candidates = toset(compact(split("\u0000", replace(local.remaining, "\u0000/", "\u0000"))))
 
-  # Where something is taken back, order matters. Docker asks its rules about each folder, and then about what is in it.
-  folders = { for folder in keys(merge([for f in length(local.taking_back) == 0 ? [] : local.candidates : {
+  # With exceptions, order matters. Docker matches its rules against each folder, and then against what is in it.
+  folders = { for folder in keys(merge([for f in length(local.ignore_exceptions) == 0 ? [] : local.candidates : {
     for n in range(length(split("/", f)) - 1) : join("/", slice(split("/", f), 0, n + 1)) => true
   }]...)) : folder => [for n in range(length(split("/", folder))) : join("/", slice(split("/", folder), 0, n + 1))] }
-  paths = join("", concat([local.left], [for folder in keys(local.folders) : "\u0000/${folder}\u0000"]))
+  paths = join("", concat([local.remaining], [for folder in keys(local.folders) : "\u0000/${folder}\u0000"]))
 
-  # Runs by number, odd ones ignore: number → all paths that the run names.
-  ignore_hits = { for n, run in length(local.taking_back) == 0 ? [] : local.ignore_runs : n + 1 => [
+  # Run number (odd runs ignore) → all paths that the run matches.
+  ignore_hits = { for n, run in length(local.ignore_exceptions) == 0 ? [] : local.ignore_runs : n + 1 => [
     for hit in regexall("\\x00/(${run})\\x00", local.paths) : hit[0]
   ] }
-  # A run marks a path that it names unless what is above or the path itself is of its sign already: so a later rule for a
-  # folder takes nothing back below it when the folder was never ignored. Each run needs what the ones before have marked.
-  # Terraform has no loop that hands on its result, so the loop is written out, one run around the other, and evaluated.
+  # A run marks a path that it matches, unless the path or a folder above it is marked by the same kind already: so an exception
+  # for a folder has no effect below it when the folder was never ignored. Each run depends on the marks of earlier runs.
+  # Terraform cannot carry a value through a loop, so the loop is unrolled as nested expressions and evaluated as a template.
   ignore_loop = join("", concat(
     ["$${jsonencode("],
     [for n in keys(local.ignore_hits) : "[for marks in ["],
@@ -139,11 +139,11 @@ locals {
   ))
   ignore_marks   = jsondecode(templatestring(local.ignore_loop, { hits = local.ignore_hits, folders = local.folders }))
   ignore_folders = { for folder, above in local.folders : folder => max(0, [for a in above : try(local.ignore_marks[a], 0)]...) }
-  sent           = [for f in local.candidates : f if max(try(local.ignore_folders[dirname(f)], 0), try(local.ignore_marks[f], 0)) % 2 == 0]
+  sent_files     = [for f in local.candidates : f if max(try(local.ignore_folders[dirname(f)], 0), try(local.ignore_marks[f], 0)) % 2 == 0]
 
-  source_files = [for f in local.sent : f if f != local.log_file_inside]
+  source_files = [for f in local.sent_files : f if f != local.log_file_inside]
 
   unhashed_files = [for f, hash in local.file_hashes : f if hash == null]
-  # Not .terraform.lock.hcl, which changes by terraform init alone.
-  terraform_files = [for f in local.sent : f if f == local.log_file_inside || can(regex("(^|/)(\\.terraform/.*|[^/]*\\.tfstate(\\.[^/]*)?|[^/]*tfplan)$", f))]
+  # Not .terraform.lock.hcl, which only terraform init changes.
+  terraform_files = [for f in local.sent_files : f if f == local.log_file_inside || can(regex("(^|/)(\\.terraform/.*|[^/]*\\.tfstate(\\.[^/]*)?|[^/]*tfplan)$", f))]
 }

@@ -1,11 +1,11 @@
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms, each over five minutes (latency: fifteen); null for none.
-    - `actions`: up to 5 ARNs told of alarm and recovery, usually an SNS topic (not one encrypted with the AWS-managed key, which CloudWatch cannot use).
-    - `errors`, `server_errors`, `throttles`, `spillover`: counts from which to alarm: function failures, 5xx answers, refused requests, cold starts despite provisioned concurrency.
-    - `latency_p99_ms`: milliseconds, as callers see them.
-    - `concurrency_percent`: share of `function.reserved_concurrency` in use.
-    - `off`: names of alarms not to make: errors, server-errors, throttles, latency, concurrency, spillover.
+    CloudWatch alarms, evaluated over five minutes (latency: fifteen); null for none.
+    - `actions`: up to 5 ARNs to notify on alarm and recovery, usually an SNS topic (not one encrypted with the AWS managed key, which CloudWatch cannot use).
+    - `errors`, `server_errors`, `throttles`, `spillover`: thresholds, as counts: function errors, 5xx responses, throttled requests, cold starts despite provisioned concurrency.
+    - `latency_p99_ms`: threshold in milliseconds, as clients see it.
+    - `concurrency_percent`: threshold as a percentage of `function.reserved_concurrency`.
+    - `off`: alarms to leave out: errors, server-errors, throttles, latency, concurrency, spillover.
   EOT
   type = object({
     actions             = optional(list(string), [])
@@ -26,7 +26,7 @@ variable "alarms" {
 
   validation {
     condition     = var.alarms == null ? true : alltrue([for arn in var.alarms.actions : arn == null ? true : can(regex("^arn:[^:]+:[^:]+:[^:]*:[^:]*:.+$", arn))])
-    error_message = "alarms.actions must hold ARNs, such as arn:aws:sns:<region>:<account>:<topic>: CloudWatch takes no names."
+    error_message = "alarms.actions must hold ARNs, such as arn:aws:sns:<region>:<account>:<topic>: CloudWatch does not accept names."
   }
 
   validation {
@@ -38,24 +38,24 @@ variable "alarms" {
 
   validation {
     condition     = var.alarms == null ? true : min(var.alarms.errors, var.alarms.latency_p99_ms, var.alarms.server_errors, var.alarms.spillover, var.alarms.throttles) > 0
-    error_message = "alarms: errors, latency_p99_ms, server_errors, spillover and throttles must be above 0: from 0 on, the alarm would always sound. Name it in alarms.off instead."
+    error_message = "alarms: errors, latency_p99_ms, server_errors, spillover and throttles must be above 0: at 0 the alarm would always fire. To leave an alarm out, list it in alarms.off."
   }
 
   validation {
     condition     = var.alarms == null ? true : var.alarms.concurrency_percent >= 1 && var.alarms.concurrency_percent <= 100
-    error_message = "alarms.concurrency_percent must be from 1 to 100: a share of function.reserved_concurrency."
+    error_message = "alarms.concurrency_percent must be from 1 to 100: a percentage of function.reserved_concurrency."
   }
 }
 
 variable "api" {
   description = <<-EOT
-    The HTTP API.
-    - `cors`: null leaves CORS to the application; an object has the gateway answer preflights itself, whatever `auth` says, and override the application's headers.
-    - `domain`: custom domain `name` with a validated ACM `certificate_arn` of this region. `route53` makes its records in the hosted zone `zone_id`. `truststore_uri` (s3://…) asks clients for
-      certificates (mTLS); API Gateway reads the file once, and again when the URI or `truststore_version` changes. With mTLS and a certificate that ACM imported or a private CA issued,
-      `ownership_verification_certificate_arn` names a public one of ACM for the same name. `ip_address_type`: `dualstack` (IPv4 and IPv6) or `ipv4`. The API's own endpoint is then off, unless
-      `keep_default_endpoint`.
-    - `throttle`: limits of the stage, shared by all callers: `rate_per_second` (requests, steady) and `burst` (requests at once). Above them the gateway answers 429.
+    The HTTP API: CORS, custom domain and throttling.
+    - `cors`: null leaves CORS to the application. With an object, the gateway responds to preflights itself, regardless of `auth`, and overrides the application's CORS headers.
+    - `domain`: custom domain `name` with a validated ACM `certificate_arn` in this region. `route53` creates its records in the hosted zone `zone_id`. `truststore_uri` (s3://…) requires client
+      certificates (mTLS); API Gateway reads the file once, and again when the URI or `truststore_version` changes. With mTLS and a certificate that was imported into ACM or issued by a private CA,
+      `ownership_verification_certificate_arn` names a public ACM certificate for the same name. `ip_address_type`: `dualstack` (IPv4 and IPv6) or `ipv4`. The default endpoint is disabled unless
+      `keep_default_endpoint` is true.
+    - `throttle`: limits of the stage, shared by all clients: `rate_per_second` (steady rate) and `burst` (concurrent requests). Above them the gateway returns 429.
   EOT
   type = object({
     cors = optional(object({
@@ -88,7 +88,7 @@ variable "api" {
     condition = var.api.cors == null ? true : !(
       var.api.cors.allow_credentials && contains(concat(coalesce(var.api.cors.allow_origins, []), var.api.cors.allow_headers, var.api.cors.allow_methods), "*")
     )
-    error_message = "api.cors.allow_credentials does not go with \"*\" in allow_origins, allow_headers or allow_methods: browsers refuse such answers, and API Gateway such a configuration. List them."
+    error_message = "api.cors.allow_credentials cannot be combined with \"*\" in allow_origins, allow_headers or allow_methods: browsers reject such responses, and API Gateway rejects the configuration. List the values."
   }
 
   validation {
@@ -103,14 +103,14 @@ variable "api" {
 
   validation {
     condition     = alltrue([for m in try(var.api.cors.allow_methods, []) : m == null ? true : can(regex("^([A-Z]{1,64}|[*])$", m))])
-    error_message = "api.cors.allow_methods must be \"*\" or methods in capitals such as GET, as browsers compare them, of 64 letters at most: API Gateway's limit."
+    error_message = "api.cors.allow_methods must be \"*\" or upper-case methods such as GET, of at most 64 letters: browsers compare case-sensitively, and 64 is API Gateway's limit."
   }
 
   validation {
     condition = alltrue([for h in concat(try(var.api.cors.allow_headers, []), try(var.api.cors.expose_headers, [])) :
       h == null ? true : can(regex("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", h))
     ])
-    error_message = "api.cors.allow_headers and expose_headers must be \"*\" or names of headers, such as authorization."
+    error_message = "api.cors.allow_headers and expose_headers must be \"*\" or header names, such as authorization."
   }
 
   validation {
@@ -125,7 +125,7 @@ variable "api" {
 
   validation {
     condition     = var.api.domain == null ? true : can(regex("^arn:[^:]+:acm:[^:]+:[0-9]{12}:certificate/.+$", var.api.domain.certificate_arn))
-    error_message = "api.domain.certificate_arn must be the ARN of an ACM certificate in this region: API Gateway takes no other."
+    error_message = "api.domain.certificate_arn must be the ARN of an ACM certificate in this region: API Gateway accepts no other."
   }
 
   validation {
@@ -142,38 +142,38 @@ variable "api" {
 
   validation {
     condition     = try(var.api.domain.route53, null) == null ? true : try(length(var.api.domain.route53.zone_id) > 0, false)
-    error_message = "api.domain.route53.zone_id must be the id of a hosted zone. Leave api.domain.route53 null for DNS elsewhere."
+    error_message = "api.domain.route53.zone_id must be the ID of a hosted zone. Leave api.domain.route53 null if DNS is hosted elsewhere."
   }
 
   validation {
     condition = var.api.domain == null ? true : var.api.domain.truststore_uri == null ? var.api.domain.truststore_version == null : (
       can(regex("^s3://[^/]+/.+$", var.api.domain.truststore_uri)) && (var.api.domain.truststore_version == null ? true : can(regex("^.{1,64}$", var.api.domain.truststore_version)))
     )
-    error_message = "api.domain.truststore_uri must be s3://<bucket>/<key> of a PEM file; api.domain.truststore_version, of 1 to 64 characters, goes only with it."
+    error_message = "api.domain.truststore_uri must be s3://<bucket>/<key> of a PEM file, and api.domain.truststore_version (1 to 64 characters) requires it."
   }
 
   validation {
     condition     = var.api.domain == null ? true : var.api.domain.truststore_uri == null || !var.api.domain.keep_default_endpoint
-    error_message = "api.domain.keep_default_endpoint must be false with a truststore: the default endpoint asks no client for a certificate and would be a way round mTLS."
+    error_message = "api.domain.keep_default_endpoint must be false with a truststore: the default endpoint requires no client certificate and would bypass mTLS."
   }
 
   validation {
     condition     = var.api.throttle.rate_per_second > 0 && var.api.throttle.burst >= 1 && floor(var.api.throttle.burst) == var.api.throttle.burst
-    error_message = "api.throttle.rate_per_second must be above 0 and api.throttle.burst a whole number from 1: API Gateway reads null or 0 as \"refuse every request with 429\"."
+    error_message = "api.throttle.rate_per_second must be above 0 and api.throttle.burst a whole number from 1: API Gateway treats null or 0 as \"reject every request with 429\"."
   }
 }
 
 variable "auth" {
   description = <<-EOT
-    Who may call the API; an open one states its reason.
+    Who may call the API. A public API must state why.
     Exactly one of
-    - `jwt`: bearer tokens of an OpenID Connect `issuer` for one of `audience` (1 to 50); `scopes` (10 at most) asks each token for at least one of them. API Gateway fetches
-      <issuer>/.well-known/openid-configuration from the internet when the authorizer is made, and takes tokens whose `iss` is exactly this URL, a trailing slash included.
-    - `iam = {}`: requests signed by AWS principals that hold execute-api:Invoke.
-    - `lambda`: a Lambda authorizer (payload 2.0, simple responses) by `function_arn`, its alias included if it has one. A request without one of `identity_sources` gets 401 unasked.
-      With `ttl_seconds` its answer is taken again for that long, for every request of the same identity sources on any path: an authorizer that looks at path or method needs
+    - `jwt`: bearer tokens from an OpenID Connect `issuer` for one of `audience` (1 to 50). With `scopes` (at most 10), a token needs at least one of them. API Gateway fetches
+      <issuer>/.well-known/openid-configuration over the internet when the authorizer is created, and accepts tokens whose `iss` is exactly this URL, including any trailing slash.
+    - `iam = {}`: requests signed by AWS principals that have execute-api:Invoke.
+    - `lambda`: a Lambda authorizer (payload 2.0, simple responses) by `function_arn`, including its alias if it has one. A request that lacks one of `identity_sources` gets 401 without a call of the
+      authorizer. `ttl_seconds` caches a response for every request with the same identity sources, on any path: an authorizer that checks the path or method needs
       `$context.path` and `$context.httpMethod` among them.
-    - `public`: everybody, with the `reason` why that is right, which is written into the API's description.
+    - `public`: everybody. The `reason` is written into the API's description.
   EOT
   type = object({
     iam = optional(object({}))
@@ -195,19 +195,19 @@ variable "auth" {
 
   validation {
     condition     = length([for choice in [var.auth.iam, var.auth.jwt, var.auth.lambda, var.auth.public] : true if choice != null]) == 1
-    error_message = "auth must hold exactly one of jwt, iam, lambda or public. An API is open only where somebody wrote why: auth = { public = { reason = \"…\" } }."
+    error_message = "auth must set exactly one of jwt, iam, lambda or public. A public API must state why: auth = { public = { reason = \"…\" } }."
   }
 
   validation {
     condition = var.auth.jwt == null ? true : can(regex("^https://[^/?#]+[^?#]*$", var.auth.jwt.issuer)) && try(
       length(var.auth.jwt.issuer) <= 2048 && !endswith(var.auth.jwt.issuer, "/.well-known/openid-configuration"), false
     )
-    error_message = "auth.jwt.issuer must be an https:// URL without query, of 2048 characters at most: API Gateway reads <issuer>/.well-known/openid-configuration from it."
+    error_message = "auth.jwt.issuer must be an https:// URL without a query, of at most 2048 characters: API Gateway reads <issuer>/.well-known/openid-configuration."
   }
 
   validation {
     condition     = var.auth.jwt == null ? true : try(length(compact(var.auth.jwt.audience)) > 0 && !contains(var.auth.jwt.audience, ""), false)
-    error_message = "auth.jwt.audience must name at least one audience, none of them empty: without one any token of the issuer would do, whomever it was made for."
+    error_message = "auth.jwt.audience must name at least one audience, none of them empty: without one, any token from the issuer would be accepted."
   }
 
   validation {
@@ -234,14 +234,14 @@ variable "auth" {
 
   validation {
     condition     = var.auth.lambda == null ? true : var.auth.lambda.ttl_seconds == 0 || length(compact(var.auth.lambda.identity_sources)) > 0
-    error_message = "auth.lambda.identity_sources must name at least one source unless ttl_seconds is 0: a cached answer needs a key."
+    error_message = "auth.lambda.identity_sources must name at least one source unless ttl_seconds is 0: a cached response needs a key."
   }
 
   validation {
     condition = alltrue([for source in try(var.auth.lambda.identity_sources, []) :
       source == null ? true : can(regex("^[$](request[.](header|querystring)|context|stageVariables)[.][^ ]+$", source))
     ])
-    error_message = "auth.lambda.identity_sources must be of the forms $request.header.<name>, $request.querystring.<name>, $context.<name> and $stageVariables.<name>: API Gateway's selection expressions."
+    error_message = "auth.lambda.identity_sources must be $request.header.<name>, $request.querystring.<name>, $context.<name> or $stageVariables.<name>: API Gateway's selection expressions."
   }
 
   validation {
@@ -251,7 +251,7 @@ variable "auth" {
 }
 
 variable "dashboard" {
-  description = "Whether to make a CloudWatch dashboard: is it up, is it fast, is it cold, what does it cost. The first three of an account are free."
+  description = "Whether to create a CloudWatch dashboard: availability, latency, cold starts, cost. An account's first three dashboards are free."
   type        = bool
   default     = true
   nullable    = false
@@ -259,22 +259,22 @@ variable "dashboard" {
 
 variable "function" {
   description = <<-EOT
-    Size, limits and surroundings of the Lambda function.
-    - `memory_mb`: 128 to 10240; CPU grows with it (1 vCPU at 1769).
-    - `timeout_seconds`: 1 to 29, since API Gateway stops waiting after 30 s. Asynchronous callers get no longer ones either: it is one function.
-    - `architecture`: `x86_64` or `arm64`, for the image's build and for Lambda alike.
+    Size, limits and environment of the Lambda function.
+    - `memory_mb`: 128 to 10240; CPU scales with it (1 vCPU at 1769).
+    - `timeout_seconds`: 1 to 29, since API Gateway stops waiting after 30 s. It applies to asynchronous invocations too: it is one function.
+    - `architecture`: `x86_64` or `arm64`, for both the image build and Lambda.
     - `ephemeral_storage_mb`: size of /tmp, 512 to 10240.
-    - `reserved_concurrency`: the most requests at once. null leaves it to the account's pool. 0 stops the function: what is deployed meanwhile is published, asked and released by
-      the apply that lets it run again.
-    - `environment`: variables, 4 KB in all with the module's own LOG_LEVEL. Nothing secret: values are readable in state and console.
-    - `secrets`: variable name → ARN of a Secrets Manager secret or SSM parameter. The function gets the ARN and the right to read it, never the value.
-      One that a KMS key of your own encrypts also needs `kms:Decrypt` of that key, in `permissions`.
-    - `kms_key_arn`: key that encrypts the environment, default AWS's own.
+    - `reserved_concurrency`: maximum concurrent requests. null uses the account's unreserved pool. 0 stops the function: the apply that raises it again publishes, tests and releases
+      what was deployed meanwhile.
+    - `environment`: variables, 4 KB in total with the module's own LOG_LEVEL. No secrets: values are readable in state and console.
+    - `secrets`: variable name → ARN of a Secrets Manager secret or SSM parameter. The function gets the ARN and permission to read it, never the value.
+      A secret encrypted with a customer managed KMS key also needs `kms:Decrypt` on that key, in `permissions`.
+    - `kms_key_arn`: key that encrypts the environment variables; default: the AWS managed key.
     - `tracing`: AWS X-Ray.
-    - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources; costs a NAT gateway or endpoints for everything else.
-    - `asynchronous`: for callers that invoke the alias without waiting (API Gateway always waits): `max_age_seconds` and `retries` of an event, and
-      `on_failure` = { arn } (SQS queue, SNS topic, neither of them FIFO, S3 bucket, Lambda function or EventBridge bus) for those that failed; the function gets the right to send there.
-    - `snap_start`: start from a snapshot of the initialised environment. AWS's base images for Python 3.12 or later need nothing else, others
+    - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources. Everything else then needs a NAT gateway or VPC endpoints, at a cost.
+    - `asynchronous`: for callers that invoke the alias asynchronously (API Gateway never does): `max_age_seconds` and `retries` of an event, and
+      `on_failure` = { arn } for events that failed: an SQS queue or SNS topic (neither FIFO), S3 bucket, Lambda function or EventBridge bus. The function gets permission to send there.
+    - `snap_start`: start from a snapshot of the initialised environment. AWS base images for Python 3.12 or later need nothing else, others need
       `LABEL com.amazonaws.lambda.feature.snapstart="Allow"`. Publishing a version takes minutes longer, and the snapshot of each published version is billed.
     - `image_config`: overrides of the image's command, entry point and working directory.
   EOT
@@ -319,7 +319,7 @@ variable "function" {
 
   validation {
     condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= 29 && floor(var.function.timeout_seconds) == var.function.timeout_seconds
-    error_message = "function.timeout_seconds must be a whole number from 1 and at most 29: API Gateway stops waiting after 30 s, so that a longer run answers nobody and is billed all the same."
+    error_message = "function.timeout_seconds must be a whole number from 1 to 29: API Gateway stops waiting after 30 s, and a longer run would only be billed."
   }
 
   validation {
@@ -329,7 +329,7 @@ variable "function" {
 
   validation {
     condition     = var.function.reserved_concurrency == null ? true : var.function.reserved_concurrency >= 0 && floor(var.function.reserved_concurrency) == var.function.reserved_concurrency
-    error_message = "function.reserved_concurrency must be a whole number from 0 (which stops the function) or null (which takes from the account's pool). Lambda's own -1 means null: say null."
+    error_message = "function.reserved_concurrency must be a whole number from 0 (which stops the function), or null (which uses the account's unreserved pool). For Lambda's -1, use null."
   }
 
   validation {
@@ -337,7 +337,7 @@ variable "function" {
     error_message = "function.environment and function.secrets: names must be two or more of a-z A-Z 0-9 _ and begin with a letter: Lambda's rule."
   }
 
-  # AWS_LAMBDA_EXEC_WRAPPER and others that the runtimes read are the caller's to set.
+  # AWS_LAMBDA_EXEC_WRAPPER and other variables that the runtimes read are not reserved.
   validation {
     condition = length([
       for k in keys(merge(var.function.environment, var.function.secrets)) : k if can(regex(join("", [
@@ -354,25 +354,25 @@ variable "function" {
     error_message = "function.environment and function.secrets must not share a name: one of the two values would be lost."
   }
 
-  # Lambda's measure: the bytes of the variables as JSON, in which it writes <, > and & as they are. base64 has four characters for three bytes.
+  # Lambda counts the bytes of the variables as JSON, with <, > and & unescaped. base64 has four characters for three bytes.
   validation {
     condition = floor(length(trim(base64encode(replace(replace(replace(
       jsonencode({ for k, v in merge({ LOG_LEVEL = var.logs.level }, var.function.environment, var.function.secrets) : k => v if v != null }),
       "\\u003c", "<"), "\\u003e", ">"), "\\u0026", "&"
     )), "=")) * 3 / 4) <= 4096
-    error_message = "function.environment and function.secrets must not exceed 4096 bytes as JSON, with names, quotes and the module's own LOG_LEVEL: Lambda's limit. An accented letter is two bytes, a quote or a line break is escaped and two as well."
+    error_message = "function.environment and function.secrets must not exceed 4096 bytes as JSON, including names, quotes and the module's own LOG_LEVEL: Lambda's limit. An accented letter takes two bytes, and so does an escaped quote or line break."
   }
 
   validation {
     condition     = var.function.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:(key|alias)/.+$", var.function.kms_key_arn))
-    error_message = "function.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for AWS's own key."
+    error_message = "function.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for the AWS managed key."
   }
 
   validation {
     condition = alltrue([for arn in values(var.function.secrets) : arn == null ? true : can(
       regex("^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:[a-zA-Z0-9/_+=.@-]+-[a-zA-Z0-9]{6}|ssm:[^:]+:[0-9]{12}:parameter(/[a-zA-Z0-9_.-]+)+)$", arn)
     )])
-    error_message = "function.secrets must map names to whole ARNs of Secrets Manager secrets, which end in a hyphen and six characters, or of SSM parameters: IAM grants nothing for part of one, nor for ECS's form with :<key>:<stage>:<version> behind it; a value itself would be readable in state."
+    error_message = "function.secrets must map names to full ARNs of Secrets Manager secrets (ending in a hyphen and six characters) or of SSM parameters: IAM matches neither a partial ARN nor ECS's :<key>:<stage>:<version> suffix, and a secret's value would be readable in state."
   }
 
   validation {
@@ -386,7 +386,7 @@ variable "function" {
     condition = var.function.vpc == null ? true : alltrue([
       for id in concat(coalesce(var.function.vpc.security_group_ids, []), coalesce(var.function.vpc.subnet_ids, [])) : id == null ? true : id != ""
     ])
-    error_message = "function.vpc: subnet_ids and security_group_ids must not hold \"\", which is no id; a null is left out."
+    error_message = "function.vpc: subnet_ids and security_group_ids must not contain \"\", which is not an ID. A null is ignored."
   }
 
   validation {
@@ -402,25 +402,25 @@ variable "function" {
       can(regex("^arn:[^:]+:((sqs|sns|lambda|events):[^:]+:[0-9]{12}:.+|s3:::.+)$", var.function.asynchronous.on_failure.arn)) &&
       !try(endswith(var.function.asynchronous.on_failure.arn, ".fifo"), false)
     )
-    error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue or SNS topic that is not FIFO, of an S3 bucket, a Lambda function or an EventBridge bus: Lambda sends to no other."
+    error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue or SNS topic that is not FIFO, of an S3 bucket, a Lambda function or an EventBridge bus: Lambda supports no other destination."
   }
 
   validation {
     condition     = !var.function.snap_start || var.function.ephemeral_storage_mb == 512
-    error_message = "function.snap_start does not go with function.ephemeral_storage_mb above 512: Lambda takes no snapshot of a larger /tmp."
+    error_message = "function.snap_start cannot be combined with function.ephemeral_storage_mb above 512: SnapStart does not support a larger /tmp."
   }
 }
 
 variable "image" {
   description = <<-EOT
-    The container image, built by this apply or made elsewhere.
+    The container image, built by this apply or elsewhere.
     Exactly one of
-    - `build`: built and pushed by this apply whenever its content changes. `context` is a folder, relative to the root module (an absolute path differs on every
-      checkout and builds again); `dockerfile` is relative to the context and may lie outside of it; `target` names a stage; `args` are build arguments (readable in state: nothing secret);
-      `log_file` keeps the builder's whole output, outside of the context. `source_hash` stands for context and Dockerfile in place of the hash over their bytes, and nothing of the context is
-      read then: any text that is another whenever they are, such as git's tree id, which sees modes and links as well.
-    - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed then. It must be in ECR, of any account, in the function's region (Lambda's limit);
-      the registry may also be the one that `repository.registry_host` names.
+    - `build`: built and pushed by this apply whenever its content changes. `context` is a folder, relative to the root module (an absolute path differs between
+      checkouts and triggers a build); `dockerfile` is relative to the context and may lie outside it; `target` names a stage; `args` are build arguments (readable in state: no secrets);
+      `log_file`, outside the context, keeps the full build output. `source_hash` replaces the hash of the context and Dockerfile; nothing in the context is then
+      read. Any text works that changes whenever they do, such as git's tree ID, which also covers modes and symlinks.
+    - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed. It must be in ECR, in any account, in the function's region (Lambda's limit),
+      or in the registry that `repository.registry_host` names.
   EOT
   type = object({
     build = optional(object({
@@ -437,7 +437,7 @@ variable "image" {
 
   validation {
     condition     = (var.image.build == null) != (var.image.uri == null)
-    error_message = "image must hold exactly one of build (made by this apply) and uri (made elsewhere)."
+    error_message = "image must set exactly one of build (built by this apply) and uri (built elsewhere)."
   }
 
   validation {
@@ -449,10 +449,10 @@ variable "image" {
     condition = alltrue([
       for text in try([var.image.build.context, var.image.build.dockerfile, var.image.build.log_file, var.image.build.source_hash, var.image.build.target], []) : text != ""
     ])
-    error_message = "image.build: context, dockerfile, log_file, source_hash and target must not be \"\". Leave away what has no value; the root module's own folder is the context \".\"."
+    error_message = "image.build: context, dockerfile, log_file, source_hash and target must not be \"\". Omit what has no value. The root module's own folder is the context \".\"."
   }
 
-  # fileexists fails for a folder. It reads nothing of it, as fileset would, and a context may hold much.
+  # fileexists fails for a folder. Unlike fileset it does not list the files, and a context may be large.
   validation {
     condition     = var.image.build == null ? true : var.image.build.context != null && !can(fileexists(var.image.build.context))
     error_message = "image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))}) is not a folder. The path is relative to the root module."
@@ -462,7 +462,7 @@ variable "image" {
     condition = var.image.build == null ? true : try(fileexists(
       startswith(var.image.build.dockerfile, "/") ? var.image.build.dockerfile : "${var.image.build.context}/${var.image.build.dockerfile}"
     ), false)
-    error_message = "image.build.dockerfile (${nonsensitive(try(var.image.build.dockerfile, ""))}) does not exist: it is looked for relative to image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))})."
+    error_message = "image.build.dockerfile (${nonsensitive(try(var.image.build.dockerfile, ""))}) does not exist. The path is relative to image.build.context (${nonsensitive(coalesce(try(var.image.build.context, null), "null"))})."
   }
 }
 
@@ -470,8 +470,8 @@ variable "logs" {
   description = <<-EOT
     Log groups of the function and of the gateway's access log.
     - `retention_days`: one of CloudWatch's steps, 1 to 3653.
-    - `kms_key_arn`: its policy must let logs.<region>.amazonaws.com use the key.
-    - `level`: least level of the application's lines (DEBUG, INFO, WARNING, ERROR, CRITICAL); the function has it as LOG_LEVEL.
+    - `kms_key_arn`: key that encrypts both; its policy must let logs.<region>.amazonaws.com use it.
+    - `level`: minimum level of the application's log lines (DEBUG, INFO, WARNING, ERROR, CRITICAL), passed to the function as LOG_LEVEL.
   EOT
   type = object({
     kms_key_arn    = optional(string)
@@ -488,17 +488,17 @@ variable "logs" {
 
   validation {
     condition     = var.logs.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:(key|alias)/.+$", var.logs.kms_key_arn))
-    error_message = "logs.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for CloudWatch's own key: log groups take no id."
+    error_message = "logs.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for CloudWatch's own key: log groups accept no key ID."
   }
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.logs.retention_days)
-    error_message = "logs.retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653: CloudWatch knows no other."
+    error_message = "logs.retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653: CloudWatch accepts no other."
   }
 }
 
 variable "name" {
-  description = "Names everything: function, repository, API, log groups, and with the region appended the role. 2 to 40 lower-case letters, digits and single hyphens, beginning with a letter."
+  description = "Name of every resource: function, repository, API, log groups and, with the region appended, the role. 2 to 40 lower-case letters, digits and single hyphens, beginning with a letter."
   type        = string
   nullable    = false
 
@@ -511,9 +511,9 @@ variable "name" {
 variable "permissions" {
   description = <<-EOT
     What the function may do beyond writing its logs.
-    - `statements`: IAM statements that allow `actions` on `resources` (ARNs), under `conditions`: all of them must hold, and one of the `values` of each. ARNs known at plan
-      let policy scanners read them. Together with the module's own they may have 10,240 characters: IAM's limit for the inline policies of a role.
-    - `boundary_arn`: permissions boundary of the role; one without logs:* mutes the function.
+    - `statements`: IAM statements that allow `actions` on `resources` (ARNs), under `conditions`: all of them must hold, and one of the `values` of each. Policy scanners can read
+      ARNs that are known at plan. Together with the module's own statements they may have 10,240 characters: IAM's limit for a role's inline policies.
+    - `boundary_arn`: permissions boundary of the role. A boundary without logs:* silences the function.
   EOT
   type = object({
     boundary_arn = optional(string)
@@ -552,14 +552,14 @@ variable "permissions" {
     condition = alltrue([for action in flatten([for s in var.permissions.statements : try(coalesce(s.actions, []), [])]) :
       action == null ? true : can(regex("^([a-zA-Z0-9-]+:[a-zA-Z0-9*?]+|[*])$", action))
     ])
-    error_message = "permissions.statements: actions must be <service>:<action>, such as s3:GetObject: IAM knows no other."
+    error_message = "permissions.statements: actions must be <service>:<action>, such as s3:GetObject: IAM accepts no other form."
   }
 
   validation {
     condition = alltrue([for arn in flatten([for s in var.permissions.statements : try(coalesce(s.resources, []), [])]) :
       arn == null ? true : can(regex("^(arn:.+|[*])$", arn))
     ])
-    error_message = "permissions.statements: resources must be ARNs, or \"*\" for actions that cannot be narrowed: IAM takes no names."
+    error_message = "permissions.statements: resources must be ARNs, or \"*\" for actions without resource-level permissions: IAM accepts no names."
   }
 
   validation {
@@ -580,16 +580,16 @@ variable "permissions" {
     condition = length(distinct(concat(["ReadParameters", "ReadSecrets", "ReportFailures", "WriteLogs"], [
       for s in var.permissions.statements : s.sid if try(s.sid, null) != null
     ]))) == 4 + length([for s in var.permissions.statements : s.sid if try(s.sid, null) != null])
-    error_message = "permissions.statements: no sid may be there twice, nor be one of the module's own (ReadParameters, ReadSecrets, ReportFailures, WriteLogs): IAM wants each once in a policy."
+    error_message = "permissions.statements: each sid must be unique and none of the module's own (ReadParameters, ReadSecrets, ReportFailures, WriteLogs): IAM's rule."
   }
 }
 
 variable "provisioned_concurrency" {
   description = <<-EOT
-    Environments kept initialised on each version that takes traffic, so that requests within their number meet no cold start; null for none. Billed by the hour, used or not.
-    A release has the next version's ready before traffic moves, and then lets the old one's go: for so long there are twice as many. A canary's version has `min` of its own.
-    - `min`: how many, from 1; without `max` exactly as many. Each release and rollback begins with `min`.
-    - `max`: with it, Application Auto Scaling keeps the number between `min` and `max`, aiming at `target_utilization` (0.1 to 0.9) of them in use.
+    Environments kept initialised on each version that takes traffic, so that requests within their number see no cold start; null for none. Billed by the hour, used or not.
+    A release initialises the next version's environments before traffic moves and then drops the old ones: meanwhile there are twice as many. A canary's version has its own `min`.
+    - `min`: number of environments, from 1; without `max`, the exact number. Each release and rollback starts at `min`.
+    - `max`: Application Auto Scaling keeps the number between `min` and `max`, aiming for `target_utilization` (0.1 to 0.9) of them in use.
   EOT
   type = object({
     max                = optional(number)
@@ -619,25 +619,25 @@ variable "provisioned_concurrency" {
     condition = var.provisioned_concurrency == null || var.function.reserved_concurrency == null ? true : var.function.reserved_concurrency >= (
       coalesce(var.provisioned_concurrency.max, var.provisioned_concurrency.min, 1) + coalesce(var.provisioned_concurrency.min, 1) * (var.release.canary_percent > 0 ? 2 : 1)
     )
-    error_message = "provisioned_concurrency needs function.reserved_concurrency of at least max (or min, without max) + min, with a canary + 2 × min: during a release the next version gets its min while the old one keeps all of its own, and Lambda provisions out of what is reserved."
+    error_message = "provisioned_concurrency needs function.reserved_concurrency of at least max (or min, without max) + min, with a canary + 2 × min: during a release the next version gets its min while the old one keeps all of its own, and provisioned concurrency counts against reserved concurrency."
   }
 
   validation {
     condition     = var.provisioned_concurrency == null || !var.function.snap_start
-    error_message = "provisioned_concurrency does not go with function.snap_start: Lambda offers one or the other."
+    error_message = "provisioned_concurrency cannot be combined with function.snap_start: Lambda supports one or the other."
   }
 }
 
 variable "release" {
   description = <<-EOT
-    Which version serves, and what it must answer first.
-    - `version`: null for the newest, or the number of a published version: a rollback. Nothing is rebuilt for it.
-    - `canary_percent`: with `version` pinned, the share of requests that the newest version gets, 0 to 99.
-    - `smoke`: HTTP request that each version must answer before it takes traffic, with `status` (200 to 499) and, where `contains` is given, with a body that holds this text;
-      `also` holds further ones, which are sent at the same time. Any other answer refuses the release. What is sent is what API Gateway would send (payload 2.0), without an authorizer's claims:
-      `method` (GET, HEAD, OPTIONS or POST), `path`, `query`, `headers` (those of `smoke` go with each request of `also`, too) and `body` (as application/json unless a header says otherwise).
-      `host` is the one that clients name: by default `api.domain.name`, or else the API's own endpoint.
-      Each release, rollback and change of a request asks again, and Lambda's client may repeat itself: no request may change what lasts. Requests, secrets among them, are readable in state.
+    Which version serves, and the smoke test that it must pass first.
+    - `version`: null for the newest, or the number of a published version: a rollback. Nothing is rebuilt.
+    - `canary_percent`: with `version` pinned, the percentage of requests that the newest version gets, 0 to 99.
+    - `smoke`: HTTP request that each version must pass before it takes traffic. The response must have `status` (200 to 499) and, where `contains` is given, a body that contains this text;
+      `also` lists further requests, sent in parallel. Any other response refuses the release. Events are API Gateway's (payload 2.0), without an authorizer's claims:
+      `method` (GET, HEAD, OPTIONS or POST), `path`, `query`, `headers` (those of `smoke` apply to `also` as well) and `body` (as application/json unless a header says otherwise).
+      `host` is the one that clients use: by default `api.domain.name`, or else the API's own endpoint.
+      Each release, rollback and change of a request sends them again, and Lambda's client may retry: a request must leave no lasting change. Requests, including secrets, are readable in state.
   EOT
   type = object({
     canary_percent = optional(number, 0)
@@ -672,7 +672,7 @@ variable "release" {
 
   validation {
     condition     = var.release.canary_percent >= 0 && var.release.canary_percent <= 99
-    error_message = "release.canary_percent must be from 0 to 99: all of the traffic is release.version = null."
+    error_message = "release.canary_percent must be from 0 to 99. For all of the traffic, set release.version to null."
   }
 
   validation {
@@ -682,33 +682,33 @@ variable "release" {
 
   validation {
     condition     = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : can(regex("^/[^?#\\s]*$", request.path))])
-    error_message = "release.smoke.path, also of a further request, must begin with / and hold no query, fragment or space: a query goes into query, and a space is %20."
+    error_message = "release.smoke.path and release.smoke.also[*].path must begin with / and contain no query, fragment or space: use query for the query, and %20 for a space."
   }
 
   validation {
     condition     = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : contains(["GET", "HEAD", "OPTIONS", "POST"], request.method)])
-    error_message = "release.smoke.method, also of a further request, must be GET, HEAD, OPTIONS or POST: the gate may ask a version more than once, and must change nothing."
+    error_message = "release.smoke.method and release.smoke.also[*].method must be GET, HEAD, OPTIONS or POST: the gate may repeat a request, so it must change nothing."
   }
 
   validation {
     condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
       request.status >= 200 && request.status <= 499 && floor(request.status) == request.status
     )])
-    error_message = "release.smoke.status, also of a further request, must be a whole number from 200 to 499: a version that answers 5xx is broken."
+    error_message = "release.smoke.status and release.smoke.also[*].status must be a whole number from 200 to 499: a version that returns 5xx is broken."
   }
 
   validation {
     condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
       request.contains == null ? true : request.contains != "" && request.method != "HEAD"
     )])
-    error_message = "release.smoke.contains, also of a further request, must not be empty, which every body holds, nor go with HEAD, whose answer has no body."
+    error_message = "release.smoke.contains and release.smoke.also[*].contains must not be empty, which matches every body, nor be set with HEAD, whose response has no body."
   }
 
   validation {
     condition = alltrue([for request in concat([var.release.smoke], var.release.smoke.also) : request == null ? true : (
       request.body == null ? true : !contains(["GET", "HEAD"], request.method) && length(base64encode(request.body)) <= 6000000
     )])
-    error_message = "release.smoke.body, also of a further request, must not go with GET or HEAD nor exceed 4.5 MB: Lambda takes events of 6 MB, in which a body may be base64."
+    error_message = "release.smoke.body and release.smoke.also[*].body must not be set with GET or HEAD, nor exceed 4.5 MB: Lambda accepts events of 6 MB, in which a body may be base64."
   }
 
   validation {
@@ -716,7 +716,7 @@ variable "release" {
       alltrue([for name, value in request.headers : can(regex("^[a-zA-Z0-9!#$%&'*+.^_`|~-]+$", name)) && !contains(["content-length", "host"], lower(name)) && !can(regex("[\r\n]", value))]) &&
       length(distinct([for name in keys(request.headers) : lower(name)])) == length(request.headers)
     )])
-    error_message = "release.smoke.headers, also of a further request, must have names of letters, digits and hyphens, each but once whatever its case, and values of one line. The host goes into release.smoke.host, and the length is counted."
+    error_message = "release.smoke.headers and release.smoke.also[*].headers must have names of letters, digits and hyphens, unique regardless of case, and single-line values. Set the host in release.smoke.host; Content-Length is computed."
   }
 
   validation {
@@ -727,12 +727,12 @@ variable "release" {
 
 variable "repository" {
   description = <<-EOT
-    The ECR repository; with `image.uri` there is none.
-    - `images_kept`: newest images that retention keeps, 10 to 100000, so that rollbacks find theirs. Every push counts, a refused release's too: while an old version is pinned
-      for long, keep more than you will build.
-    - `force_delete`: whether destroy, or a change to `image.uri`, may delete a repository that holds images.
-    - `kms_key_arn`: encrypts the images; changing it replaces the repository. Whoever applies needs kms:CreateGrant, kms:DescribeKey and kms:RetireGrant on it.
-    - `pull_account_ids`: other AWS accounts, and their Lambda functions in this region, that may pull. This account's functions may in any case.
+    The ECR repository. With `image.uri` there is none.
+    - `images_kept`: newest images that retention keeps, 10 to 100000, so that a rollback finds its image. Every push counts, even of a refused release: while an old version is pinned
+      for long, keep more images than you will build.
+    - `force_delete`: whether destroy, or a switch to `image.uri`, may delete a repository that contains images.
+    - `kms_key_arn`: key that encrypts the images; changing it replaces the repository. The applying principal needs kms:CreateGrant, kms:DescribeKey and kms:RetireGrant on it.
+    - `pull_account_ids`: other AWS accounts, and their Lambda functions in this region, that may pull. This account's functions always may.
     - `registry_host`: `host[:port]` that replaces the registry's own in image names, for a registry proxy or an emulator.
   EOT
   type = object({
@@ -747,12 +747,12 @@ variable "repository" {
 
   validation {
     condition     = var.repository.images_kept >= 10 && floor(var.repository.images_kept) == var.repository.images_kept
-    error_message = "repository.images_kept must be a whole number from 10: Lambda stops when the image of a version that serves is gone, and a rollback needs one that once served."
+    error_message = "repository.images_kept must be a whole number from 10: a version stops working once its image is deleted, and a rollback needs an earlier image."
   }
 
   validation {
     condition     = var.repository.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.repository.kms_key_arn))
-    error_message = "repository.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for ECR's own: ECR answers an alias with its key, which would replace the repository at the next apply."
+    error_message = "repository.kms_key_arn must be the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, or null for ECR's own: ECR resolves an alias to its key, which would replace the repository at the next apply."
   }
 
   validation {
@@ -768,13 +768,13 @@ variable "repository" {
 
 variable "routes" {
   description = <<-EOT
-    Exceptions from the one `$default` route, by route key: `METHOD /path`, with {name} for a segment and {name+} last for the rest; ANY is a method. `/users` and `/users/` are two paths.
-    - `auth`: instead of the API's: `public = { reason }`, `iam = {}` or `scopes` (other scopes of the API's JWT authorizer, 10 at most).
+    Exceptions to the `$default` route, by route key: `METHOD /path`, with {name} for one segment and a final {name+} for the rest; ANY is a method. `/users` and `/users/` are different paths.
+    - `auth`: replaces the API's: `public = { reason }`, `iam = {}` or `scopes` (other scopes of the API's JWT authorizer, at most 10).
     - `throttle`: `rate_per_second` and `burst` of this route.
-    - `legacy`: an existing function (`function_arn`, its alias included if it has one) that still serves the route; `payload_format_version` is 1.0 for functions that were written for a REST API.
-      Take the entry away, and the container serves the route. Each is a statement in the function's policy, which holds some 50: one `ANY /{rest+}` can stand for many.
-    Where the application answers preflights itself (`api.cors` is null) and `auth` is not public, open them: `OPTIONS /`, `OPTIONS /{proxy+}`, and `OPTIONS …` for each ANY route with auth,
-    each with `auth = { public = { reason = "Preflights carry no credentials" } }`. With `api.cors` these routes are there without being named.
+    - `legacy`: an existing function (`function_arn`, including its alias if it has one) that still serves the route; `payload_format_version` is 1.0 for functions written for a REST API.
+      Remove the entry, and the container serves the route. Each entry is a statement in the function's policy, which has room for about 50: one `ANY /{rest+}` can replace many.
+    Where the application responds to preflights itself (`api.cors` is null) and `auth` is not public, make these public: `OPTIONS /`, `OPTIONS /{proxy+}`, and `OPTIONS …` for each ANY route with auth,
+    each with `auth = { public = { reason = "Preflights carry no credentials" } }`. With `api.cors` the module adds these routes.
   EOT
   type = map(object({
     auth = optional(object({
@@ -796,12 +796,12 @@ variable "routes" {
 
   validation {
     condition     = alltrue([for key in keys(var.routes) : can(regex("^(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /(([^{}/ ?#\"]+|{[a-zA-Z0-9_]+})/)*([^{}/ ?#\"]+|{[a-zA-Z0-9_]+[+]?})?$", key))])
-    error_message = "routes: keys must be \"METHOD /path\", such as \"GET /users/{id}\" or \"ANY /reports/{rest+}\": API Gateway's form. $default is the module's own."
+    error_message = "routes: keys must be \"METHOD /path\", such as \"GET /users/{id}\" or \"ANY /reports/{rest+}\": API Gateway's form. The module owns $default."
   }
 
   validation {
     condition     = length(var.routes) <= 299
-    error_message = "routes must hold at most 299 entries: an API has 300 routes unless its quota is raised, and 300 integrations, which cannot be; $default is one of each."
+    error_message = "routes must hold at most 299 entries: API Gateway allows 300 routes (unless the quota is raised) and 300 integrations (a fixed limit) per API, and $default is one of each."
   }
 
   validation {
@@ -832,7 +832,7 @@ variable "routes" {
     condition = var.api.cors == null ? true : alltrue([
       for key, route in var.routes : !startswith(key, "OPTIONS ") || (try(route.auth, null) == null ? var.auth.public != null : try(route.auth.public, null) != null)
     ])
-    error_message = "routes: auth of an OPTIONS route must be public with api.cors: browsers send preflights without credentials, and would be refused."
+    error_message = "routes: auth of an OPTIONS route must be public with api.cors: browsers send preflights without credentials, which would be rejected."
   }
 
   validation {
@@ -845,24 +845,24 @@ variable "routes" {
     error_message = "routes: legacy.function_arn must be the ARN of a Lambda function or of its alias: arn:aws:lambda:<region>:<account>:function:<name>[:<alias>]."
   }
 
-  # A statement has some 300 bytes besides path and function.
+  # A statement has about 300 bytes besides path and function.
   validation {
     condition = try(alltrue([for bytes in values({
       for key, route in var.routes : route.legacy.function_arn => 300 + length(key) + length(route.legacy.function_arn)... if try(route.legacy, null) != null
     }) : sum(bytes) <= 20480]), true)
-    error_message = "routes: legacy routes of one function must not exceed its resource policy, 20 KB with a statement of some 400 bytes for each: Lambda's limit, which cannot be raised. One route with {rest+} can stand for many."
+    error_message = "routes: legacy routes of one function must fit its resource policy, 20 KB with a statement of about 400 bytes for each: Lambda's limit, which cannot be raised. One route with {rest+} can replace many."
   }
 
   validation {
     condition = alltrue([for route in values(var.routes) : try(route.throttle, null) == null ? true : try(
       route.throttle.rate_per_second > 0 && route.throttle.burst >= 1 && floor(route.throttle.burst) == route.throttle.burst, false
     )])
-    error_message = "routes: throttle of a route needs rate_per_second above 0 and burst, a whole number, from 1: API Gateway reads 0 as \"refuse every request with 429\"."
+    error_message = "routes: throttle of a route needs rate_per_second above 0 and burst a whole number from 1: API Gateway treats 0 as \"reject every request with 429\"."
   }
 }
 
 variable "tags" {
-  description = "Tags of every resource that takes them: up to 50 with the provider's default_tags, keys of 1 to 128 characters, values of up to 256; letters, digits, spaces and _ . : / = + - @. A null is no tag."
+  description = "Tags of every resource that supports them: up to 50 with the provider's default_tags, keys of 1 to 128 characters, values of up to 256; letters, digits, spaces and _ . : / = + - @. A null is ignored."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -879,6 +879,6 @@ variable "tags" {
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "tags: keys must not begin with aws: in any case of its letters, which AWS keeps for itself."
+    error_message = "tags: keys must not begin with aws: in any letter case: AWS reserves the prefix."
   }
 }

@@ -68,7 +68,7 @@ def publish_as_suggested(root: Root, aws: Callable[[str], Any], inputs: dict[str
     """Check the error of the plan, and run the command that it suggests."""
     with pytest.raises(PlanError) as error:
         root.check(inputs)
-    assert "it does not run what this configuration says (environment" in str(error.value)
+    assert "it does not match this configuration (environment" in str(error.value)
     (name,) = re.findall(r"aws lambda publish-version --region \S+ --function-name (\S+)", str(error.value))
     aws("lambda").publish_version(FunctionName=name)
 

@@ -229,7 +229,7 @@ def test_smoke_test_sends_host_headers_query_and_body(
     with pytest.raises(TerraformError) as error:
         root.apply()
     for reason in (
-        "Asked at host elsewhere.example.com",
+        "Smoke requests to host elsewhere.example.com",
         "live: version",
         "live-1: version",
         "got status 400: Invalid host",

@@ -1,4 +1,4 @@
-"""What somebody changed past Terraform, with a real provider: no change of a plan's where the configuration leaves it alone."""
+"""Drift with a real provider: a plan has no changes where the configuration ignores them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.pytest_plugin import Apply
 from sandbox.emulator import Emulator
 from sandbox.overrides import AWS_PROVIDER
 
-LEFT_ALONE = "ignore_changes = [retention_in_days]"
+IGNORED = "ignore_changes = [retention_in_days]"
 GROUP = """
 resource "aws_cloudwatch_log_group" "this" {
   name              = "drift"
@@ -24,14 +24,14 @@ resource "aws_cloudwatch_log_group" "this" {
 
 @pytest.fixture(scope="module")
 def drifted(module_apply: Apply, emulator: Emulator) -> Root:
-    """A log group whose retention is another than Terraform set."""
+    """A log group whose retention was changed outside Terraform."""
     root = module_apply(".", files={"main.tf": AWS_PROVIDER + GROUP})
     logs = emulator.client("logs")
     logs.put_retention_policy(logGroupName="drift", retentionInDays=14)
     return root
 
 
-def test_drift_is_not_mistaken_for_a_change(drifted: Root) -> None:
+def test_ignored_drift_is_not_a_change(drifted: Root) -> None:
     plan = drifted.plan()
 
     (drift,) = plan.raw["resource_drift"]
@@ -41,8 +41,8 @@ def test_drift_is_not_mistaken_for_a_change(drifted: Root) -> None:
     drifted.assert_idempotent()
 
 
-def test_drift_that_the_next_apply_undoes_is_a_change(drifted: Root) -> None:
-    drifted.write("main.tf", AWS_PROVIDER + GROUP.replace(LEFT_ALONE, ""))
+def test_drift_that_the_next_apply_reverts_is_a_change(drifted: Root) -> None:
+    drifted.write("main.tf", AWS_PROVIDER + GROUP.replace(IGNORED, ""))
 
     with pytest.raises(AssertionError, match=r"aws_cloudwatch_log_group\.this: update: retention_in_days"):
         drifted.assert_idempotent()

@@ -1,4 +1,4 @@
-"""Each folder of examples/ is a root that plans as it is; only where AWS is comes from outside."""
+"""Each folder of examples/ is a root module that plans unchanged, apart from the AWS endpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness import Plan, PlanError, assert_every_condition_is_tested, condition
 from harness.pytest_plugin import RootFactory
 from sandbox import overrides, paths
 
-# Example → how its refusal begins → inputs that it refuses.
+# Example → beginning of the error message → inputs that it refuses.
 REFUSED: dict[str, dict[str, dict[str, Any]]] = {
     "private-vpc": {"availability_zones must name two zones": {"availability_zones": ["eu-central-1a"]}},
 }
@@ -20,7 +20,7 @@ EXAMPLES = paths.examples()
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_example_plans_an_api_and_nothing_to_complain_about(example: str, example_plan: Callable[[str], Plan]) -> None:
+def test_example_plans_an_api_without_warnings(example: str, example_plan: Callable[[str], Plan]) -> None:
     plan = example_plan(example)
 
     assert plan.within("module.api").counts["aws_apigatewayv2_api"] == 1
@@ -30,7 +30,7 @@ def test_example_plans_an_api_and_nothing_to_complain_about(example: str, exampl
 
 
 @pytest.mark.parametrize("example", REFUSED)
-def test_example_refuses(example: str, terraform_root: RootFactory) -> None:
+def test_example_refuses_invalid_inputs(example: str, terraform_root: RootFactory) -> None:
     override = overrides.planned(paths.ROOT / "examples" / example)
     root = terraform_root(f"examples/{example}", files={overrides.NAME: override})
 
@@ -41,9 +41,9 @@ def test_example_refuses(example: str, terraform_root: RootFactory) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_condition_of_an_example_has_a_refusal(example: str, terraform_project: Path) -> None:
+def test_every_condition_of_an_example_is_tested(example: str, terraform_project: Path) -> None:
     assert_every_condition_is_tested(conditions(terraform_project / "examples" / example), REFUSED.get(example, {}))
 
 
-def test_there_are_examples() -> None:
+def test_examples_are_found() -> None:
     assert {"complete", "minimal"} <= set(EXAMPLES)

@@ -1,7 +1,7 @@
-"""Inputs as callers may give them: sensitive, unknown until apply, null, or empty. The values are the scenarios'.
+"""Inputs that are sensitive, unknown until apply, null or empty. The values come from the scenarios.
 
-Which resources there are must not depend on a value that may be sensitive or unknown, so the whole module is planned with each
-scenario's inputs in both forms. A null is absent, wherever it stands; an empty string is refused by name where it means nothing.
+The set of resources must not depend on values that may be sensitive or unknown, so the whole module is planned with each
+scenario's inputs in both forms. A null means absent; an empty string is refused, by the attribute's name, where it is invalid.
 """
 
 from __future__ import annotations
@@ -18,69 +18,69 @@ import pytest
 
 from harness import Diagnostic, PlanError, Root, copy_project
 from sandbox.paths import MODULE, ROOT
-from tests.infra.conftest import CONTEXT, PROVIDERS, Given, literal
+from tests.infra.conftest import CONTEXT, PROVIDERS, ScenarioInputs, literal
 from tools.release.interface import snapshot
 
-# By path (`function.vpc.subnet_ids`; `[*]` is each element of a collection): type, and default where there is one.
+# Path (`function.vpc.subnet_ids`; `[*]` is each element of a collection) → type, and default if there is one.
 INPUTS: Mapping[str, Mapping[str, Any]] = snapshot(ROOT / MODULE)["inputs"]
 Keys = tuple[str | int, ...]
 
-# What must be known when a plan is made, since it decides what exists.
-KNOWN = {
-    "alarms.off[*]": "names the alarms that there are not",
-    "dashboard": "whether there is one",
-    "function.reserved_concurrency": "whether there is an alarm of its use",
-    "function.tracing": "whether X-Ray's policy is attached",
-    "image.build.context": "its files are read to plan a build",
-    "image.build.dockerfile": "it is read to plan a build",
-    "provisioned_concurrency.max": "whether there is a scaler",
-    "release.canary_percent": "whether the newest version is asked as well",
+# Must be known at plan, since they decide which resources exist.
+KNOWN_AT_PLAN = {
+    "alarms.off[*]": "decides which alarms exist",
+    "dashboard": "decides whether it exists",
+    "function.reserved_concurrency": "decides whether the concurrency alarm exists",
+    "function.tracing": "decides whether X-Ray's policy is attached",
+    "image.build.context": "its files are hashed at plan",
+    "image.build.dockerfile": "it is hashed at plan",
+    "provisioned_concurrency.max": "decides whether Auto Scaling exists",
+    "release.canary_percent": "decides whether the newest version is tested as well",
 }
 
-# Optional, and yet not to be left out of a scenario that has them: another input needs them.
-NEEDED = {
-    "api.domain.truststore_uri": "truststore_version goes only with it",
-    "auth.iam": "one of them must be there",
-    "auth.jwt": "one of them must be there",
-    "auth.lambda": "one of them must be there",
-    "auth.public": "one of them must be there",
-    "image.build": "one of them must be there",
-    "image.uri": "one of them must be there",
-    "release.smoke.also[*].method": "body goes only with POST",
-    "release.smoke.method": "body goes only with POST",
-    "release.version": "a canary needs it",
-    "routes[*].auth.iam": "one of them must be there",
-    "routes[*].auth.public": "one of them must be there",
-    "routes[*].auth.scopes": "one of them must be there",
+# Optional, but required by another input of the same scenario.
+REQUIRED_TOGETHER = {
+    "api.domain.truststore_uri": "truststore_version requires it",
+    "auth.iam": "exactly one must be set",
+    "auth.jwt": "exactly one must be set",
+    "auth.lambda": "exactly one must be set",
+    "auth.public": "exactly one must be set",
+    "image.build": "exactly one must be set",
+    "image.uri": "exactly one must be set",
+    "release.smoke.also[*].method": "body requires POST",
+    "release.smoke.method": "body requires POST",
+    "release.version": "a canary requires it",
+    "routes[*].auth.iam": "exactly one must be set",
+    "routes[*].auth.public": "exactly one must be set",
+    "routes[*].auth.scopes": "exactly one must be set",
 }
 
-# Strings that may be empty.
+# Strings that may be empty, and why.
 MAY_BE_EMPTY = {
-    "function.environment[*]": "Lambda takes a variable without a value",
-    "function.image_config.command[*]": "a program takes an argument without a value",
-    "function.image_config.entry_point[*]": "a program takes an argument without a value",
-    "function.image_config.working_directory": "it is the image's own then",
-    "image.build.args[*]": "Docker takes an argument without a value",
-    "permissions.statements[*].conditions[*].values[*]": "IAM compares with an empty string as well",
-    "release.smoke.also[*].body": "a request may have an empty one",
-    "release.smoke.also[*].headers[*]": "HTTP takes a header without a value",
-    "release.smoke.also[*].query[*]": "HTTP takes a parameter without a value",
-    "release.smoke.body": "a request may have an empty one",
-    "release.smoke.headers[*]": "HTTP takes a header without a value",
-    "release.smoke.query[*]": "HTTP takes a parameter without a value",
-    "tags[*]": "AWS takes a tag without a value",
+    "function.environment[*]": "Lambda accepts an empty variable",
+    "function.image_config.command[*]": "a program accepts an empty argument",
+    "function.image_config.entry_point[*]": "a program accepts an empty argument",
+    "function.image_config.working_directory": "empty means the image's own",
+    "image.build.args[*]": "Docker accepts an empty build argument",
+    "permissions.statements[*].conditions[*].values[*]": "IAM accepts an empty value",
+    "release.smoke.also[*].body": "a request may have an empty body",
+    "release.smoke.also[*].headers[*]": "HTTP accepts an empty header",
+    "release.smoke.also[*].query[*]": "HTTP accepts an empty parameter",
+    "release.smoke.body": "a request may have an empty body",
+    "release.smoke.headers[*]": "HTTP accepts an empty header",
+    "release.smoke.query[*]": "HTTP accepts an empty parameter",
+    "tags[*]": "AWS accepts an empty tag",
 }
 
 
-def elements(path: str) -> str | None:
-    """Return the path of a collection's elements; None when it is no collection."""
+def element_path(path: str) -> str | None:
+    """Return the path of a collection's elements; None if it is no collection."""
     return f"{path}[*]" if "(" in INPUTS.get(path, {"type": ""})["type"] else None
 
 
 def walk(value: Any, path: str, keys: Keys) -> Iterator[tuple[str, Keys, Any]]:
-    """Yield each value that there is, the collections and objects included: its path, the way to it, itself."""
+    """Yield (path, keys, value) of a value and of everything nested in it."""
     yield path, keys, value
-    inner = elements(path)
+    inner = element_path(path)
     if isinstance(value, dict):
         for name, part in value.items():
             yield from walk(part, inner or f"{path}.{name}", (*keys, name))
@@ -89,12 +89,12 @@ def walk(value: Any, path: str, keys: Keys) -> Iterator[tuple[str, Keys, Any]]:
             yield from walk(part, inner, (*keys, number))
 
 
-def all_of(inputs: Mapping[str, Any]) -> list[tuple[str, Keys, Any]]:
-    return [found for name, value in inputs.items() for found in walk(value, name, (name,))]
+def walk_all(inputs: Mapping[str, Any]) -> list[tuple[str, Keys, Any]]:
+    return [item for name, value in inputs.items() for item in walk(value, name, (name,))]
 
 
 def replaced(inputs: Mapping[str, Any], keys: Keys, value: Any) -> dict[str, Any]:
-    """Return the inputs with another value at one place."""
+    """Return a copy of the inputs with one value replaced."""
     changed = copy.deepcopy(dict(inputs))
     place: Any = changed
     for key in keys[:-1]:
@@ -104,66 +104,68 @@ def replaced(inputs: Mapping[str, Any], keys: Keys, value: Any) -> dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def samples(given: Mapping[str, Given]) -> Mapping[str, dict[str, Any]]:
-    """As few scenarios as give every input, by name, the largest first."""
+def samples(scenario_inputs: Mapping[str, ScenarioInputs]) -> Mapping[str, dict[str, Any]]:
+    """The fewest scenarios that set every input, by name, largest first."""
     paths = {
-        name: {path for path, _, value in all_of(stated.inputs) if value is not None} for name, stated in given.items()
+        name: {path for path, _, value in walk_all(values.inputs) if value is not None}
+        for name, values in scenario_inputs.items()
     }
-    needed, chosen = set().union(*paths.values()), {}
-    while needed:
-        name = max(paths, key=lambda name: len(paths[name] & needed))
-        chosen[name] = given[name].inputs
-        needed -= paths.pop(name)
+    missing, chosen = set().union(*paths.values()), {}
+    while missing:
+        name = max(paths, key=lambda name: len(paths[name] & missing))
+        chosen[name] = scenario_inputs[name].inputs
+        missing -= paths.pop(name)
     return chosen
 
 
-def test_every_input_has_a_value_in_a_scenario(samples: Mapping[str, dict[str, Any]]) -> None:
-    valued = {path for inputs in samples.values() for path, _, value in all_of(inputs) if value is not None}
+def test_every_input_has_a_non_null_value_in_a_scenario(samples: Mapping[str, dict[str, Any]]) -> None:
+    set_paths = {path for inputs in samples.values() for path, _, value in walk_all(inputs) if value is not None}
 
-    assert sorted(INPUTS.keys() - valued) == []
+    assert sorted(INPUTS.keys() - set_paths) == []
 
 
-def rewritten(value: Any, path: str, address: str, form: Callable[[str, str], str]) -> Any:
-    """Return a value as JSON configuration states it, with the expression `form(path, address)` in the place of each scalar."""
-    inner = elements(path)
+def with_expressions(value: Any, path: str, address: str, form: Callable[[str, str], str]) -> Any:
+    """Return a value for JSON configuration, with each scalar replaced by the expression `form(path, address)`."""
+    inner = element_path(path)
     if isinstance(value, dict):
         return {
-            key: rewritten(part, inner or f"{path}.{key}", f"{address}[{json.dumps(key)}]", form)
+            key: with_expressions(part, inner or f"{path}.{key}", f"{address}[{json.dumps(key)}]", form)
             for key, part in value.items()
         }
     if isinstance(value, list):
-        return [rewritten(part, inner or path, f"{address}[{n}]", form) for n, part in enumerate(value)]
+        return [with_expressions(part, inner or path, f"{address}[{n}]", form) for n, part in enumerate(value)]
     return None if value is None else f"${{{form(path, address)}}}"
 
 
 def sensitive(_: str, address: str) -> str:
-    return f"sensitive(local.given{address})"
+    return f"sensitive(local.samples{address})"
 
 
 def unknown_and_sensitive(path: str, address: str) -> str:
-    return sensitive(path, address) if path in KNOWN else f"sensitive(terraform_data.unknown.output{address})"
+    return sensitive(path, address) if path in KNOWN_AT_PLAN else f"sensitive(terraform_data.unknown.output{address})"
 
 
-def test_what_exists_does_not_depend_on_values(
+def test_resources_do_not_depend_on_sensitive_or_unknown_values(
     samples: Mapping[str, dict[str, Any]], terraform_roots: Callable[[str, Mapping[str, str] | None], Root]
 ) -> None:
-    """One plan of the whole module: each sample with sensitive variables, and with every part unknown and sensitive."""
+    """Plan the whole module once, with each sample as sensitive variables and as unknown, sensitive values."""
     calls: dict[str, Any] = {}
     for sample, inputs in samples.items():
-        given = {name: value for name, value in inputs.items() if value is not None}
-        addresses = {name: f'["{sample}"]["{name}"]' for name in given}
+        values = {name: value for name, value in inputs.items() if value is not None}
+        addresses = {name: f'["{sample}"]["{name}"]' for name in values}
         forms = {
-            "sensitive": {name: f"${{{sensitive(name, addresses[name])}}}" for name in given},
+            "sensitive": {name: f"${{{sensitive(name, addresses[name])}}}" for name in values},
             "unknown": {
-                name: rewritten(value, name, addresses[name], unknown_and_sensitive) for name, value in given.items()
+                name: with_expressions(value, name, addresses[name], unknown_and_sensitive)
+                for name, value in values.items()
             },
         }
-        calls |= {f"{form}-{sample}": {"source": f"./{MODULE}", **values} for form, values in forms.items()}
+        calls |= {f"{form}-{sample}": {"source": f"./{MODULE}", **arguments} for form, arguments in forms.items()}
     configuration = {
-        "locals": {"given": literal(samples)},
-        "resource": {"terraform_data": {"unknown": {"input": "${local.given}"}}},
+        "locals": {"samples": literal(samples)},
+        "resource": {"terraform_data": {"unknown": {"input": "${local.samples}"}}},
         "module": calls,
-        # Terraform refuses an output that holds anything sensitive, unless it is declared to.
+        # Terraform rejects an output with a sensitive value that is not declared sensitive: the module's are not.
         "output": {name: {"value": f"${{module.{name}}}"} for name in calls},
     }
     files = {"main.tf.json": json.dumps(configuration), "providers.tf": PROVIDERS}
@@ -172,58 +174,58 @@ def test_what_exists_does_not_depend_on_values(
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs of which one is changed; `message` is a word of the refusal, None where they must be taken."""
+    """Inputs with one value changed. `message` is a word of the refusal, None if they must be accepted."""
 
     name: str
     variable: str
     inputs: dict[str, Any]
     message: str | None
 
-    def as_expected(self, said: list[Diagnostic]) -> bool:
+    def matches(self, diagnostics: list[Diagnostic]) -> bool:
         if self.message is None:
-            return not said
-        return any(d.detail.startswith(self.variable) and self.message in d.detail for d in said)
+            return not diagnostics
+        return any(d.detail.startswith(self.variable) and self.message in d.detail for d in diagnostics)
 
 
 def cases(samples: Mapping[str, dict[str, Any]]) -> list[Case]:
-    """Return each input as null, as empty string, and with a null among its elements: once, wherever it is found first."""
-    made: dict[str, Case] = {}
+    """Return a case per input for null, the empty string and a null element, from the first sample that sets it."""
+    found: dict[str, Case] = {}
 
     def add(name: str, inputs: dict[str, Any], message: str | None) -> None:
-        # The least that plans, what routes are held to, and the variable that is changed.
+        # The required inputs, auth (which routes depend on), and the changed variable.
         variable = re.split(r"\W", name)[0]
-        least = {given: inputs[given] for given in ("name", "image", "auth", variable) if given in inputs}
-        made.setdefault(name, Case(name, variable, least, message))
+        needed = {key: inputs[key] for key in ("name", "image", "auth", variable) if key in inputs}
+        found.setdefault(name, Case(name, variable, needed, message))
 
     for inputs in samples.values():
-        for path, keys, value in all_of(inputs):
+        for path, keys, value in walk_all(inputs):
             if value is None:
                 continue
             attribute = path.removesuffix("[*]").rpartition(".")[2].removesuffix("s")
             kind = INPUTS.get(path, {}).get("type", "string")
-            if path in INPUTS and (len(keys) > 1 or "default" in INPUTS[path]) and path not in NEEDED:
+            if path in INPUTS and (len(keys) > 1 or "default" in INPUTS[path]) and path not in REQUIRED_TOGETHER:
                 optional = "default" in INPUTS[path]
                 add(f"{path} = null", replaced(inputs, keys, None), None if optional else attribute)
-            if isinstance(value, list) and elements(path):
+            if isinstance(value, list) and element_path(path):
                 add(f"{path}: a null in it", replaced(inputs, keys, [*value, None]), None)
-            if isinstance(value, dict) and elements(path):
-                more = "GET /null" if path == "routes" else "NULL"
-                add(f"{path}: a null in it", replaced(inputs, keys, value | {more: None}), None)
+            if isinstance(value, dict) and element_path(path):
+                extra = "GET /null" if path == "routes" else "NULL"
+                add(f"{path}: a null in it", replaced(inputs, keys, value | {extra: None}), None)
             if isinstance(value, str) and kind == "string":
                 empty = None if path in MAY_BE_EMPTY else attribute
                 add(f'{path} = ""', replaced(inputs, keys, ""), empty)
-    return list(made.values())
+    return list(found.values())
 
 
-def refusals(interface: Root, folder: Path, tried: list[Case]) -> dict[str, list[Diagnostic]]:
-    """Plan the module's variables for all cases at once, and return what Terraform says of each."""
+def refusals(interface: Root, folder: Path, tested: list[Case]) -> dict[str, list[Diagnostic]]:
+    """Plan the module's variables for all cases at once, and return Terraform's diagnostics by case."""
     copy_project(interface.path, folder)
     variables = folder / "variables"
     variables.mkdir()
     (folder / "variables.tf").rename(variables / "variables.tf")
-    (folder / "taken.tf").unlink()
+    (folder / "converted.tf").unlink()
     root = Root(folder)
-    for number, case in enumerate(tried):
+    for number, case in enumerate(tested):
         call = {"source": "./variables", **literal({k: v for k, v in case.inputs.items() if v is not None})}
         root.write(f"case-{number}.tf.json", json.dumps({"module": {f"case_{number}": call}}))
     try:
@@ -231,22 +233,21 @@ def refusals(interface: Root, folder: Path, tried: list[Case]) -> dict[str, list
         found: list[Diagnostic] = []
     except PlanError as error:
         found = list(error.diagnostics)
-    # A validation's refusal points at the call; anything else is a fault of the condition, and belongs to whoever looks for it.
-    said: dict[str, list[Diagnostic]] = {case.name: [] for case in tried}
+    # A failed validation points at the call. Anything else is an error in a condition, kept under its own location.
+    by_case: dict[str, list[Diagnostic]] = {case.name: [] for case in tested}
     for diagnostic in found:
         file = diagnostic.where.partition(":")[0]
         index = file.removeprefix("case-").removesuffix(".tf.json")
-        said.setdefault(tried[int(index)].name if index.isdigit() else diagnostic.where, []).append(diagnostic)
-    return said
+        by_case.setdefault(tested[int(index)].name if index.isdigit() else diagnostic.where, []).append(diagnostic)
+    return by_case
 
 
-def test_a_null_is_absent_and_what_is_empty_is_refused_by_name(
+def test_null_is_accepted_as_absent_and_empty_strings_are_refused(
     samples: Mapping[str, dict[str, Any]], interface: Root, tmp_path: Path
 ) -> None:
-    tried = cases(samples)
-    said = refusals(interface, tmp_path, tried)
-    # A fault of a condition itself points at no call.
-    strays = said.keys() - {case.name for case in tried}
-    wrong = {name: [str(d) for d in said[name]] for name in strays}
-    wrong |= {case.name: [str(d) for d in said[case.name]] for case in tried if not case.as_expected(said[case.name])}
+    tested = cases(samples)
+    diagnostics = refusals(interface, tmp_path, tested)
+    errors_in_conditions = diagnostics.keys() - {case.name for case in tested}
+    wrong = {name: [str(d) for d in diagnostics[name]] for name in errors_in_conditions}
+    wrong |= {c.name: [str(d) for d in diagnostics[c.name]] for c in tested if not c.matches(diagnostics[c.name])}
     assert wrong == {}

@@ -1,4 +1,4 @@
-"""Every validation of the module: what it refuses, with its words, and the nearest value that it takes."""
+"""Every validation of the module: inputs that it refuses, its message, and the nearest inputs that it accepts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from harness import PlanError, Root, assert_every_condition_is_tested, condition
 from harness.pytest_plugin import RootFactory
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
-from tests.infra.conftest import CONTEXT, LEAST, MODULE_FILES, PROVIDERS, URI, literal
-from tests.infra.test_release_gate import REFUSED, STOPPED
-from tests.infra.test_source_hash import ELSEWHERE
+from tests.infra.conftest import CONTEXT, MODULE_FILES, PROVIDERS, REQUIRED, URI, literal
+from tests.infra.test_release_gate import OTHER_REFUSALS, REFUSED
 from tests.infra.test_source_hash import REFUSED as SOURCES
+from tests.infra.test_source_hash import WRONG_REGISTRY
 
 JSON = dict[str, Any]
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:authorize"
@@ -30,11 +30,11 @@ KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234"
 PARAMETER = "arn:aws:ssm:eu-central-1:111122223333:parameter"
 SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/db"
 REASON = "Ten chars."
-# What Lambda's 4096 bytes leave for one variable's value.
-ROOM = 4096 - len('{"LOG_LEVEL":"INFO","TEXT":""}')
-TOO_MANY_TAGS = "tags must not exceed 50, the provider's default_tags included"
-# Refused by the module's own tests, in which there is something deployed: tests/defaults.tftest.hcl.
-MOVED = "This API is deployed in region … of account …, and the AWS provider is in region …"
+# Lambda's 4096 bytes, less the JSON around one variable's value.
+VALUE_BYTES = 4096 - len('{"LOG_LEVEL":"INFO","TEXT":""}')
+TOO_MANY_TAGS = "tags must not exceed 50 with the provider's default_tags"
+# Needs a deployment, so the module's own tests/defaults.tftest.hcl cover it.
+OTHER_REGION = "This API is deployed in region … of account …, but the AWS provider is in region …"
 
 
 def function(**values: Any) -> JSON:
@@ -70,8 +70,8 @@ def uri(image: str) -> JSON:
 
 
 def statements(*values: JSON) -> JSON:
-    least = {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::a/*"]}
-    return {"permissions": {"statements": [{**least, **given} for given in values]}}
+    minimal = {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::a/*"]}
+    return {"permissions": {"statements": [{**minimal, **value} for value in values]}}
 
 
 def statement(**values: Any) -> JSON:
@@ -90,7 +90,7 @@ def smoke(**values: Any) -> JSON:
     return {"release": {"smoke": values}}
 
 
-def further(**values: Any) -> JSON:
+def smoke_also(**values: Any) -> JSON:
     return smoke(also=[{"path": "/", **values}])
 
 
@@ -104,7 +104,7 @@ def routes(count: int) -> JSON:
 
 @dataclass(frozen=True)
 class Limit:
-    """A rule: how its message begins (… for what the input decides), inputs beyond it, and inputs just within it."""
+    """A validation: beginning of its message (… for interpolations), inputs beyond its limit, inputs just within."""
 
     message: str
     refused: list[JSON]
@@ -113,43 +113,43 @@ class Limit:
 
 LIMITS = {
     # alarms
-    "more alarm actions than CloudWatch takes": Limit(
+    "more than 5 alarm actions": Limit(
         "alarms.actions must hold at most 5 ARNs",
         [{"alarms": {"actions": [TOPIC] * 6}}],
         [{"alarms": {"actions": [*([TOPIC] * 5), None]}}, {"alarms": None}],
     ),
-    "an alarm that tells a name": Limit(
+    "an alarm action that is not an ARN": Limit(
         "alarms.actions must hold ARNs",
         [{"alarms": {"actions": [a]}} for a in ("", "on-call", "arn:aws:sns")],
         [{"alarms": {"actions": [a]}} for a in (TOPIC, "arn:aws:automate:eu-central-1:ec2:stop", None)],
     ),
-    "an alarm that does not exist switched off": Limit(
+    "an unknown name in alarms.off": Limit(
         "alarms.off may name",
         [{"alarms": {"off": ["error"]}}],
         [{"alarms": {"off": ["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"]}}],
     ),
-    "a threshold at which an alarm always sounds": Limit(
+    "an alarm threshold of 0": Limit(
         "alarms: errors, latency_p99_ms",
         [{"alarms": {name: 0}} for name in ("errors", "latency_p99_ms", "server_errors", "spillover", "throttles")],
         [{"alarms": {name: 1}} for name in ("errors", "latency_p99_ms", "server_errors", "spillover", "throttles")],
     ),
-    "a share of concurrency beyond all of it": Limit(
+    "a concurrency percentage outside 1 to 100": Limit(
         "alarms.concurrency_percent must be from 1 to 100",
         [{"alarms": {"concurrency_percent": 0}}, {"alarms": {"concurrency_percent": 101}}],
         [{"alarms": {"concurrency_percent": 1}}, {"alarms": {"concurrency_percent": 100}}],
     ),
     # api
-    "credentials with a wildcard in CORS": Limit(
-        "api.cors.allow_credentials does not go with",
+    "CORS credentials with a wildcard": Limit(
+        "api.cors.allow_credentials cannot be combined with",
         [cors(allow_credentials=True, **{name: ["*"]}) for name in ("allow_origins", "allow_headers", "allow_methods")],
         [cors(allow_credentials=True), cors(allow_origins=["*"], allow_headers=["*"], allow_methods=["*"])],
     ),
-    "CORS that allows nobody": Limit(
+    "CORS without an origin": Limit(
         "api.cors.allow_origins must name at least one",
         [cors(allow_origins=[]), cors(allow_origins=[None])],
         [cors(), cors(allow_origins=[None, "*"])],
     ),
-    "an origin that no browser sends": Limit(
+    "an invalid CORS origin": Limit(
         'api.cors.allow_origins must be "*" or origins',
         [
             cors(allow_origins=[o])
@@ -160,22 +160,22 @@ LIMITS = {
             for o in ("*", "http://localhost:3000", "https://*.example.com", "capacitor://localhost")
         ],
     ),
-    "a method that no browser compares": Limit(
-        'api.cors.allow_methods must be "*" or methods in capitals',
+    "an invalid CORS method": Limit(
+        'api.cors.allow_methods must be "*" or upper-case methods',
         [cors(allow_methods=[m]) for m in ("get", "", "A" * 65)],
         [cors(allow_methods=[m]) for m in ("*", "PATCH", "A" * 64, None)],
     ),
-    "a header that has no name": Limit(
-        'api.cors.allow_headers and expose_headers must be "*" or names',
+    "an invalid CORS header name": Limit(
+        'api.cors.allow_headers and expose_headers must be "*" or header names',
         [cors(**{name: [h]}) for name in ("allow_headers", "expose_headers") for h in ("", "x header", "x:")],
         [cors(**{name: [h]}) for name in ("allow_headers", "expose_headers") for h in ("*", "x-header", None)],
     ),
-    "preflight answers cached for more than a day": Limit(
+    "a CORS max age of more than a day": Limit(
         "api.cors.max_age_seconds must be from -1",
         [cors(max_age_seconds=-2), cors(max_age_seconds=86401)],
         [cors(max_age_seconds=-1), cors(max_age_seconds=86400)],
     ),
-    "a domain that is no host name": Limit(
+    "a domain that is not a host name": Limit(
         "api.domain.name must be a fully qualified host name",
         [
             domain(name=n)
@@ -192,7 +192,7 @@ LIMITS = {
         ],
         [domain(), domain(name="*.example.com"), domain(name=f"{'a' * 63}.example.com")],
     ),
-    "a certificate of another service": Limit(
+    "a certificate that is not in ACM": Limit(
         "api.domain.certificate_arn must be the ARN of an ACM certificate",
         [domain(certificate_arn=a) for a in ("arn:aws:iam::111122223333:server-certificate/a", "1234", "", None)],
         [domain(), domain(certificate_arn=CERTIFICATE.replace("arn:aws:", "arn:aws-cn:"))],
@@ -211,34 +211,34 @@ LIMITS = {
             domain(truststore_uri="s3://bucket/ca.pem", truststore_version="v" * 64),
         ],
     ),
-    "an ownership that no certificate of ACM verifies": Limit(
+    "an ownership verification certificate that is not in ACM": Limit(
         "api.domain.ownership_verification_certificate_arn must be the ARN",
         [domain(ownership_verification_certificate_arn=a) for a in ("", "1234")],
         [domain(ownership_verification_certificate_arn=a) for a in (None, CERTIFICATE)],
     ),
-    "a type of addresses that API Gateway has not": Limit(
+    "an unsupported IP address type": Limit(
         "api.domain.ip_address_type must be dualstack",
         [domain(ip_address_type=t) for t in ("ipv6", "")],
         [domain(ip_address_type=t) for t in ("dualstack", "ipv4", None)],
     ),
-    "a hosted zone without an id": Limit(
-        "api.domain.route53.zone_id must be the id",
+    "a hosted zone without an ID": Limit(
+        "api.domain.route53.zone_id must be the ID",
         [domain(route53={"zone_id": z}) for z in ("", None)],
         [domain(route53={"zone_id": "Z1"}), domain(route53=None)],
     ),
-    "a way round mutual TLS": Limit(
+    "a default endpoint that bypasses mTLS": Limit(
         "api.domain.keep_default_endpoint must be false with a truststore",
         [domain(truststore_uri="s3://bucket/ca.pem", keep_default_endpoint=True)],
         [domain(truststore_uri="s3://bucket/ca.pem"), domain(keep_default_endpoint=True)],
     ),
-    "a throttle that refuses every request": Limit(
+    "a throttle that rejects every request": Limit(
         "api.throttle.rate_per_second must be above 0",
         [api(throttle=t) for t in ({"rate_per_second": 0}, {"burst": 0}, {"burst": 1.5})],
         [api(throttle={"rate_per_second": 0.5, "burst": 1}), api(throttle=None), api(throttle={"burst": None})],
     ),
     # auth
-    "no way of authentication, or two": Limit(
-        "auth must hold exactly one of",
+    "no auth method, or two": Limit(
+        "auth must set exactly one of",
         [
             auth(),
             auth(iam={}, public={"reason": REASON}),
@@ -269,22 +269,22 @@ LIMITS = {
             )
         ],
     ),
-    "tokens for anybody": Limit(
+    "JWT auth without an audience": Limit(
         "auth.jwt.audience must name at least one",
         [jwt(audience=a) for a in ([], ["a", ""], [None], None)],
         [jwt(audience=["a"]), jwt(audience=["a", None])],
     ),
-    "more audiences than an authorizer has": Limit(
+    "more than 50 audiences": Limit(
         "auth.jwt.audience must name at most 50",
         [jwt(audience=[f"a{i}" for i in range(51)])],
         [jwt(audience=[f"a{i}" for i in range(50)])],
     ),
-    "more scopes than a route has, or one that is too long": Limit(
+    "more than 10 scopes, or one of invalid length": Limit(
         "auth.jwt.scopes must name at most 10",
         [jwt(scopes=s) for s in ([f"s{i}" for i in range(11)], [""], ["s" * 65])],
         [jwt(scopes=s) for s in ([f"s{i}" for i in range(10)], [None], ["s" * 64])],
     ),
-    "an authorizer that is no function": Limit(
+    "an authorizer that is not a function": Limit(
         "auth.lambda.function_arn must be the ARN",
         [
             auth(**{"lambda": {"function_arn": a}})
@@ -292,18 +292,18 @@ LIMITS = {
         ],
         [auth(**{"lambda": {"function_arn": a}}) for a in (FUNCTION, f"{FUNCTION}:live")],
     ),
-    "an authorizer's answer cached for more than an hour": Limit(
+    "an authorizer TTL of more than an hour": Limit(
         "auth.lambda.ttl_seconds must be a whole number from 0",
         [auth(**{"lambda": {"function_arn": FUNCTION, "ttl_seconds": s}}) for s in (-1, 3601, 0.5)],
         [auth(**{"lambda": {"function_arn": FUNCTION, "ttl_seconds": s}}) for s in (0, 3600)],
     ),
-    "an authorizer's answer cached under no key": Limit(
+    "an authorizer TTL without identity sources": Limit(
         "auth.lambda.identity_sources must name at least one",
         [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": s, "ttl_seconds": 1}}) for s in ([], [None])],
         [auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": [], "ttl_seconds": 0}})],
     ),
-    "an identity source that API Gateway cannot select": Limit(
-        "auth.lambda.identity_sources must be of the forms",
+    "an invalid identity source": Limit(
+        "auth.lambda.identity_sources must be $request.header",
         [
             auth(**{"lambda": {"function_arn": FUNCTION, "identity_sources": [s]}})
             for s in ("Authorization", "$request.body.token", "method.request.header.Auth", "")
@@ -316,43 +316,43 @@ LIMITS = {
             )
         ],
     ),
-    "an open API without a reason": Limit(
+    "a public API without a reason": Limit(
         "auth.public.reason must say in 10 to 512",
         [auth(public={"reason": r}) for r in ("", "test", "         x", "x" * 513, None)],
         [auth(public={"reason": r}) for r in (REASON, "x" * 512)],
     ),
     # function
-    "an architecture that Lambda has not": Limit(
+    "an unsupported architecture": Limit(
         "function.architecture must be x86_64 or arm64",
         [function(architecture="amd64")],
         [function(architecture="arm64"), function(architecture="x86_64")],
     ),
-    "memory out of Lambda's limits": Limit(
+    "memory outside Lambda's limits": Limit(
         "function.memory_mb must be a whole number from 128 to 10240",
         [function(memory_mb=m) for m in (127, 10241, 512.5)],
         [function(memory_mb=m) for m in (128, 10240)],
     ),
-    "a time-out that the gateway cannot wait for": Limit(
-        "function.timeout_seconds must be a whole number from 1 and at most 29",
+    "a time-out above the gateway's": Limit(
+        "function.timeout_seconds must be a whole number from 1 to 29",
         [function(timeout_seconds=s) for s in (0, 30, 1.5)],
         [function(timeout_seconds=s) for s in (1, 29)],
     ),
-    "a /tmp out of Lambda's limits": Limit(
+    "a /tmp outside Lambda's limits": Limit(
         "function.ephemeral_storage_mb must be a whole number from 512 to 10240",
         [function(ephemeral_storage_mb=m) for m in (511, 10241, 512.5)],
         [function(ephemeral_storage_mb=m) for m in (512, 10240)],
     ),
-    "a reserved concurrency below none": Limit(
+    "a negative or fractional reserved concurrency": Limit(
         "function.reserved_concurrency must be a whole number from 0",
         [function(reserved_concurrency=n) for n in (-1, 0.5)],
         [function(reserved_concurrency=n) for n in (0, 1, None)],
     ),
-    "a variable name that Lambda refuses": Limit(
+    "an invalid environment variable name": Limit(
         "function.environment and function.secrets: names must be two or more of",
         [function(environment={n: "x"}) for n in ("A", "1A", "_A", "A-B", "A.B")],
         [function(environment={n: "x"}) for n in ("AB", "a_1")],
     ),
-    "a variable name that Lambda keeps for itself": Limit(
+    "a reserved environment variable name": Limit(
         "function.environment and function.secrets must not set AWS_REGION",
         [function(environment={n: "x"}) for n in ("AWS_REGION", "AWS_LAMBDA_RUNTIME_API", "AWS_SECRET_ACCESS_KEY")],
         [
@@ -360,7 +360,7 @@ LIMITS = {
             for n in ("AWS_ENDPOINT_URL", "AWS_LAMBDA_EXEC_WRAPPER", "LOG_LEVEL", "MY_AWS_REGION", "SOURCE_HASH")
         ],
     ),
-    "a name both in environment and secrets": Limit(
+    "a name in both environment and secrets": Limit(
         "function.environment and function.secrets must not share a name",
         [
             function(
@@ -373,26 +373,26 @@ LIMITS = {
             )
         ],
     ),
-    "an environment larger than Lambda takes": Limit(
+    "an environment above 4096 bytes": Limit(
         "function.environment and function.secrets must not exceed 4096 bytes",
         [
-            function(environment={"TEXT": "x" * (ROOM + 1)}),
-            function(environment={"TEXT": "é" * (ROOM // 2 + 1)}),
-            function(environment={"TEXT": '"' * (ROOM // 2 + 1)}),
+            function(environment={"TEXT": "x" * (VALUE_BYTES + 1)}),
+            function(environment={"TEXT": "é" * (VALUE_BYTES // 2 + 1)}),
+            function(environment={"TEXT": '"' * (VALUE_BYTES // 2 + 1)}),
         ],
         [
-            function(environment={"TEXT": "x" * ROOM, "NOTHING": None}),
-            function(environment={"TEXT": "é" * (ROOM // 2)}),
-            function(environment={"TEXT": "<>&" * (ROOM // 3)}),
+            function(environment={"TEXT": "x" * VALUE_BYTES, "NOTHING": None}),
+            function(environment={"TEXT": "é" * (VALUE_BYTES // 2)}),
+            function(environment={"TEXT": "<>&" * (VALUE_BYTES // 3)}),
         ],
     ),
-    "an encryption key that is no key": Limit(
+    "an environment key that is not a KMS ARN": Limit(
         "function.kms_key_arn must be the ARN of a KMS key",
         [function(kms_key_arn=k) for k in ("", "alias/orders", "arn:aws:s3:::bucket")],
         [function(kms_key_arn=k) for k in (None, "arn:aws:kms:eu-central-1:111122223333:key/1234")],
     ),
-    "a secret's value in place of its ARN": Limit(
-        "function.secrets must map names to whole ARNs",
+    "a secret that is not a full ARN": Limit(
+        "function.secrets must map names to full ARNs",
         [
             function(secrets={"TOKEN": v})
             for v in (
@@ -420,15 +420,15 @@ LIMITS = {
             for subnets, groups in ((1, 1), (16, 5))
         ],
     ),
-    "a subnet or security group without an id": Limit(
-        "function.vpc: subnet_ids and security_group_ids must not hold",
+    "an empty subnet or security group ID": Limit(
+        "function.vpc: subnet_ids and security_group_ids must not contain",
         [
             function(vpc={"subnet_ids": ["s", ""], "security_group_ids": ["g"]}),
             function(vpc={"subnet_ids": ["s"], "security_group_ids": ["", "g"]}),
         ],
         [function(vpc={"subnet_ids": ["s", None], "security_group_ids": [None, "g"]})],
     ),
-    "more retries or a longer life than an event has": Limit(
+    "asynchronous retries or max age outside Lambda's limits": Limit(
         "function.asynchronous: retries must be 0, 1 or 2",
         [
             function(asynchronous=a)
@@ -439,7 +439,7 @@ LIMITS = {
             for a in ({"retries": 0, "max_age_seconds": 60}, {"retries": 2, "max_age_seconds": 21600})
         ],
     ),
-    "a destination that Lambda does not send to": Limit(
+    "an unsupported failure destination": Limit(
         "function.asynchronous.on_failure.arn must be the ARN of an SQS queue",
         [
             function(asynchronous={"on_failure": {"arn": a}})
@@ -459,18 +459,18 @@ LIMITS = {
             )
         ],
     ),
-    "a snapshot of a large /tmp": Limit(
-        "function.snap_start does not go with function.ephemeral_storage_mb",
+    "SnapStart with a large /tmp": Limit(
+        "function.snap_start cannot be combined with function.ephemeral_storage_mb",
         [function(snap_start=True, ephemeral_storage_mb=513)],
         [function(snap_start=True, ephemeral_storage_mb=512), function(ephemeral_storage_mb=513)],
     ),
     # image
     "both or neither of build and uri": Limit(
-        "image must hold exactly one of build",
+        "image must set exactly one of build",
         [{"image": {}}, {"image": {"build": {"context": "app"}, "uri": URI}}],
         [build(), uri(URI)],
     ),
-    "an image that is not named by digest": Limit(
+    "an image URI without a digest": Limit(
         "image.uri must name the image by digest",
         [
             uri(u)
@@ -478,12 +478,12 @@ LIMITS = {
         ],
         [uri(URI), uri("localhost:5000/a/b@sha256:" + "f" * 64)],
     ),
-    "a context that is no folder": Limit(
+    "a context that is not a folder": Limit(
         "image.build.context (…) is not a folder",
         [build(context=c, dockerfile="../app/Dockerfile") for c in ("nowhere", "app/main.py", None)],
         [build(), build(context="./app/"), build(context="empty", dockerfile="../app/Dockerfile")],
     ),
-    'a "" in place of what is not there': Limit(
+    "an empty string in image.build": Limit(
         "image.build: context, dockerfile, log_file, source_hash and target must not be",
         [build(**{name: ""}) for name in ("context", "dockerfile", "log_file", "source_hash", "target")],
         [build(**dict.fromkeys(("args", "dockerfile", "log_file", "source_hash", "target")))],
@@ -494,44 +494,44 @@ LIMITS = {
         [build(dockerfile="../other/Dockerfile"), build(dockerfile="Dockerfile")],
     ),
     # logs
-    "a log level that Python has not": Limit(
+    "an unknown log level": Limit(
         "logs.level must be DEBUG",
         [{"logs": {"level": level}} for level in ("debug", "TRACE")],
         [{"logs": {"level": level}} for level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")],
     ),
-    "a retention that CloudWatch has not": Limit(
+    "an unsupported log retention": Limit(
         "logs.retention_days must be one of",
         [{"logs": {"retention_days": days}} for days in (0, 2, 366, 3654)],
         [{"logs": {"retention_days": days}} for days in (1, 365, 3653)],
     ),
-    "a key of the logs that is no ARN": Limit(
+    "a log key that is not an ARN": Limit(
         "logs.kms_key_arn must be the ARN",
         [{"logs": {"kms_key_arn": k}} for k in ("", "1234", "alias/logs")],
         [{"logs": {"kms_key_arn": k}} for k in (KEY, KEY.replace(":key/", ":alias/"), None)],
     ),
     # name
-    "a name that not everything can bear": Limit(
+    "an invalid name": Limit(
         "name must be 2 to 40 lower-case letters",
         [{"name": n} for n in ("", "o", "Orders", "1orders", "orders-", "or--ders", "or_ders", "-orders", "o" * 41)],
         [{"name": n} for n in ("o1", "orders-2-api", "o" * 40)],
     ),
     # permissions
-    "a statement that allows nothing": Limit(
+    "a statement without actions or resources": Limit(
         "permissions.statements: each statement must name",
         [statement(actions=[]), statement(resources=[]), statement(actions=[None]), statement(resources=None)],
         [statement(), statement(actions=["s3:GetObject", None]), {"permissions": {"statements": [None]}}],
     ),
-    "an action of no service": Limit(
+    "an action without a service": Limit(
         "permissions.statements: actions must be <service>:<action>",
         [statement(actions=[a]) for a in ("", "GetObject", "s3:", "s3:Get Object")],
         [statement(actions=[a]) for a in ("s3:Get*", "s3:*", "execute-api:Invoke", "ec2:Describe?pcs")],
     ),
-    "a resource by name": Limit(
+    "a resource that is not an ARN": Limit(
         "permissions.statements: resources must be ARNs",
         [statement(resources=[r]) for r in ("", "orders", "s3://a")],
         [statement(resources=[r]) for r in ("*", "arn:aws:s3:::a", "arn:*:s3:::a/&{aws:username}/*")],
     ),
-    "a condition of which a part is missing": Limit(
+    "an incomplete condition": Limit(
         "permissions.statements: each condition must name",
         [
             statement(conditions=[{**CONDITION, part: value}])
@@ -539,12 +539,12 @@ LIMITS = {
         ],
         [statement(conditions=[CONDITION, None]), statement(conditions=[CONDITION | {"values": [""]}])],
     ),
-    "a statement id that is there already": Limit(
-        "permissions.statements: no sid may be there twice",
+    "a duplicate Sid": Limit(
+        "permissions.statements: each sid must be unique",
         [statements({"sid": "Read"}, {"sid": "Read"}), statement(sid="WriteLogs"), statement(sid="ReadSecrets")],
         [statements({"sid": "Read"}, {"sid": "Write"}, {}, {})],
     ),
-    "a boundary that is no policy": Limit(
+    "a boundary that is not a policy ARN": Limit(
         "permissions.boundary_arn must be the ARN",
         [{"permissions": {"boundary_arn": a}} for a in ("", "boundary", "arn:aws:iam::111122223333:role/a")],
         [
@@ -552,33 +552,33 @@ LIMITS = {
             for a in ("arn:aws:iam::111122223333:policy/team/boundary", "arn:aws:iam::aws:policy/PowerUserAccess", None)
         ],
     ),
-    "a statement that allows everything": Limit(
+    "a statement with the action *": Limit(
         'permissions.statements must not allow the action "*"',
         [statement(actions=["*"]), statement(actions=["s3:GetObject", "*"])],
         [statement(), statement(resources=["*"])],
     ),
-    "a statement id that IAM refuses": Limit(
+    "an invalid Sid": Limit(
         "permissions.statements: a sid must consist",
         [statement(sid="read-objects"), statement(sid="")],
         [statement(sid="ReadObjects1")],
     ),
     # provisioned_concurrency
-    "provisioned concurrency of none": Limit(
+    "a provisioned minimum below 1": Limit(
         "provisioned_concurrency.min must be a whole number from 1",
         [warm(min=0), warm(min=1.5)],
         [warm(), {"provisioned_concurrency": None}],
     ),
-    "a ceiling below the floor": Limit(
+    "a provisioned maximum below the minimum": Limit(
         "provisioned_concurrency.max must be a whole number not below",
         [warm(min=2, max=1), warm(max=1.5)],
         [warm(min=2, max=2), warm(max=3)],
     ),
-    "a utilization that cannot be aimed at": Limit(
+    "a target utilization outside 0.1 to 0.9": Limit(
         "provisioned_concurrency.target_utilization must be from 0.1 to 0.9",
         [warm(target_utilization=0.09), warm(target_utilization=0.91)],
         [warm(target_utilization=0.1), warm(target_utilization=0.9)],
     ),
-    "more provisioned at a release than reserved": Limit(
+    "provisioned above reserved concurrency during a release": Limit(
         "provisioned_concurrency needs function.reserved_concurrency of at least",
         [
             warm(min=3) | function(reserved_concurrency=5),
@@ -594,103 +594,103 @@ LIMITS = {
         ],
     ),
     "provisioned concurrency with SnapStart": Limit(
-        "provisioned_concurrency does not go with function.snap_start",
+        "provisioned_concurrency cannot be combined with function.snap_start",
         [warm() | function(snap_start=True)],
         [function(snap_start=True)],
     ),
     # release
-    "a version that cannot have been published": Limit(
+    "an invalid version number": Limit(
         "release.version must be the number of a published version",
         [release(version=0), release(version=1.5)],
         [release(version=1), release(version=None)],
     ),
-    "a canary of nothing or of everything": Limit(
+    "a canary percentage outside 0 to 99": Limit(
         "release.canary_percent must be from 0 to 99",
         [release(version=1, canary_percent=-1), release(version=1, canary_percent=100)],
         [release(version=1, canary_percent=0), release(version=1, canary_percent=99)],
     ),
-    "a canary beside no pinned version": Limit(
+    "a canary without a pinned version": Limit(
         "release.canary_percent needs release.version: pin",
         [release(canary_percent=1)],
         [release(canary_percent=1, version=1)],
     ),
-    "a smoke path that is no path": Limit(
-        "release.smoke.path, also of a further request, must begin with /",
-        [*(smoke(path=p) for p in ("healthz", "/healthz?deep=1", "/a#b", "/a b", "")), further(path="healthz")],
-        [smoke(path="/"), further(path="/a%20b")],
+    "an invalid smoke path": Limit(
+        "release.smoke.path and release.smoke.also[*].path must begin with /",
+        [*(smoke(path=p) for p in ("healthz", "/healthz?deep=1", "/a#b", "/a b", "")), smoke_also(path="healthz")],
+        [smoke(path="/"), smoke_also(path="/a%20b")],
     ),
-    "a smoke request that changes something": Limit(
-        "release.smoke.method, also of a further request, must be GET",
-        [smoke(method="PUT"), smoke(method="get"), further(method="DELETE")],
-        [smoke(method="HEAD"), *(further(method=m) for m in ("GET", "OPTIONS", "POST"))],
+    "an unsafe or unknown smoke method": Limit(
+        "release.smoke.method and release.smoke.also[*].method must be GET",
+        [smoke(method="PUT"), smoke(method="get"), smoke_also(method="DELETE")],
+        [smoke(method="HEAD"), *(smoke_also(method=m) for m in ("GET", "OPTIONS", "POST"))],
     ),
-    "a smoke status that means broken": Limit(
-        "release.smoke.status, also of a further request, must be a whole number from 200 to 499",
-        [smoke(status=199), smoke(status=500), smoke(status=200.5), further(status=500)],
-        [smoke(status=200), smoke(status=499), further(status=401)],
+    "a smoke status outside 200 to 499": Limit(
+        "release.smoke.status and release.smoke.also[*].status must be a whole number from 200 to 499",
+        [smoke(status=199), smoke(status=500), smoke(status=200.5), smoke_also(status=500)],
+        [smoke(status=200), smoke(status=499), smoke_also(status=401)],
     ),
-    "a text that no smoke answer can lack or hold": Limit(
-        "release.smoke.contains, also of a further request, must not be empty",
-        [smoke(contains=""), smoke(contains="a", method="HEAD"), further(contains="")],
-        [smoke(contains="a"), further(contains="a", method="POST")],
+    "an empty smoke contains, or one with HEAD": Limit(
+        "release.smoke.contains and release.smoke.also[*].contains must not be empty",
+        [smoke(contains=""), smoke(contains="a", method="HEAD"), smoke_also(contains="")],
+        [smoke(contains="a"), smoke_also(contains="a", method="POST")],
     ),
-    "a smoke body that Lambda would not take": Limit(
-        "release.smoke.body, also of a further request, must not go with GET",
-        [smoke(body="{}"), smoke(body="a" * 4_500_001, method="POST"), further(body="{}", method="HEAD")],
-        [smoke(body="a" * 4_500_000, method="POST"), further(body="", method="OPTIONS")],
+    "a smoke body with GET or HEAD, or too large": Limit(
+        "release.smoke.body and release.smoke.also[*].body must not be set with GET",
+        [smoke(body="{}"), smoke(body="a" * 4_500_001, method="POST"), smoke_also(body="{}", method="HEAD")],
+        [smoke(body="a" * 4_500_000, method="POST"), smoke_also(body="", method="OPTIONS")],
     ),
-    "a smoke header that clients cannot send": Limit(
-        "release.smoke.headers, also of a further request, must have names",
+    "an invalid smoke header": Limit(
+        "release.smoke.headers and release.smoke.also[*].headers must have names",
         [
             *(smoke(headers=h) for h in ({"a b": ""}, {"": ""}, {"Host": "a"}, {"content-length": "1"}, {"a": "1\n2"})),
-            *(further(headers=h) for h in ({"a:": ""}, {"a": "1", "A": "2"})),
+            *(smoke_also(headers=h) for h in ({"a:": ""}, {"a": "1", "A": "2"})),
         ],
-        [smoke(headers={"X-Api_Key": "ä b", "cookie": ""}), further(headers={"a": None})],
+        [smoke(headers={"X-Api_Key": "ä b", "cookie": ""}), smoke_also(headers={"a": None})],
     ),
-    "a smoke host with more than a host": Limit(
+    "a smoke host with a scheme or path": Limit(
         "release.smoke.host must be host or host:port",
         [smoke(host=h) for h in ("https://api.example.com", "api.example.com/v1", "")],
         [smoke(host=h) for h in ("api.example.com", "localhost:8080", None)],
     ),
     # repository
-    "a retention that loses rollbacks": Limit(
+    "fewer than 10 images kept": Limit(
         "repository.images_kept must be a whole number from 10",
         [{"repository": {"images_kept": n}} for n in (9, 10.5)],
         [{"repository": {"images_kept": 10}}],
     ),
-    "an account id that is none": Limit(
+    "an invalid account ID": Limit(
         "repository.pull_account_ids must be AWS account ids",
         [{"repository": {"pull_account_ids": [i]}} for i in ("11112222333", "1111222233334", "*")],
         [{"repository": {"pull_account_ids": ["111122223333", "000000000001", None]}}],
     ),
-    "a key of the images that is no key's ARN": Limit(
+    "an image key that is not a KMS key ARN": Limit(
         "repository.kms_key_arn must be the ARN",
         [{"repository": {"kms_key_arn": k}} for k in ("", "1234", KEY.replace(":key/", ":alias/"))],
         [{"repository": {"kms_key_arn": k}} for k in (KEY, None)],
     ),
-    "a registry host with more than a host": Limit(
+    "a registry host with a scheme or path": Limit(
         "repository.registry_host must be host or host:port",
         [{"repository": {"registry_host": h}} for h in ("http://localhost:5000", "localhost:5000/orders", "")],
         [{"repository": {"registry_host": h}} for h in ("localhost:5000", "registry.example.com", None)],
     ),
     # tags
-    "a tag's key that AWS refuses": Limit(
+    "an invalid tag key": Limit(
         "tags: keys must be 1 to 128",
         [{"tags": {k: "x"}} for k in ("", "a" * 129, "a&b", "a\tb")],
         [{"tags": {k: "x"}} for k in ("a" * 128, "\u00c4" * 128, "\u00c4pfel und co", "a.b:c/d=e+f-g@h_i")],
     ),
-    "a tag's value that AWS refuses": Limit(
+    "an invalid tag value": Limit(
         "tags: values must be up to 256",
         [{"tags": {"team": v}} for v in ("a" * 257, "a,b", "a\nb")],
         [{"tags": {"team": v}} for v in ("", "\u00c4" * 256, None)],
     ),
-    "a tag of AWS's own": Limit(
+    "a reserved tag prefix": Limit(
         "tags: keys must not begin with aws:",
         [{"tags": {k: "x"}} for k in ("aws:team", "AWS:team", "aWs:")],
         [{"tags": {k: "x"}} for k in ("aws", "awsome:team", "team:aws:")],
     ),
     # routes
-    "a route key that API Gateway refuses": Limit(
+    "an invalid route key": Limit(
         'routes: keys must be "METHOD /path"',
         [
             route(k)
@@ -708,23 +708,23 @@ LIMITS = {
         ],
         [route(k) for k in ("GET /", "ANY /reports/{rest+}", "GET /users/{id}/orders", "PUT /users/", "GET /v1.0/a~b")],
     ),
-    "more routes than an API has": Limit("routes must hold at most 299 entries", [routes(300)], [routes(299)]),
-    "a route with no or two ways of authentication": Limit(
+    "more than 299 routes": Limit("routes must hold at most 299 entries", [routes(300)], [routes(299)]),
+    "a route with no auth method, or two": Limit(
         "routes: auth of a route must hold exactly one",
         [route(auth={}), route(auth={"iam": {}, "public": {"reason": REASON}})],
         [route(auth={"iam": {}}), route(auth={"public": {"reason": REASON}})],
     ),
-    "scopes without tokens": Limit(
+    "route scopes without JWT auth": Limit(
         "routes: auth.scopes of a route needs auth.jwt",
         [route(auth={"scopes": ["read"]})],
         [route(auth={"scopes": ["read"]}) | jwt()],
     ),
-    "more scopes of a route than it has, or one that is too long": Limit(
+    "more than 10 route scopes, or one of invalid length": Limit(
         "routes: auth.scopes of a route must name at most 10",
         [route(auth={"scopes": s}) | jwt() for s in ([f"s{i}" for i in range(11)], [""], ["s" * 65])],
         [route(auth={"scopes": s}) | jwt() for s in ([f"s{i}" for i in range(10)], [None], ["s" * 64])],
     ),
-    "a preflight that is asked for a token": Limit(
+    "an OPTIONS route with auth and CORS": Limit(
         "routes: auth of an OPTIONS route must be public with api.cors",
         [
             route("OPTIONS /users") | cors(),
@@ -736,8 +736,8 @@ LIMITS = {
             route("OPTIONS /users") | jwt(),
         ],
     ),
-    "more legacy routes than a function's policy has room for": Limit(
-        "routes: legacy routes of one function must not exceed",
+    "more legacy routes than a function's policy can hold": Limit(
+        "routes: legacy routes of one function must fit",
         [{"routes": {f"GET /{i:04}": {"legacy": {"function_arn": FUNCTION}} for i in range(56)}}],
         [
             {
@@ -747,22 +747,22 @@ LIMITS = {
             }
         ],
     ),
-    "an open route without a reason": Limit(
+    "a public route without a reason": Limit(
         "routes: auth.public.reason of a route must say",
         [route(auth={"public": {"reason": r}}) for r in ("x" * 9, None)],
         [route(auth={"public": {"reason": REASON}})],
     ),
-    "a payload format that does not exist": Limit(
+    "an unknown payload format": Limit(
         "routes: legacy.payload_format_version must be 1.0 or 2.0",
         [route(legacy={"function_arn": FUNCTION, "payload_format_version": v}) for v in ("1", "3.0")],
         [route(legacy={"function_arn": FUNCTION, "payload_format_version": v}) for v in ("1.0", "2.0")],
     ),
-    "a legacy route to no function": Limit(
+    "a legacy route without a function ARN": Limit(
         "routes: legacy.function_arn must be the ARN",
         [route(legacy={"function_arn": a}) for a in ("AddUser", "", None)],
         [route(legacy={"function_arn": FUNCTION}), route(legacy={"function_arn": f"{FUNCTION}:live"})],
     ),
-    "a route's throttle that refuses every request": Limit(
+    "a route throttle that rejects every request": Limit(
         "routes: throttle of a route needs rate_per_second above 0",
         [
             route(throttle={"rate_per_second": r, "burst": b})
@@ -773,7 +773,7 @@ LIMITS = {
 }
 
 
-# What only AWS's answers decide, account and region: how a precondition's message begins, and inputs that it refuses.
+# Preconditions that depend on account or region: beginning of the message → inputs that it refuses.
 FOREIGN_FUNCTIONS = [
     "arn:aws:lambda:eu-central-1:111122223333:function:authorize",
     "arn:aws:lambda:eu-west-1:000000000000:function:authorize",
@@ -782,7 +782,7 @@ FOREIGN_FUNCTIONS = [
 PRECONDITIONS: dict[str, list[JSON]] = {
     "auth.lambda.function_arn must begin with …": [auth(**{"lambda": {"function_arn": a}}) for a in FOREIGN_FUNCTIONS],
     "routes: legacy.function_arn must begin with …": [route(legacy={"function_arn": a}) for a in FOREIGN_FUNCTIONS],
-    "api.domain.certificate_arn must be of the API's own region": [
+    "api.domain.certificate_arn must be in the API's region": [
         domain(certificate_arn="arn:aws:acm:us-east-1:000000000000:certificate/1234")
     ],
     "routes must leave room for the … OPTIONS routes that api.cors needs": [routes(298) | cors()],
@@ -793,23 +793,23 @@ PRECONDITIONS: dict[str, list[JSON]] = {
 def test_refuses(limit: Limit, interface: Root) -> None:
     for inputs in limit.refused:
         with pytest.raises(PlanError) as refusal:
-            interface.check(LEAST, **inputs)
-        stated = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
-        assert any(states(limit.message, text) for text in stated), f"{inputs}: {refusal.value}"
+            interface.check(REQUIRED, **inputs)
+        errors = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
+        assert any(states(limit.message, text) for text in errors), f"{inputs}: {refusal.value}"
 
 
-def test_takes_what_is_just_within_each_limit(interface: Root, tmp_path: Path) -> None:
-    accepted = [{**LEAST, **inputs} for limit in LIMITS.values() for inputs in limit.accepted]
+def test_accepts_inputs_just_within_each_limit(interface: Root, tmp_path: Path) -> None:
+    accepted = [{**REQUIRED, **inputs} for limit in LIMITS.values() for inputs in limit.accepted]
     copy_project(interface.path, tmp_path)
-    interface_of = tmp_path / "interface"
-    interface_of.mkdir()
+    submodule = tmp_path / "interface"
+    submodule.mkdir()
     for file in tmp_path.glob("*.tf"):
-        file.rename(interface_of / file.name)
+        file.rename(submodule / file.name)
     calls = {f"case_{n}": {"source": "./interface", **literal(inputs)} for n, inputs in enumerate(accepted)}
     root = Root(tmp_path)
     root.write("main.tf.json", json.dumps({"module": calls}))
 
-    # All at once; if one is refused, each by itself, to tell which.
+    # All at once. If one is refused, each alone, to find it.
     try:
         root.check()
     except PlanError:
@@ -818,25 +818,27 @@ def test_takes_what_is_just_within_each_limit(interface: Root, tmp_path: Path) -
         raise
 
 
-def test_refuses_what_is_of_another_account_or_region(
+def test_refuses_arns_of_another_account_or_region(
     terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
 ) -> None:
     refused = [inputs for cases in PRECONDITIONS.values() for inputs in cases]
     # One route fewer leaves room for the two that CORS needs.
     planned = [*refused, {**routes(297), **cors()}]
-    calls = {f"case_{n}": {"source": f"./{MODULE}", **literal({**LEAST, **inputs})} for n, inputs in enumerate(planned)}
+    calls = {
+        f"case_{n}": {"source": f"./{MODULE}", **literal({**REQUIRED, **inputs})} for n, inputs in enumerate(planned)
+    }
     root = terraform_roots(".", {"main.tf.json": json.dumps({"module": calls}), "providers.tf": PROVIDERS} | CONTEXT)
 
     with pytest.raises(PlanError) as refusal:
         root.check()
-    stated = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
-    counted = {message: sum(states(message, text) for text in stated) for message in PRECONDITIONS}
+    errors = [d.detail for d in refusal.value.diagnostics if d.severity == "error"]
+    counted = {message: sum(states(message, text) for text in errors) for message in PRECONDITIONS}
     assert counted == {message: len(cases) for message, cases in PRECONDITIONS.items()}, refusal.value
-    assert len(stated) == len(refused)
+    assert len(errors) == len(refused)
 
 
-def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) -> None:
-    gates = {rule for _, _, rule, _ in (REFUSED | STOPPED).values()}
+def test_every_condition_of_the_module_is_tested(terraform_project: Path) -> None:
+    gates = {rule for _, _, rule, _ in (REFUSED | OTHER_REFUSALS).values()}
     sources = {case.message for case in SOURCES.values()}
 
     assert_every_condition_is_tested(
@@ -846,37 +848,37 @@ def test_every_condition_of_the_module_has_a_refusal(terraform_project: Path) ->
             *PRECONDITIONS,
             *gates,
             *sources,
-            ELSEWHERE,
+            WRONG_REGISTRY,
             TOO_MANY_TAGS,
-            MOVED,
+            OTHER_REGION,
         ],
     )
 
 
-def test_every_validation_begins_with_the_input_it_concerns(terraform_project: Path) -> None:
+def test_every_validation_message_begins_with_its_variable(terraform_project: Path) -> None:
     found = [c for c in conditions(terraform_project / MODULE) if c.kind == "validation"]
 
     assert [str(c) for c in found if not re.match(rf"{c.address.removeprefix('var.')}\b", c.message)] == []
 
 
-def test_refuses_a_misspelt_variable(interface: Root) -> None:
+def test_refuses_an_undeclared_variable(interface: Root) -> None:
     with pytest.raises(PlanError, match=r'undeclared variable.*"memory_mb"'):
-        interface.check(LEAST, memory_mb=512)
+        interface.check(REQUIRED, memory_mb=512)
 
 
 @pytest.mark.parametrize("missing", ["name", "image", "auth"])
-def test_refuses_to_plan_without(missing: str, interface: Root) -> None:
+def test_refuses_to_plan_without_required_input(missing: str, interface: Root) -> None:
     with pytest.raises(PlanError, match=f'No value for required variable.*"{missing}" is not set'):
-        interface.check({name: value for name, value in LEAST.items() if name != missing})
+        interface.check({name: value for name, value in REQUIRED.items() if name != missing})
 
 
-def test_refuses_more_tags_than_a_resource_has_with_those_of_the_provider(terraform_root: RootFactory) -> None:
+def test_refuses_more_than_50_tags_including_default_tags(terraform_root: RootFactory) -> None:
     default_tags = AWS_PROVIDER.replace("{\n", '{\n  default_tags {\n    tags = { owner = "people" }\n  }\n')
     root = terraform_root(MODULE, files={**MODULE_FILES, "providers.tf": f'{default_tags}\nprovider "docker" {{}}\n'})
 
     with pytest.raises(PlanError) as refusal:
-        root.check(LEAST, tags={f"t{n}": "x" for n in range(50)})
-    (stated,) = refusal.value.diagnostics
-    assert states(TOO_MANY_TAGS, stated.detail)
-    # One of them is the provider's own, and one is none.
-    root.check(LEAST, tags={"owner": "orders", "none": None} | {f"t{n}": "x" for n in range(49)})
+        root.check(REQUIRED, tags={f"t{n}": "x" for n in range(50)})
+    (error,) = refusal.value.diagnostics
+    assert states(TOO_MANY_TAGS, error.detail)
+    # One overrides a default tag, and one is null.
+    root.check(REQUIRED, tags={"owner": "orders", "none": None} | {f"t{n}": "x" for n in range(49)})

@@ -1,4 +1,4 @@
-"""How the module's parts hang together: who refers to whom, who waits for whom, and what makes another image."""
+"""References and dependencies between the module's resources."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def graph(module: Root) -> Mapping[str, frozenset[str]]:
 
 
 @pytest.mark.parametrize(
-    ("caller", "attribute", "door"),
+    ("caller", "attribute", "reference"),
     [
         ("aws_apigatewayv2_integration.live", "integration_uri", f"{ALIAS}.invoke_arn"),
         ("aws_lambda_permission.api", "qualifier", f"{ALIAS}.name"),
         ("aws_lambda_function_event_invoke_config.live[0]", "qualifier", f"{ALIAS}.name"),
     ],
 )
-def test_the_alias_is_the_only_door(caller: str, attribute: str, door: str, orders: Plan) -> None:
-    assert door in orders.references(caller, attribute)
+def test_callers_invoke_the_alias(caller: str, attribute: str, reference: str, minimal_plan: Plan) -> None:
+    assert reference in minimal_plan.references(caller, attribute)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_the_alias_is_the_only_door(caller: str, attribute: str, door: str, orde
         ("aws_ecr_lifecycle_policy.this[0]", "repository", "aws_ecr_repository.this[0].name"),
     ],
 )
-def test_parts_are_wired_by_reference(address: str, attribute: str, source: str, orders: Plan) -> None:
-    assert source in orders.references(address, attribute)
+def test_resources_are_connected_by_reference(address: str, attribute: str, source: str, minimal_plan: Plan) -> None:
+    assert source in minimal_plan.references(address, attribute)
 
 
 @pytest.mark.parametrize(
@@ -57,21 +57,23 @@ def test_parts_are_wired_by_reference(address: str, attribute: str, source: str,
             "docker_registry_image.this", "aws_ecr_lifecycle_policy.this", id="retention before the first push"
         ),
         pytest.param(
-            "docker_registry_image.this", "aws_ecr_repository_policy.this", id="pull right before the first push"
+            "docker_registry_image.this", "aws_ecr_repository_policy.this", id="pull permission before the first push"
         ),
         pytest.param(FUNCTION, "docker_registry_image.this", id="image before function"),
-        pytest.param(FUNCTION, "aws_cloudwatch_log_group.function", id="log group before its writer"),
+        pytest.param(FUNCTION, "aws_cloudwatch_log_group.function", id="log group before function"),
         pytest.param(FUNCTION, "aws_iam_role_policy.execution", id="permissions before function"),
         pytest.param(FUNCTION, "aws_iam_role_policy.network_interfaces", id="network permissions before function"),
-        pytest.param(FUNCTION, "aws_iam_role_policy_attachment.managed", id="AWS's own policies before function"),
-        pytest.param("aws_lambda_invocation.smoke", FUNCTION, id="version before it is asked"),
-        pytest.param(ALIAS, "aws_lambda_invocation.smoke", id="answer before alias"),
+        pytest.param(FUNCTION, "aws_iam_role_policy_attachment.managed", id="managed policies before function"),
+        pytest.param("aws_lambda_invocation.smoke", FUNCTION, id="version before its smoke test"),
+        pytest.param(ALIAS, "aws_lambda_invocation.smoke", id="smoke test before alias"),
         pytest.param("aws_apigatewayv2_integration.live", ALIAS, id="alias before gateway"),
         pytest.param(
             "aws_apigatewayv2_route.this", "aws_lambda_permission.legacy", id="permission before legacy route"
         ),
         pytest.param(
-            "aws_apigatewayv2_integration.legacy", "aws_lambda_permission.legacy", id="permission before legacy call"
+            "aws_apigatewayv2_integration.legacy",
+            "aws_lambda_permission.legacy",
+            id="permission before legacy integration",
         ),
         pytest.param(
             "aws_apigatewayv2_authorizer.lambda", "aws_lambda_permission.authorizer", id="permission before authorizer"
@@ -82,45 +84,51 @@ def test_parts_are_wired_by_reference(address: str, attribute: str, source: str,
         pytest.param(
             "aws_lambda_provisioned_concurrency_config.live",
             "aws_lambda_invocation.smoke",
-            id="answer before warmth",
+            id="smoke test before provisioned concurrency",
         ),
         pytest.param(
             "aws_appautoscaling_target.version",
             "aws_lambda_provisioned_concurrency_config.live",
-            id="warmth before its scaler",
+            id="provisioned concurrency before Auto Scaling",
         ),
-        pytest.param(ALIAS, "aws_appautoscaling_policy.version", id="scaler before alias"),
-        pytest.param(ALIAS, "aws_lambda_provisioned_concurrency_config.canary", id="a canary's warmth before alias"),
-        pytest.param(ALIAS, "aws_lambda_provisioned_concurrency_config.fixed", id="all of the warmth before alias"),
+        pytest.param(ALIAS, "aws_appautoscaling_policy.version", id="Auto Scaling before alias"),
+        pytest.param(
+            ALIAS,
+            "aws_lambda_provisioned_concurrency_config.canary",
+            id="a canary's provisioned concurrency before alias",
+        ),
+        pytest.param(
+            ALIAS, "aws_lambda_provisioned_concurrency_config.fixed", id="fixed provisioned concurrency before alias"
+        ),
     ],
 )
-def test_order_of_an_apply(later: str, earlier: str, graph: Mapping[str, frozenset[str]]) -> None:
+def test_apply_order(later: str, earlier: str, graph: Mapping[str, frozenset[str]]) -> None:
     assert earlier in graph[later]
 
 
-def test_a_rollback_waits_for_nothing_of_the_gateway_but_its_name(graph: Mapping[str, frozenset[str]]) -> None:
+def test_alias_depends_on_no_gateway_resource_except_the_api(graph: Mapping[str, frozenset[str]]) -> None:
     assert {address for address in graph[ALIAS] if "apigateway" in address} == {"aws_apigatewayv2_api.this"}
 
 
-def test_the_function_runs_the_digest_that_the_registry_answered(orders: Plan) -> None:
-    # The scenario image-by-digest shows the other way: a digest that is given is known.
-    assert "image_uri" in orders.unknown[FUNCTION]
-    assert "sha256_digest" in orders.unknown["docker_registry_image.this[0]"]
+def test_function_uses_the_digest_from_the_registry(minimal_plan: Plan) -> None:
+    # With image.uri the digest is known at plan: see the scenario image-by-digest.
+    assert "image_uri" in minimal_plan.unknown[FUNCTION]
+    assert "sha256_digest" in minimal_plan.unknown["docker_registry_image.this[0]"]
 
 
-def test_the_plan_says_which_source_it_builds_and_the_build_is_told(orders: Plan) -> None:
-    hash_ = orders.outputs["source_hash"]
+def test_source_hash_is_known_at_plan_and_a_build_argument(minimal_plan: Plan) -> None:
+    hash_ = minimal_plan.outputs["source_hash"]
 
-    assert orders.values["docker_registry_image.this[0]"]["triggers"] == {"source_hash": hash_}
-    assert orders.values["docker_registry_image.this[0]"]["build"][0]["build_args"] == {"SOURCE_HASH": hash_}
-
-
-def test_an_edit_changes_the_functions_image_and_nothing_else_of_it(orders: Plan) -> None:
-    # Each further attribute would be a second update of the function, which takes as long as the first.
-    assert orders.outputs["source_hash"] not in json.dumps(orders.values[FUNCTION])
+    assert minimal_plan.values["docker_registry_image.this[0]"]["triggers"] == {"source_hash": hash_}
+    assert minimal_plan.values["docker_registry_image.this[0]"]["build"][0]["build_args"] == {"SOURCE_HASH": hash_}
 
 
-def test_policies_are_known_at_plan_so_that_scanners_can_read_them(orders: Plan) -> None:
-    assert "policy" in orders.values["aws_iam_role_policy.execution"]
-    assert "policy" in orders.values["aws_ecr_repository_policy.this[0]"]
-    assert "assume_role_policy" in orders.values["aws_iam_role.execution"]
+def test_source_hash_is_in_no_attribute_of_the_function(minimal_plan: Plan) -> None:
+    # A changed attribute besides the image would be a second update of the function, as long as the first.
+    assert minimal_plan.outputs["source_hash"] not in json.dumps(minimal_plan.values[FUNCTION])
+
+
+def test_policies_are_known_at_plan(minimal_plan: Plan) -> None:
+    assert "policy" in minimal_plan.values["aws_iam_role_policy.execution"]
+    assert "policy" in minimal_plan.values["aws_ecr_repository_policy.this[0]"]
+    assert "assume_role_policy" in minimal_plan.values["aws_iam_role.execution"]

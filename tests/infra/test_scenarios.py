@@ -1,4 +1,4 @@
-"""Scenarios as data: each tfvars file plans what its yaml twin states. All are planned at once, each as a call of the module."""
+"""Scenarios as data: each tfvars file plans the inventory in its YAML file. One plan covers all, each as a module call."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import pytest
 
 from harness import Plan, Root, Scenario, dropped_attributes
 from sandbox.paths import MODULE
-from tests.infra.conftest import CONTEXT, PROVIDERS, SCENARIOS, Given, literal
+from tests.infra.conftest import CONTEXT, PROVIDERS, SCENARIOS, ScenarioInputs, literal
 
 
 @pytest.fixture(scope="module")
 def plans(
-    given: Mapping[str, Given], terraform_roots: Callable[[str, Mapping[str, str] | None], Root]
+    scenario_inputs: Mapping[str, ScenarioInputs], terraform_roots: Callable[[str, Mapping[str, str] | None], Root]
 ) -> Mapping[str, Plan]:
-    """Each scenario's part of one plan."""
-    calls = {name: {"source": f"./{MODULE}", **literal(scenario.inputs)} for name, scenario in given.items()}
-    outputs = {name: {"value": f"${{module.{name}}}"} for name in given}
+    """Each scenario's part of one plan, by name."""
+    calls = {name: {"source": f"./{MODULE}", **literal(scenario.inputs)} for name, scenario in scenario_inputs.items()}
+    outputs = {name: {"value": f"${{module.{name}}}"} for name in scenario_inputs}
     root = {"main.tf.json": json.dumps({"module": calls, "output": outputs}), "providers.tf": PROVIDERS}
     plan = terraform_roots(".", root | CONTEXT).plan()
-    return {name: _part(plan, name) for name in given}
+    return {name: _part(plan, name) for name in scenario_inputs}
 
 
 def _part(plan: Plan, name: str) -> Plan:
-    """Return what a plan holds of one call, as if the module had been planned by itself, outputs included."""
+    """Return one module call's part of a plan, outputs included, as if the module were the root."""
     outputs = plan.raw["output_changes"][name]
     unknown = frozenset(output for output, hidden in outputs["after_unknown"].items() if hidden)
     module = plan.raw["configuration"]["root_module"]["module_calls"][name]["module"]
@@ -50,26 +50,26 @@ def test_scenario_plans_its_inventory(scenario: Scenario, plans: Mapping[str, Pl
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_scenario_gives_nothing_that_the_module_does_not_know(scenario: Scenario, given: Mapping[str, Given]) -> None:
-    stated = given[scenario.name]
+def test_scenario_has_no_unknown_attributes(scenario: Scenario, scenario_inputs: Mapping[str, ScenarioInputs]) -> None:
+    values = scenario_inputs[scenario.name]
 
-    assert dropped_attributes(stated.inputs, stated.taken) == []
+    assert dropped_attributes(values.inputs, values.converted) == []
 
 
-def test_every_input_is_given_in_a_scenario(given: Mapping[str, Given]) -> None:
-    known, stated = set(), set()
+def test_every_input_is_set_in_a_scenario(scenario_inputs: Mapping[str, ScenarioInputs]) -> None:
+    declared, used = set(), set()
     for scenario in SCENARIOS:
-        found = given[scenario.name]
-        known |= set(inputs(found.taken))
-        # A plan states the variables that are not given, too: with their defaults.
-        named = hcl2.loads(scenario.tfvars.read_text()).keys()
-        stated |= set(inputs({name: value for name, value in found.inputs.items() if name in named}))
+        values = scenario_inputs[scenario.name]
+        declared |= set(inputs(values.converted))
+        # A plan also contains unset variables, with their defaults.
+        names = hcl2.loads(scenario.tfvars.read_text()).keys()
+        used |= set(inputs({name: value for name, value in values.inputs.items() if name in names}))
 
-    assert sorted(known - stated) == []
+    assert sorted(declared - used) == []
 
 
 def inputs(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each variable, and the attributes of those that are objects: `function.memory_mb`."""
+    """Yield each variable's name, and each attribute of an object: `function.memory_mb`."""
     for name, value in values.items():
         yield name
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What the release gate sends, read from a plan: what API Gateway would, so that applications take it through any adapter."""
+"""The release gate's events, read from a plan. They equal API Gateway's, so that any adapter can handle them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import flask
 import mangum
 import pytest
-import serverless_wsgi  # type: ignore[import-untyped]  # it has no types
+import serverless_wsgi  # type: ignore[import-untyped]  # no type hints
 from apig_wsgi import make_lambda_handler
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from fastapi import FastAPI, Request
@@ -25,17 +25,17 @@ SMOKE = {
     "headers": {"Authorization": "Bearer abc", "Cookie": "a=1; b=2", "x-none": None},
     "also": [
         {
-            "path": "/ask",
+            "path": "/echo",
             "method": "POST",
             "query": {"q": "é &", "p": "1"},
             "body": json.dumps({"name": "Zoë"}, ensure_ascii=False),
         },
-        {"path": "/ask", "method": "POST", "headers": {"Content-Type": FORM}, "body": "name=Zo%C3%AB"},
-        {"path": "/ask", "method": "POST", "headers": {"content-type": "text/plain; charset=utf-8"}, "body": "Zoë"},
+        {"path": "/echo", "method": "POST", "headers": {"Content-Type": FORM}, "body": "name=Zo%C3%AB"},
+        {"path": "/echo", "method": "POST", "headers": {"content-type": "text/plain; charset=utf-8"}, "body": "Zoë"},
     ],
 }
-# What the application is to see of each: the host, a header, a cookie, the query, the body.
-SEEN = [
+# Per request: host, a header, a cookie, a query parameter and the body, as the application must see them.
+EXPECTED = [
     ["release-gate.example.com", "Bearer abc", "2", None, ""],
     ["release-gate.example.com", "Bearer abc", "2", "é &", '{"name": "Zoë"}'],
     ["release-gate.example.com", "Bearer abc", "2", None, "name=Zo%C3%AB"],
@@ -52,11 +52,11 @@ def events(plan: Callable[..., Plan]) -> list[Event]:
     ]
 
 
-def test_a_request_has_all_that_api_gateway_sends(events: list[Event]) -> None:
+def test_event_has_api_gateways_fields(events: list[Event]) -> None:
     assert {key: value for key, value in events[1].items() if key not in {"headers", "requestContext"}} == {
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": "/ask",
+        "rawPath": "/echo",
         "rawQueryString": "p=1&q=%C3%A9+%26",
         "queryStringParameters": {"p": "1", "q": "é &"},
         "cookies": ["a=1", "b=2"],
@@ -76,7 +76,7 @@ def test_a_request_has_all_that_api_gateway_sends(events: list[Event]) -> None:
         "x-forwarded-proto": "https",
     }
     context = events[1]["requestContext"]
-    assert context["http"].items() >= {"method": "POST", "path": "/ask", "protocol": "HTTP/1.1"}.items()
+    assert context["http"].items() >= {"method": "POST", "path": "/echo", "protocol": "HTTP/1.1"}.items()
     assert {
         "accountId",
         "apiId",
@@ -89,37 +89,37 @@ def test_a_request_has_all_that_api_gateway_sends(events: list[Event]) -> None:
     } <= context.keys()
 
 
-def test_what_a_request_does_not_have_is_left_out(events: list[Event]) -> None:
+def test_absent_body_and_query_are_omitted(events: list[Event]) -> None:
     assert events[0].keys().isdisjoint({"body", "queryStringParameters", "pathParameters"})
     assert events[0]["headers"]["content-length"] == "0"
     assert "content-type" not in events[0]["headers"]
 
 
-def test_only_text_goes_without_base64(events: list[Event]) -> None:
+def test_only_text_bodies_are_sent_without_base64(events: list[Event]) -> None:
     assert [event["isBase64Encoded"] for event in events] == [False, False, True, False]
 
 
-def by_mangum() -> Handler:
+def mangum_handler() -> Handler:
     app = FastAPI()
 
     @app.api_route("/{path}", methods=["GET", "POST"])
-    async def seen(request: Request, q: str | None = None) -> list[str | None]:
+    async def echo(request: Request, q: str | None = None) -> list[str | None]:
         text = (await request.body()).decode()
         return [request.url.netloc, request.headers["authorization"], request.cookies["b"], q, text]
 
     return mangum.Mangum(app, lifespan="off")
 
 
-def by_powertools() -> Handler:
+def powertools_handler() -> Handler:
     app = APIGatewayHttpResolver()
 
     @app.route("/<path>", method=["GET", "POST"])
-    def seen(path: str) -> Response[str]:
+    def echo(path: str) -> Response[str]:
         event = app.current_event
         (cookie,) = [pair.partition("=")[2] for pair in event.cookies if pair.startswith("b=")]
         query = event.query_string_parameters.get("q")
-        told = [event.headers["host"], event.headers["authorization"], cookie, query, event.decoded_body or ""]
-        return Response(200, "application/json", json.dumps(told))
+        values = [event.headers["host"], event.headers["authorization"], cookie, query, event.decoded_body or ""]
+        return Response(200, "application/json", json.dumps(values))
 
     return lambda event, context: app.resolve(event, context)
 
@@ -128,27 +128,27 @@ def flask_app() -> flask.Flask:
     app = flask.Flask(__name__)
 
     @app.route("/<path>", methods=["GET", "POST"])
-    def seen(path: str) -> list[str | None]:
-        asked = flask.request
-        text = asked.get_data(as_text=True, parse_form_data=False)
-        return [asked.host, asked.headers["authorization"], asked.cookies["b"], asked.args.get("q"), text]
+    def echo(path: str) -> list[str | None]:
+        request = flask.request
+        text = request.get_data(as_text=True, parse_form_data=False)
+        return [request.host, request.headers["authorization"], request.cookies["b"], request.args.get("q"), text]
 
     return app
 
 
-def by_apig_wsgi() -> Handler:
+def apig_wsgi_handler() -> Handler:
     handler: Handler = make_lambda_handler(flask_app())
     return handler
 
 
-def by_serverless_wsgi() -> Handler:
+def serverless_wsgi_handler() -> Handler:
     app = flask_app()
     return lambda event, context: dict(serverless_wsgi.handle_request(app, event, context))
 
 
 @pytest.fixture
 def loop() -> Iterator[None]:
-    """The event loop that Mangum takes; it would make one that nobody closes."""
+    """The event loop that Mangum uses. It would create one itself and not close it."""
     with asyncio.Runner() as runner:
         asyncio.set_event_loop(runner.get_loop())
         yield
@@ -156,9 +156,9 @@ def loop() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("loop")
-@pytest.mark.parametrize("adapter", [by_mangum, by_powertools, by_apig_wsgi, by_serverless_wsgi])
-def test_an_application_understands_each_request(adapter: Callable[[], Handler], events: list[Event]) -> None:
+@pytest.mark.parametrize("adapter", [mangum_handler, powertools_handler, apig_wsgi_handler, serverless_wsgi_handler])
+def test_application_receives_each_request(adapter: Callable[[], Handler], events: list[Event]) -> None:
     handler = adapter()
-    answers = [handler(event, None) for event in events]
-    assert [answer["statusCode"] for answer in answers] == [200] * len(events)
-    assert [json.loads(answer["body"]) for answer in answers] == SEEN
+    responses = [handler(event, None) for event in events]
+    assert [response["statusCode"] for response in responses] == [200] * len(events)
+    assert [json.loads(response["body"]) for response in responses] == EXPECTED

@@ -1,7 +1,7 @@
-"""What makes another image and what does not, and which files of its folder an image is made of.
+"""The source hash: which changes it covers, and which files of the context the builder gets.
 
-The files are decided in `source.tf`, which is planned here by itself, as the one file of a module with the same variable: no provider is
-asked, and all cases are calls in one plan. What the module refuses, and what else depends on it, is planned as a whole.
+Most tests plan `source.tf` alone, as a module without providers: all cases are calls in one plan. Refusals and what depends on them
+need a plan of the whole module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sandbox.engine import Engine
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import MODULE
 
-Decided = Mapping[str, Mapping[str, Any]]
+Hashed = Mapping[str, Mapping[str, Any]]
 Roots = Callable[[str, Mapping[str, str] | None], Root]
 
 SOURCE = """
@@ -73,26 +73,26 @@ DOCKERFILE = "FROM scratch AS last\nCOPY . /\n"
 FILES = {"main.py": "print('hello')\n", "util/text.py": "x = 1\n", "README.md": "hello\n"}
 IGNORE = {".dockerignore": "*.md\n"}
 
-# Each beside the same base: files to change (None: to take away), and arguments of the build to change.
-SAME: dict[str, tuple[dict[str, str | None], dict[str, Any]]] = {
-    "nothing at all": ({}, {}),
-    "an ignored file that appears": ({"NEWS.md": "new\n"}, {}),
-    "an ignored file that changes": ({"README.md": "goodbye\n"}, {}),
-    "an ignored file that goes": ({"README.md": None}, {}),
-    "another build log": ({}, {"log_file": "build.log"}),
-    "an argument that is null": ({}, {"args": {"PYTHON": None}}),
+# Changes to the same base: files (None deletes), and build arguments.
+SAME_HASH: dict[str, tuple[dict[str, str | None], dict[str, Any]]] = {
+    "no change": ({}, {}),
+    "an ignored file added": ({"NEWS.md": "new\n"}, {}),
+    "an ignored file changed": ({"README.md": "goodbye\n"}, {}),
+    "an ignored file deleted": ({"README.md": None}, {}),
+    "a build log": ({}, {"log_file": "build.log"}),
+    "a null build argument": ({}, {"args": {"PYTHON": None}}),
 }
-OTHER: dict[str, tuple[dict[str, str | None], dict[str, Any]]] = {
-    "a file that appears": ({"new.py": "\n"}, {}),
-    "a file that changes": ({"main.py": "print('goodbye')\n"}, {}),
-    "a file that goes": ({"util/text.py": None}, {}),
-    "a file that is renamed": ({"main.py": None, "app.py": FILES["main.py"]}, {}),
-    "a file that moves to another folder": ({"util/text.py": None, "lib/text.py": FILES["util/text.py"]}, {}),
-    "two files that change their contents for each other's": (
+OTHER_HASH: dict[str, tuple[dict[str, str | None], dict[str, Any]]] = {
+    "a file added": ({"new.py": "\n"}, {}),
+    "a file changed": ({"main.py": "print('goodbye')\n"}, {}),
+    "a file deleted": ({"util/text.py": None}, {}),
+    "a file renamed": ({"main.py": None, "app.py": FILES["main.py"]}, {}),
+    "a file moved to another folder": ({"util/text.py": None, "lib/text.py": FILES["util/text.py"]}, {}),
+    "two files with their contents swapped": (
         {"main.py": FILES["util/text.py"], "util/text.py": FILES["main.py"]},
         {},
     ),
-    "an ignore file that lets a file through": ({".dockerignore": "*.md\n!README.md\n"}, {}),
+    "an exception added to the ignore file": ({".dockerignore": "*.md\n!README.md\n"}, {}),
     "the Dockerfile": ({"../Dockerfile": "FROM scratch AS last\nCOPY . /app/\n"}, {}),
     "a build argument": ({}, {"args": {"PYTHON": "3.13"}}),
     "the target": ({}, {"target": "last"}),
@@ -123,27 +123,27 @@ TREE = {
 
 @dataclass(frozen=True)
 class Rules:
-    """A .dockerignore, what it keeps back from the builder of a context's files, and the names of context and ignore file.
+    """A .dockerignore, the context's files that it ignores, and the names of context and ignore file.
 
-    `not_looked_for` is let through, but not found by the classic builder, which does not look into an ignored folder unless an
-    exception's text begins with it. To hash it is to build once too often at worst.
+    `skipped_by_classic_builder` is not ignored, but the classic builder does not enter an ignored folder unless an exception's
+    text begins with it. Hashing such files causes at most an unnecessary build.
     """
 
     text: str
     ignored: Set[str]
     tree: Set[str] = field(default_factory=lambda: TREE)
     links: Mapping[str, str] = field(default_factory=dict)
-    not_looked_for: Set[str] = frozenset()
+    skipped_by_classic_builder: Set[str] = frozenset()
     context: str = "context"
     file: str = ""
 
     @property
     def sent(self) -> set[str]:
-        """What the builder gets."""
+        """Files that the builder gets."""
         return set(self.tree - self.ignored)
 
     def write(self, folder: Path) -> None:
-        """Write the context, and its Dockerfile beside it. The ignore file ignores itself, so that the tree is all that is sent."""
+        """Write the context and, next to it, its Dockerfile. The ignore file ignores itself, so that only the tree is sent."""
         for path in self.tree:
             (folder / self.context / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / self.context / path).write_text("text\n")
@@ -156,41 +156,44 @@ class Rules:
 
 RULES: dict[str, Rules] = {
     "a file at the top": Rules("main.py", {"main.py"}),
-    "a file by extension is one at the top": Rules("*.md", {"README.md"}),
+    "a file by extension, at the top only": Rules("*.md", {"README.md"}),
     "by extension at any depth": Rules("**/*.md", {"README.md", "docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a folder with all that is in it": Rules("docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a folder with its content": Rules("docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
     "a folder with a trailing slash": Rules("docs/", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a leading slash means the same": Rules("/docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a leading dot and slash too": Rules("./docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "a folder at the top is not one below": Rules("build", {"build/out.bin"}),
+    "a folder with a leading slash": Rules("/docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a folder with a leading dot and slash": Rules("./docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "a folder at the top only": Rules("build", {"build/out.bin"}),
     "a folder at any depth": Rules("**/build", {"build/out.bin", "src/build/gen.py"}),
-    "what is in a folder": Rules("docs/*", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "what is below a folder": Rules("docs/**", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "the content of a folder": Rules("docs/*", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "everything below a folder": Rules("docs/**", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
     "a pattern for one level": Rules("*/temp*", {"src/temp1/y.py"}),
     "a pattern for two levels": Rules("*/*/temp*", {"src/lib/temp2/z.py"}),
     "one character": Rules("file?.txt", {"file1.txt", "file2.txt", "filea.txt"}),
     "a range of characters": Rules("file[0-9].txt", {"file1.txt", "file2.txt"}),
     "an exception": Rules("docs\n!docs/keep.md", {"docs/a.md", "docs/deep/b.md"}),
     "an exception for a folder": Rules("docs/*\n!docs/deep", {"docs/a.md", "docs/keep.md"}),
-    "an exception that comes too early": Rules("!docs/keep.md\ndocs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
-    "all but": Rules("*\n!app\n!main.py", TREE - {"app/__init__.py", "app/__pycache__/x.pyc", "main.py"}),
-    "an exception's exception": Rules("*\n!app\napp/__pycache__", TREE - {"app/__init__.py"}),
+    "an exception before its rule": Rules("!docs/keep.md\ndocs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}),
+    "everything except": Rules("*\n!app\n!main.py", TREE - {"app/__init__.py", "app/__pycache__/x.pyc", "main.py"}),
+    "an exception to an exception": Rules("*\n!app\napp/__pycache__", TREE - {"app/__init__.py"}),
     "hidden files at any depth": Rules("**/.env", {".env", "sub/.env"}),
-    "comments, blank lines, blanks around": Rules("# docs\n\n  main.py  \n", {"main.py"}),
-    "line ends of another system": Rules("main.py\r\nfile1.txt\r\n", {"main.py", "file1.txt"}),
-    "braces are no alternatives": Rules("{main,other}.py", {"{main,other}.py"}),
-    "a path with dots in it": Rules("docs/../main.py", {"main.py"}),
-    "a mark of the encoding at its beginning": Rules("\ufeffmain.py", {"main.py"}),
-    "a comment that does not begin its line": Rules("main.py # not\n #a", {"#a"}, {"main.py", "#a", "b"}),
-    "blanks after the exclamation mark": Rules("docs\n! docs/keep.md", {"docs/a.md", "docs/deep/b.md"}),
-    "blanks and tabs at the end": Rules(
+    "comments, blank lines, surrounding spaces": Rules("# docs\n\n  main.py  \n", {"main.py"}),
+    "CRLF line ends": Rules("main.py\r\nfile1.txt\r\n", {"main.py", "file1.txt"}),
+    "braces are literal": Rules("{main,other}.py", {"{main,other}.py"}),
+    "a path with ..": Rules("docs/../main.py", {"main.py"}),
+    "a byte order mark": Rules("\ufeffmain.py", {"main.py"}),
+    "a # that does not begin its line": Rules("main.py # not\n #a", {"#a"}, {"main.py", "#a", "b"}),
+    "spaces after the exclamation mark": Rules("docs\n! docs/keep.md", {"docs/a.md", "docs/deep/b.md"}),
+    "trailing spaces and tabs": Rules(
         "main.py \t \ndocs/\t", {"main.py", "docs/a.md", "docs/keep.md", "docs/deep/b.md"}
     ),
     "two asterisks before an extension": Rules(
         "**.pyc", {"x.pyc", "a/x.pyc", "a/b/x.pyc"}, {"x.pyc", "a/x.pyc", "a/b/x.pyc", "a/x.py"}
     ),
     "an exception of two asterisks before an extension": Rules(
-        "**\n!**.py", {"x.txt", "a/x.txt"}, {"x.py", "a/x.py", "x.txt", "a/x.txt"}, not_looked_for={"a/x.py"}
+        "**\n!**.py",
+        {"x.txt", "a/x.txt"},
+        {"x.py", "a/x.py", "x.txt", "a/x.txt"},
+        skipped_by_classic_builder={"a/x.py"},
     ),
     "two asterisks inside a name": Rules("a**b", {"ab", "a/x/b"}, {"ab", "axb", "a/x/b", "ax/yb", "c"}),
     "two asterisks at a name's end": Rules("a**", {"a", "ab", "ac/d", "ac/e/f"}, {"a", "ab", "ac/d", "ac/e/f", "b/a"}),
@@ -202,48 +205,50 @@ RULES: dict[str, Rules] = {
         "**/*.d/*.md", {"x.d/a.md", "y/x.d/a.md"}, {"x.d/a.md", "y/x.d/a.md", "x.d/y/a.md", "a.md"}
     ),
     "three asterisks": Rules("***/x", {"a/x", "a/b/x"}, {"x", "a/x", "a/b/x", "y"}),
-    "nothing but folders": Rules("*/", {"a/x", "a/b/x", "y"}, {"a/x", "a/b/x", "y"}),
-    "a class of characters": Rules("[a-c]x[^0-9]", {"axy", "cx-"}, {"axy", "cx-", "dxy", "ax1", "ax"}),
-    "an asterisk in a class is none of it": Rules("[*.]a", {".]a", "[.]a"}, {"*a", ".a", ".]a", "[.]a", "xa"}),
-    "an exclamation mark in a class is one": Rules("[!a]x", {"!x", "ax"}, {"!x", "ax", "bx"}),
-    "a class that holds a bracket": Rules("[\\]]x", {"]x"}, {"]x", "\\x", "x"}),
+    "folders only": Rules("*/", {"a/x", "a/b/x", "y"}, {"a/x", "a/b/x", "y"}),
+    "character classes": Rules("[a-c]x[^0-9]", {"axy", "cx-"}, {"axy", "cx-", "dxy", "ax1", "ax"}),
+    "an asterisk in a character class is not a member of it": Rules(
+        "[*.]a", {".]a", "[.]a"}, {"*a", ".a", ".]a", "[.]a", "xa"}
+    ),
+    "an exclamation mark in a character class is literal": Rules("[!a]x", {"!x", "ax"}, {"!x", "ax", "bx"}),
+    "a bracket in a character class": Rules("[\\]]x", {"]x"}, {"]x", "\\x", "x"}),
     "escapes": Rules(
         "\\*.md\n\\?\n\\[a]\n\\a.b", {"*.md", "?", "[a]"}, {"*.md", "x.md", "?", "x", "[a]", "a", "a.b", "axb"}
     ),
     "an escaped exclamation mark": Rules("\\!a", {"!a"}, {"!a", "a"}),
     "an escaped comment": Rules("\\#a", {"#a"}, {"#a", "a"}),
     "the context itself": Rules(".\n./\n/", set()),
-    "what is outside of it": Rules("../main.py\n..\n/../file1.txt", {"file1.txt"}),
+    "paths outside the context": Rules("../main.py\n..\n/../file1.txt", {"file1.txt"}),
     "paths that are not clean": Rules("docs//./a.md\n./docs/deep/../keep.md", {"docs/a.md", "docs/keep.md"}),
     "wildcards in the context's own path": Rules(
         "**/*.md\n!docs/*.md", {"README.md", "docs/deep/b.md"}, context="[a-z]*{b,c}?"
     ),
-    "a link to nowhere that is not let through": Rules(
+    "a dangling symlink that is ignored": Rules(
         "*\n!main.py", TREE - {"main.py"}, links={"gone": "nowhere", "docs/gone": "../nowhere"}
     ),
-    "an exception inside of an ignored folder": Rules("docs\n!docs/deep/b.md", {"docs/a.md", "docs/keep.md"}),
+    "an exception inside an ignored folder": Rules("docs\n!docs/deep/b.md", {"docs/a.md", "docs/keep.md"}),
     "an exception for a folder that is not ignored itself": Rules(
         "**/*.md\n!docs", {"README.md", "docs/a.md", "docs/keep.md", "docs/deep/b.md"}
     ),
-    "an exception inside of a folder that is ignored once more": Rules(
+    "an exception inside a folder that is ignored again": Rules(
         "nm\n!nm/keep\n**/nm", {"nm/a", "x/nm/b"}, {"nm/a", "nm/keep/f", "x/nm/b", "m"}
     ),
-    "rules of alternating signs": Rules(
+    "alternating rules and exceptions": Rules(
         "a\n!a/b\na/b/c\n!a/b/c/d\na/b/c/d/e",
         {"a/x", "a/b/c/x", "a/b/c/d/e/x"},
         {"a/x", "a/b/x", "a/b/c/x", "a/b/c/d/x", "a/b/c/d/e/x"},
     ),
-    "what is special to regular expressions alone": Rules(
+    "characters special only in regular expressions": Rules(
         "a+b\n(x)\nc.d\n^e$\n{f,g}\nh|i",
         {"a+b", "(x)", "c.d", "^e$", "{f,g}", "h|i"},
         {"a+b", "aab", "(x)", "x", "c.d", "cxd", "^e$", "e", "{f,g}", "f", "h|i", "h", "i"},
     ),
-    "the same beside wildcards": Rules(
+    "characters special only in regular expressions, with wildcards": Rules(
         "a+b*\n(x)*\nc.d*\n{f,g}*\n*$",
         {"a+b", "(x)", "c.d", "{f,g}", "^e$"},
         {"a+b", "aab", "(x)", "x", "c.d", "cxd", "^e$", "e", "{f,g}", "f"},
     ),
-    "what is not taken for mere text beside wildcards": Rules(
+    "regular expression characters that Docker does not escape": Rules(
         "h|i*\nj{2}*\n^k*",
         {"h", "ha/b", "x/i", "jj", "jjx", "k"},
         {"h", "ha/b", "i", "x/i", "x/y", "j{2}", "j", "jj", "jjx", "^k", "k"} - {"i"},
@@ -251,15 +256,15 @@ RULES: dict[str, Rules] = {
     "names beyond ASCII": Rules(
         "é*\n**/?.ü\n日本", {"école", "a/ß.ü", "日本/a"}, {"école", "ecole", "a/ß.ü", "a/ss.ü", "日本/a", "日/a"}
     ),
-    "blanks inside of names": Rules("a b\n*c  d", {"a b", "xc  d"}, {"a b", "a", "b", "xc  d", "xc d"}),
-    "an ignore file of the Dockerfile's own": Rules(
+    "spaces in names": Rules("a b\n*c  d", {"a b", "xc  d"}, {"a b", "a", "b", "xc  d", "xc d"}),
+    "a Dockerfile's own ignore file": Rules(
         "docs", {"docs/a.md", "docs/keep.md", "docs/deep/b.md"}, file="Dockerfile.dockerignore"
     ),
 }
-# Lines that are no patterns: Docker refuses to build with them.
-NO_RULES = ("[", "a[", "a[b", "[]a", "[a-]", "[^]", "!", "a\\")
+# Lines that Docker rejects.
+INVALID_PATTERNS = ("[", "a[", "a[b", "[]a", "[a-]", "[^]", "!", "a\\")
 
-WHOLE = (
+WHOLE_MODULE = (
     AWS_PROVIDER
     + """
 provider "docker" {}
@@ -288,8 +293,8 @@ module "case" {
 }
 """
 )
-# Outputs of a root must be declared sensitive where they are, and this one's are not.
-NOT_LOOKED_INTO = """
+# Its outputs are not declared sensitive, so a sensitive value would be an error.
+NOT_READ = """
 resource "terraform_data" "digest" {}
 
 module "secret" {
@@ -324,7 +329,7 @@ output "images" {
 
 @dataclass(frozen=True)
 class Refused:
-    """How the refusal of a context begins (… for the folder's path), its files beside a main.py, and what is named as wrong."""
+    """Beginning of a message (… for the context's path), files besides main.py, and what the message names."""
 
     message: str
     files: Mapping[str, bytes]
@@ -339,31 +344,35 @@ REFUSED: dict[str, Refused] = {
         "context/.dockerignore",
     ),
     "an ignore file that Docker refuses": Refused(
-        "image.build: … holds lines that are no patterns to Docker",
-        {".dockerignore": "\n".join(NO_RULES).encode()},
-        f"context/.dockerignore holds lines that are no patterns to Docker, which refuses to build with them: {' '.join(NO_RULES)}",
+        "image.build: … contains lines that Docker rejects as patterns",
+        {".dockerignore": "\n".join(INVALID_PATTERNS).encode()},
+        f"context/.dockerignore contains lines that Docker rejects as patterns: {' '.join(INVALID_PATTERNS)}",
     ),
-    "nothing that is let through": Refused(
-        "image.build.context (…) holds no file that its .dockerignore lets through", {".dockerignore": b"**\n"}
+    "no file left": Refused(
+        "image.build.context (…) contains no file that its .dockerignore lets through", {".dockerignore": b"**\n"}
     ),
-    "a name that Terraform changes": Refused(
-        "image.build.context (…): Terraform cannot read", {"Cafe\u0301.md": b"text\n"}, "Café.md. A file"
+    "a name in Unicode NFD": Refused(
+        "image.build.context (…): Terraform cannot read", {"Cafe\u0301.md": b"text\n"}, "Café.md. Either"
     ),
-    "what Terraform itself writes": Refused(
-        "image.build.context (…) holds files that Terraform itself writes",
+    "files that Terraform writes": Refused(
+        "image.build.context (…) contains files that Terraform itself writes",
         {
             ".terraform/modules/modules.json": b"{}",
             "terraform.tfstate": b"{}",
             "infra/x.tfplan": b"",
             ".terraform.lock.hcl": b"",
         },
-        ".terraform/modules/modules.json, infra/x.tfplan, terraform.tfstate. Keep",
+        ".terraform/modules/modules.json, infra/x.tfplan, terraform.tfstate. Exclude",
     ),
-    "the log of its own build": Refused(
-        "image.build.context (…) holds files that Terraform itself writes", {}, "build.log. Keep", log_file="build.log"
+    "its own build log": Refused(
+        "image.build.context (…) contains files that Terraform itself writes",
+        {},
+        "build.log. Exclude",
+        log_file="build.log",
     ),
 }
-ELSEWHERE = "image.uri names the registry …, and Lambda pulls from ECR of the function's own region alone"
+WRONG_REGISTRY = "image.uri names the registry …, but Lambda pulls only from ECR in the function's own region"
+# Registry → accepted.
 HOSTS = {
     "111122223333.dkr.ecr.us-east-1.amazonaws.com": False,
     "111122223333.dkr.ecr-fips.eu-central-1.amazonaws.com": False,
@@ -375,11 +384,11 @@ HOSTS = {
 
 
 MODES = (0o644, 0o755)
-MODE_KINDS = ("bytes", "git's id")
+MODE_HASHES = ("bytes", "git ID")
 
 
 class Cases:
-    """Cases by name, each a folder and an entry of the root's variable."""
+    """Cases by name. Each is a folder, and an entry of the root's variable."""
 
     def __init__(self, root: Root) -> None:
         self.root = root
@@ -387,7 +396,7 @@ class Cases:
         self.inputs: dict[str, Any] = {}
 
     def add(self, name: str, architecture: str = "x86_64", context: str = "context", **build: Any) -> Path:
-        """Add one, and return its folder, which is made."""
+        """Create the case's folder and return it."""
         key = f"case-{len(self.names)}"
         folder = self.root.path / "cases" / key
         (folder / context).mkdir(parents=True)
@@ -404,22 +413,22 @@ class Cases:
 
 
 @pytest.fixture(scope="module")
-def decided(
+def hashed(
     once_per_run: Callable[[str, Callable[[], Any]], Any], terraform_project: Path, terraform_roots: Roots
-) -> Decided:
-    """Files and hash of every case by its name."""
-    found: Decided = once_per_run("source-hashes", lambda: _decide(terraform_project / MODULE, terraform_roots))
-    return found
+) -> Hashed:
+    """Files and hash of every case, by name."""
+    result: Hashed = once_per_run("source-hashes", lambda: _plan_hashes(terraform_project / MODULE, terraform_roots))
+    return result
 
 
-def _decide(module: Path, terraform_roots: Roots) -> Decided:
+def _plan_hashes(module: Path, terraform_roots: Roots) -> Hashed:
     source, variables = ((module / name).read_text(encoding="utf-8") for name in ("source.tf", "variables.tf"))
     image = re.search(r'^variable "image" {$.*?^}$', variables, re.MULTILINE | re.DOTALL)
     assert image
     files = {"source/source.tf": source, "source/variables.tf": f"{SOURCE}\n{image[0]}\n"}
     cases = Cases(terraform_roots(".", {"main.tf": ROOT, **files}))
 
-    for name, (changed, build) in {"base": ({}, {}), **SAME, **OTHER}.items():
+    for name, (changed, build) in {"base": ({}, {}), **SAME_HASH, **OTHER_HASH}.items():
         folder = cases.add(name, **build)
         for path, text in {"../Dockerfile": DOCKERFILE, **FILES, **IGNORE, **changed}.items():
             if text is not None:
@@ -428,14 +437,14 @@ def _decide(module: Path, terraform_roots: Roots) -> Decided:
     for name, rules in RULES.items():
         rules.write(cases.add(name, context=rules.context))
     for mode in MODES:
-        _of_mode(cases, mode)
+        _add_mode_cases(cases, mode)
     found = cases.root.plan(cases=cases.inputs).outputs["cases"]
     return {name: found[key] for key, name in cases.names.items()}
 
 
-def _of_mode(cases: Cases, mode: int) -> None:
-    """Add a context with a file of that mode twice: hashed over its bytes, and by git's id of the folder."""
-    names = [f"{kind} of mode {mode:o}" for kind in MODE_KINDS]
+def _add_mode_cases(cases: Cases, mode: int) -> None:
+    """Add a context with a file of that mode twice: hashed by its bytes, and by git's ID of the folder."""
+    names = [f"{kind} of mode {mode:o}" for kind in MODE_HASHES]
     folder = cases.add(names[0])
 
     def git(*arguments: str) -> str:
@@ -452,21 +461,21 @@ def _of_mode(cases: Cases, mode: int) -> None:
     (cases.add(names[1], source_hash=git("rev-parse", "HEAD:context")) / "Dockerfile").write_text(DOCKERFILE)
 
 
-@pytest.mark.parametrize("change", SAME)
-def test_the_same_image_after(change: str, decided: Decided) -> None:
-    assert decided[change]["hash"] == decided["base"]["hash"]
+@pytest.mark.parametrize("change", SAME_HASH)
+def test_hash_is_equal_after(change: str, hashed: Hashed) -> None:
+    assert hashed[change]["hash"] == hashed["base"]["hash"]
 
 
-@pytest.mark.parametrize("change", OTHER)
-def test_another_image_after(change: str, decided: Decided) -> None:
-    assert decided[change]["hash"] != decided["base"]["hash"]
+@pytest.mark.parametrize("change", OTHER_HASH)
+def test_hash_differs_after(change: str, hashed: Hashed) -> None:
+    assert hashed[change]["hash"] != hashed["base"]["hash"]
 
 
-def test_every_change_makes_an_image_of_its_own(decided: Decided) -> None:
-    assert len({decided[change]["hash"] for change in OTHER}) == len(OTHER)
+def test_every_change_has_its_own_hash(hashed: Hashed) -> None:
+    assert len({hashed[change]["hash"] for change in OTHER_HASH}) == len(OTHER_HASH)
 
 
-def test_what_release_0_1_0_has_built_is_not_built_again(decided: Decided) -> None:
+def test_hash_equals_release_0_1_0s(hashed: Hashed) -> None:
     def encoded(value: Any) -> str:
         return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -476,36 +485,36 @@ def test_what_release_0_1_0_has_built_is_not_built_again(decided: Decided) -> No
     sent = {path: content(text) for path, text in (FILES | IGNORE).items() if path != "README.md"}
     files = encoded({"files": sent, "dockerfile": content(DOCKERFILE)})
 
-    stated: dict[str, Any] = {"content": files, "args": {}, "platform": "linux/amd64", "target": None}
-    assert decided["base"]["hash"] == encoded(stated)
+    expected: dict[str, Any] = {"content": files, "args": {}, "platform": "linux/amd64", "target": None}
+    assert hashed["base"]["hash"] == encoded(expected)
 
 
-def test_a_mode_is_seen_by_gits_id_of_the_folder_and_not_by_the_hash_over_its_bytes(decided: Decided) -> None:
-    (plain, executable) = ({kind: decided[f"{kind} of mode {mode:o}"]["hash"] for kind in MODE_KINDS} for mode in MODES)
+def test_file_mode_changes_the_git_id_and_not_the_hash_of_bytes(hashed: Hashed) -> None:
+    (plain, executable) = ({kind: hashed[f"{kind} of mode {mode:o}"]["hash"] for kind in MODE_HASHES} for mode in MODES)
 
     assert executable["bytes"] == plain["bytes"]
-    assert executable["git's id"] != plain["git's id"]
+    assert executable["git ID"] != plain["git ID"]
 
 
 @pytest.mark.parametrize("rules", RULES)
-def test_the_hash_covers_what_the_builder_gets_of_a_context_with(rules: str, decided: Decided) -> None:
-    assert set(decided[rules]["files"]) == RULES[rules].sent
+def test_hash_covers_the_builders_files_with(rules: str, hashed: Hashed) -> None:
+    assert set(hashed[rules]["files"]) == RULES[rules].sent
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize("rules", RULES)
-def test_the_builder_really_gets_no_more_of_a_context_with(rules: str, tmp_path: Path, builder: str) -> None:
+def test_builder_gets_the_same_files_with(rules: str, tmp_path: Path, builder: str) -> None:
     if RULES[rules].file and builder != "BuildKit":
-        pytest.skip(f"an ignore file of the Dockerfile's own is BuildKit's, and the builder here is the {builder}")
+        pytest.skip(f"only BuildKit reads a Dockerfile's own ignore file, and the builder here is the {builder}")
     RULES[rules].write(tmp_path)
 
-    not_looked_for = set() if builder == "BuildKit" else RULES[rules].not_looked_for
-    assert _sent(tmp_path, RULES[rules].context) == RULES[rules].sent - not_looked_for
+    skipped_by_classic_builder = set() if builder == "BuildKit" else RULES[rules].skipped_by_classic_builder
+    assert _sent(tmp_path, RULES[rules].context) == RULES[rules].sent - skipped_by_classic_builder
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("line", NO_RULES)
-def test_the_builder_really_refuses(line: str, tmp_path: Path, builder: str) -> None:
+@pytest.mark.parametrize("line", INVALID_PATTERNS)
+def test_builder_rejects_pattern(line: str, tmp_path: Path, builder: str) -> None:
     Rules(line, set()).write(tmp_path)
 
     with pytest.raises(subprocess.CalledProcessError) as refusal:
@@ -517,12 +526,12 @@ def test_the_builder_really_refuses(line: str, tmp_path: Path, builder: str) -> 
 
 @pytest.fixture(scope="module")
 def builder(engine: Engine, note: Callable[[str], None]) -> str:
-    """Which of Docker's builders the rules are compared with: BuildKit where its plug-in is, else the classic one.
+    """Docker's builder to compare with: BuildKit if its plug-in is installed, else the classic builder.
 
-    Both read .dockerignore with moby's patternmatcher; for the classic one the command does, before it sends the context.
+    Both match .dockerignore with moby's patternmatcher; with the classic builder, the CLI does so before it sends the context.
     """
-    plugged = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0
-    name = "BuildKit" if plugged else "classic builder"
+    buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0
+    name = "BuildKit" if buildx else "classic builder"
     note(f"ignore rules are compared with: {name}")
     return name
 
@@ -532,8 +541,8 @@ def _docker(*arguments: str) -> bytes:
 
 
 def _sent(folder: Path, context: str) -> set[str]:
-    """Build an image of the context alone, and return the files that it holds."""
-    tag = f"what-is-sent:{uuid.uuid4().hex}"
+    """Build an image from the context, and return the files in it."""
+    tag = f"sent-files:{uuid.uuid4().hex}"
     _docker("build", "--quiet", "--tag", tag, "--file", str(folder / "Dockerfile"), str(folder / context))
     container = _docker("create", tag, "none").decode().strip()
     try:
@@ -546,10 +555,10 @@ def _sent(folder: Path, context: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def refused(once_per_run: Callable[[str, Callable[[], Any]], Any], terraform_roots: Roots) -> Mapping[str, list[str]]:
-    """What is said of each of REFUSED, which are calls in one plan."""
+    """Error messages for each case of REFUSED, from one plan."""
 
     def plan() -> list[str]:
-        root, images = terraform_roots(".", {"main.tf": WHOLE}), {}
+        root, images = terraform_roots(".", {"main.tf": WHOLE_MODULE}), {}
         for number, case in enumerate(REFUSED.values()):
             folder = f"cases/{number}/context"
             root.write(f"cases/{number}/Dockerfile", DOCKERFILE)
@@ -560,8 +569,8 @@ def refused(once_per_run: Callable[[str, Callable[[], Any]], Any], terraform_roo
             }
         return _errors(root, images)
 
-    said: list[str] = once_per_run("refused-sources", plan)
-    return {name: [text for text in said if f"cases/{n}/context" in text] for n, name in enumerate(REFUSED)}
+    messages: list[str] = once_per_run("refused-sources", plan)
+    return {name: [text for text in messages if f"cases/{n}/context" in text] for n, name in enumerate(REFUSED)}
 
 
 def _errors(root: Root, images: Mapping[str, Any]) -> list[str]:
@@ -572,29 +581,29 @@ def _errors(root: Root, images: Mapping[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refuses_a_context_with(case: str, refused: Mapping[str, list[str]]) -> None:
-    (said,) = refused[case]
+    (message,) = refused[case]
 
-    assert states(REFUSED[case].message, said)
-    assert REFUSED[case].named in said
+    assert states(REFUSED[case].message, message)
+    assert REFUSED[case].named in message
 
 
-def test_takes_images_of_ecr_in_its_region_alone(terraform_roots: Roots) -> None:
+def test_accepts_image_uris_only_from_ecr_in_its_region(terraform_roots: Roots) -> None:
     images = {f"case-{n}": {"uri": f"{host}/orders@sha256:{'0' * 64}"} for n, host in enumerate(HOSTS)}
 
-    said = _errors(terraform_roots(".", {"main.tf": WHOLE}), images)
+    errors = _errors(terraform_roots(".", {"main.tf": WHOLE_MODULE}), images)
 
-    expected = sorted(ELSEWHERE.replace("…", host) for host, taken in HOSTS.items() if not taken)
-    assert [text[: len(start)] for text, start in zip(sorted(said), expected, strict=True)] == expected
+    expected = sorted(WRONG_REGISTRY.replace("…", host) for host, accepted in HOSTS.items() if not accepted)
+    assert [text[: len(start)] for text, start in zip(sorted(errors), expected, strict=True)] == expected
 
 
-def test_what_is_secret_unknown_or_hashed_elsewhere_is_not_looked_into(terraform_roots: Roots) -> None:
+def test_sensitive_unknown_and_prehashed_images_plan(terraform_roots: Roots) -> None:
     root = terraform_roots(
-        ".", {"main.tf": WHOLE, "secret.tf": NOT_LOOKED_INTO, "app/Dockerfile": DOCKERFILE, "Dockerfile": DOCKERFILE}
+        ".", {"main.tf": WHOLE_MODULE, "secret.tf": NOT_READ, "app/Dockerfile": DOCKERFILE, "Dockerfile": DOCKERFILE}
     )
     for case in REFUSED.values():
         for path, content in case.files.items():
             root.write(f"context/{path}", "").write_bytes(content)
-    hashed = {"build": {"context": "context", "log_file": "context/build.log", "source_hash": "hashed elsewhere"}}
+    hashed = {"build": {"context": "context", "log_file": "context/build.log", "source_hash": "abc"}}
 
     outputs = root.plan(images={"elsewhere": hashed}).outputs
 

@@ -19,7 +19,7 @@ LESS = {
         r"\g<1>12",
         "must have 512 MB and 10 s",
     ),
-    "gate": ("smoke.tf", r"answer\.status == answer\.request\.status", "true", "Missing expected failure"),
+    "gate": ("smoke.tf", r"response\.status == response\.request\.status", "true", "Missing expected failure"),
     "refusals": (
         "variables.tf",
         r"var\.function\.timeout_seconds <= 29",

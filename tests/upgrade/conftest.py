@@ -1,4 +1,4 @@
-"""The last release's examples, applied on the sandbox as they were then, to be upgraded to another module."""
+"""The last release's examples, applied on the sandbox as released, ready for an upgrade of the module."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ CLAIMED = claim((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")).level
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """All of these tests need an engine."""
+    """Mark all of these tests: they need an engine."""
     if item.path.is_relative_to(HERE):
         item.add_marker(pytest.mark.engine)
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What an example needs to be applied here: arguments of its module call, its variables, and blocks of the root."""
+class ExampleInputs:
+    """Additions to an example for the sandbox: module arguments, variables, and blocks of the root module."""
 
     module: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
@@ -55,29 +55,29 @@ class Deployment:
     cache: InitCache
 
     def upgrade(self, project: Path = PROJECT) -> None:
-        """Exchange the module for a project's, as raising `ref` does; nothing is planned or applied.
+        """Replace the module with a project's, as raising `ref` does, without a plan or apply.
 
-        Where a breaking change is claimed, callers must change their configuration, and so the example is exchanged as well.
+        If CHANGELOG.md claims a breaking change, callers must change their configuration, so the example is replaced as well.
         """
         folder = self.root.path.parents[1]
         synchronise(project / "modules", folder / "modules")
         if CLAIMED is Level.BREAKING:
-            apart = (self.root.path / OVERRIDE).read_text(encoding="utf-8")  # no file of the example's: it would go
+            override = (self.root.path / OVERRIDE).read_text(encoding="utf-8")  # deleted below: not in the example
             for name in EXAMPLE_SOURCES:
                 synchronise(project / name, folder / name)
-            (self.root.path / OVERRIDE).write_text(apart, encoding="utf-8")
-        add_native(self.root)
+            (self.root.path / OVERRIDE).write_text(override, encoding="utf-8")
+        use_native_platform(self.root)
         self.root.init(self.cache)
 
 
-def add_native(root: Root) -> None:
-    """Have the root's copy of the module build and run what this machine can run."""
+def use_native_platform(root: Root) -> None:
+    """Override the root's copy of the module to build for this machine's platform."""
     for name, text in overrides.native().items():
         root.write(name, text)
 
 
-Planned = Callable[[str, Setting], Deployment]
-Released = Callable[[str, Setting], AbstractContextManager[Deployment]]
+Planned = Callable[[str, ExampleInputs], Deployment]
+Released = Callable[[str, ExampleInputs], AbstractContextManager[Deployment]]
 
 
 @pytest.fixture(scope="session")
@@ -97,30 +97,30 @@ def planned(
     terraform_environment: Mapping[str, str],
     terraform_init_cache: InitCache,
 ) -> Planned:
-    """Makes an example of the last release, initialised: ready to plan, and nothing applied."""
+    """Copies and initialises an example of the last release, without applying it."""
 
-    def made(example: str, setting: Setting) -> Deployment:
+    def initialise(example: str, inputs: ExampleInputs) -> Deployment:
         folder = copy_project(release, tmp_path_factory.mktemp(example))
         root = Root(folder / "examples" / example, environment=terraform_environment)
-        root.write(overrides.NAME, overrides.applied(emulator.registry, setting.module, setting.root))
-        add_native(root)
+        root.write(overrides.NAME, overrides.applied(emulator.registry, inputs.module, inputs.root))
+        use_native_platform(root)
         root.init(terraform_init_cache)
-        return Deployment(root, setting.variables, terraform_init_cache)
+        return Deployment(root, inputs.variables, terraform_init_cache)
 
-    return made
+    return initialise
 
 
 @pytest.fixture(scope="session")
 def released(planned: Planned, engine: Engine) -> Released:
-    """Applies an example of the last release, and destroys it at the end of the block."""
+    """Context manager: applies an example of the last release, and destroys it on exit."""
 
     @contextmanager
-    def applied(example: str, setting: Setting) -> Iterator[Deployment]:
-        deployment = planned(example, setting)
+    def deployed(example: str, inputs: ExampleInputs) -> Iterator[Deployment]:
+        deployment = planned(example, inputs)
         try:
             deployment.root.apply(deployment.variables)
             yield deployment
         finally:
             deployment.root.destroy()
 
-    return applied
+    return deployed

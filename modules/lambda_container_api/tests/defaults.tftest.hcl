@@ -1,7 +1,7 @@
-# What the module makes of the fewest inputs, on mocked providers: `terraform init && terraform test` in the module's folder,
-# without an account. Add runs of your own beside these when you keep a copy of the module.
+# The module with only its required inputs, on mocked providers: `terraform init && terraform test` in the module's folder,
+# without an AWS account. In your copy of the module, add your own runs to these.
 mock_provider "aws" {
-  # It publishes version 8, and its ARNs look like ARNs. The blocks stand here because OpenTofu reads no files of mocks.
+  # It publishes version 8, and its ARNs are valid. The blocks are inline because OpenTofu does not read mock files.
   mock_data "aws_caller_identity" {
     defaults = { account_id = "111122223333" }
   }
@@ -27,7 +27,7 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:orders", version = "8" }
   }
   mock_resource "aws_lambda_invocation" {
-    defaults = { result = "{\"statusCode\": 200, \"body\": \"well\"}" }
+    defaults = { result = "{\"statusCode\": 200, \"body\": \"ok\"}" }
   }
 }
 
@@ -39,26 +39,26 @@ variables {
   auth  = { iam = {} }
 }
 
-run "the_image_cannot_be_overwritten_and_is_scanned" {
+run "image_tags_are_immutable_and_images_scanned" {
   command = plan
 
-  # Any folder and file will do: a plan builds nothing.
+  # Any folder and file work: a plan builds nothing.
   variables {
     image = { build = { context = "tests", dockerfile = "defaults.tftest.hcl" } }
   }
 
   assert {
     condition     = aws_ecr_repository.this[0].image_tag_mutability == "IMMUTABLE" && one(aws_ecr_repository.this[0].image_scanning_configuration).scan_on_push
-    error_message = "Tags must be immutable, and images scanned when they are pushed."
+    error_message = "Tags must be immutable, and images scanned on push."
   }
 
   assert {
     condition     = !aws_ecr_repository.this[0].force_delete
-    error_message = "A repository with images must not be deleted by a destroy."
+    error_message = "A destroy must not delete a repository that contains images."
   }
 }
 
-run "the_function_is_small_and_answers_before_the_gateway_gives_up" {
+run "function_times_out_before_the_gateway" {
   command = plan
 
   assert {
@@ -68,11 +68,11 @@ run "the_function_is_small_and_answers_before_the_gateway_gives_up" {
 
   assert {
     condition     = aws_apigatewayv2_integration.live.timeout_milliseconds == 11000
-    error_message = "The gateway must wait a second longer than the function may run."
+    error_message = "The gateway must wait one second longer than the function's time-out."
   }
 }
 
-run "callers_sign_their_requests" {
+run "auth_iam_requires_signed_requests" {
   command = plan
 
   assert {
@@ -81,30 +81,30 @@ run "callers_sign_their_requests" {
   }
 }
 
-run "requests_are_limited_and_logged" {
+run "stage_is_throttled_and_logs_expire" {
   command = plan
 
   assert {
     condition     = aws_apigatewayv2_stage.default.default_route_settings[0].throttling_rate_limit == 500
-    error_message = "The stage must be throttled: without a limit, one caller uses up the account."
+    error_message = "The stage must be throttled: without a limit, one client can use up the account's quota."
   }
 
   assert {
     condition     = aws_cloudwatch_log_group.access.retention_in_days == 365 && aws_cloudwatch_log_group.function.retention_in_days == 365
-    error_message = "Logs must be kept for a year, and no longer."
+    error_message = "Logs must be retained for one year."
   }
 }
 
-run "failures_raise_alarms" {
+run "default_alarms_exist" {
   command = plan
 
   assert {
     condition     = keys(aws_cloudwatch_metric_alarm.this) == ["errors", "latency", "server-errors", "throttles"]
-    error_message = "Alarms must be there without being asked for; concurrency and spillover only where they apply."
+    error_message = "Alarms must exist by default; concurrency and spillover only where they apply."
   }
 }
 
-run "nothing_is_made_that_was_not_asked_for" {
+run "optional_resources_are_absent" {
   command = plan
 
   assert {
@@ -113,23 +113,23 @@ run "nothing_is_made_that_was_not_asked_for" {
       aws_lambda_function_event_invoke_config.live, aws_lambda_provisioned_concurrency_config.fixed, docker_registry_image.this,
       aws_ecr_repository.this,
     )) == 0
-    error_message = "An authorizer, a domain, provisioned concurrency or a build is made only where it is asked for."
+    error_message = "An authorizer, a domain, provisioned concurrency and a build must exist only where configured."
   }
 }
 
-run "the_newest_version_serves_through_the_alias" {
+run "newest_version_serves_through_the_alias" {
   assert {
     condition     = output.version == "8" && output.newest_version == "8"
-    error_message = "Without release.version, the version published last must serve."
+    error_message = "Without release.version, the newest version must serve."
   }
 
   assert {
     condition     = aws_apigatewayv2_integration.live.integration_uri == aws_lambda_alias.live.invoke_arn && aws_lambda_permission.api.qualifier == "live"
-    error_message = "The gateway must call the alias, and may call nothing else."
+    error_message = "The gateway must invoke the alias, and have permission for nothing else."
   }
 }
 
-run "a_pinned_version_serves_while_a_newer_one_is_there" {
+run "pinned_version_serves_despite_a_newer_one" {
   variables {
     release = { version = 7 }
   }
@@ -140,8 +140,8 @@ run "a_pinned_version_serves_while_a_newer_one_is_there" {
   }
 }
 
-# Last, since it has another region than what the runs before have deployed.
-run "what_is_deployed_is_not_forgotten_in_another_region" {
+# Last, since earlier runs have deployed to another region.
+run "refuses_another_region_while_deployed" {
   command = plan
 
   override_data {

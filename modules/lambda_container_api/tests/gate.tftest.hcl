@@ -1,6 +1,6 @@
-# The release gate: a version that answers an error gets no traffic. In a file of its own, since runs of a file share state.
+# The release gate: a version that returns an error gets no traffic. In its own file, since runs in one file share state.
 mock_provider "aws" {
-  # It publishes version 8, and its ARNs look like ARNs. The blocks stand here because OpenTofu reads no files of mocks.
+  # It publishes version 8, and its ARNs are valid. The blocks are inline because OpenTofu does not read mock files.
   mock_data "aws_caller_identity" {
     defaults = { account_id = "111122223333" }
   }
@@ -26,7 +26,7 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:orders", version = "8" }
   }
   mock_resource "aws_lambda_invocation" {
-    defaults = { result = "{\"statusCode\": 500, \"body\": \"ill\"}" }
+    defaults = { result = "{\"statusCode\": 500, \"body\": \"broken\"}" }
   }
 }
 
@@ -38,6 +38,6 @@ variables {
   auth  = { iam = {} }
 }
 
-run "a_version_that_answers_an_error" {
+run "refuses_a_version_that_returns_500" {
   expect_failures = [aws_lambda_alias.live]
 }

@@ -1,4 +1,4 @@
-# What the module refuses, one input of each variable: each run must fail at what it names, or the test does.
+# One refused input of each variable that has validations: a run passes only if its `expect_failures` fail.
 mock_provider "aws" {
   mock_data "aws_region" {
     defaults = { id = "eu-central-1" }
@@ -13,7 +13,7 @@ variables {
   auth  = { iam = {} }
 }
 
-run "a_name_that_ecr_would_refuse" {
+run "name_in_upper_case" {
   command = plan
 
   variables {
@@ -23,7 +23,7 @@ run "a_name_that_ecr_would_refuse" {
   expect_failures = [var.name]
 }
 
-run "an_image_by_tag" {
+run "image_uri_by_tag" {
   command = plan
 
   variables {
@@ -33,7 +33,7 @@ run "an_image_by_tag" {
   expect_failures = [var.image]
 }
 
-run "an_open_api_without_a_reason" {
+run "public_auth_without_a_reason" {
   command = plan
 
   variables {
@@ -43,7 +43,7 @@ run "an_open_api_without_a_reason" {
   expect_failures = [var.auth]
 }
 
-run "two_kinds_of_auth" {
+run "two_auth_methods" {
   command = plan
 
   variables {
@@ -53,7 +53,7 @@ run "two_kinds_of_auth" {
   expect_failures = [var.auth]
 }
 
-run "a_timeout_longer_than_the_gateway_waits" {
+run "timeout_longer_than_the_gateway_waits" {
   command = plan
 
   variables {
@@ -63,7 +63,7 @@ run "a_timeout_longer_than_the_gateway_waits" {
   expect_failures = [var.function]
 }
 
-run "a_secret_instead_of_its_arn" {
+run "secret_value_instead_of_its_arn" {
   command = plan
 
   variables {
@@ -73,7 +73,7 @@ run "a_secret_instead_of_its_arn" {
   expect_failures = [var.function]
 }
 
-run "a_throttle_that_would_refuse_every_request" {
+run "throttle_that_rejects_every_request" {
   command = plan
 
   variables {
@@ -83,7 +83,7 @@ run "a_throttle_that_would_refuse_every_request" {
   expect_failures = [var.api]
 }
 
-run "retention_that_cloudwatch_does_not_know" {
+run "unsupported_log_retention" {
   command = plan
 
   variables {
@@ -93,7 +93,7 @@ run "retention_that_cloudwatch_does_not_know" {
   expect_failures = [var.logs]
 }
 
-run "retention_too_short_for_a_rollback" {
+run "too_few_images_kept_for_a_rollback" {
   command = plan
 
   variables {
@@ -103,7 +103,7 @@ run "retention_too_short_for_a_rollback" {
   expect_failures = [var.repository]
 }
 
-run "permission_for_everything" {
+run "wildcard_action" {
   command = plan
 
   variables {
@@ -113,7 +113,7 @@ run "permission_for_everything" {
   expect_failures = [var.permissions]
 }
 
-run "a_canary_without_a_version_for_the_rest" {
+run "canary_without_a_pinned_version" {
   command = plan
 
   variables {
@@ -123,7 +123,7 @@ run "a_canary_without_a_version_for_the_rest" {
   expect_failures = [var.release]
 }
 
-run "more_warm_environments_than_may_run" {
+run "provisioned_above_reserved_concurrency" {
   command = plan
 
   variables {
@@ -134,7 +134,7 @@ run "more_warm_environments_than_may_run" {
   expect_failures = [var.provisioned_concurrency]
 }
 
-run "an_alarm_that_would_always_sound" {
+run "alarm_threshold_of_zero" {
   command = plan
 
   variables {
@@ -144,7 +144,7 @@ run "an_alarm_that_would_always_sound" {
   expect_failures = [var.alarms]
 }
 
-run "a_route_key_of_another_form" {
+run "route_key_without_a_method" {
   command = plan
 
   variables {
@@ -154,7 +154,7 @@ run "a_route_key_of_another_form" {
   expect_failures = [var.routes]
 }
 
-run "a_tag_that_aws_keeps_for_itself" {
+run "reserved_tag_prefix" {
   command = plan
 
   variables {

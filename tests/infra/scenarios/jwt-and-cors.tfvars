@@ -8,5 +8,5 @@ routes = {
   "ANY /orders/{id}"         = { auth = { scopes = ["orders/read"] } }
   "ANY /status"              = { auth = { public = { reason = "Status page for everybody" } } }
   "GET /mine"                = { auth = { iam = {} } }
-  "OPTIONS /orders/{number}" = { auth = { public = { reason = "Answers with more than CORS" } } }
+  "OPTIONS /orders/{number}" = { auth = { public = { reason = "Returns more than CORS headers" } } }
 }
