@@ -111,7 +111,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for fault, count in emulator.handled_faults().items():
             _note(f"emulator {fault}: {count} times")
         violations = emulator.violations()
-        _note(f"strict gate: {emulator.passed()}, {len(violations)} violations")
+        _note(f"strict gate: {emulator.gate_summary()}, {len(violations)} violations")
         if violations:
             terminalreporter.section("requests that AWS's models do not allow", red=True)
             for violation in violations:
