@@ -1,4 +1,4 @@
-"""Fixtures for checkov, at its pinned version in its own environment, and for the gate."""
+"""checkov, as the tests of the pack run it: the pinned one, in its own environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Checkov = Callable[..., dict[str, list[dict[str, Any]]]]
 
 @pytest.fixture(scope="session")
 def checkov() -> Checkov:
-    """`checkov(*options)`: the pack's passed and failed checks from checkov's JSON report."""
+    """`checkov(*options)`: the checks of the pack that passed and failed, as checkov's JSON report has them."""
     if not CHECKOV.exists():
         pytest.fail("`make .venvs/policy/.ready` installs checkov", pytrace=False)
 
@@ -49,7 +49,7 @@ Gate = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="session")
 def gate() -> Gate:
-    """`gate(folder, *options)`: the gate's exit code, stdout and stderr."""
+    """`gate(folder, *options)`: the gate's exit code, and what it printed and complained of."""
     if not CHECKOV.exists():
         pytest.fail("`make .venvs/policy/.ready` installs checkov", pytrace=False)
 
@@ -77,5 +77,5 @@ def plan_file(
 
 @pytest.fixture(scope="session")
 def fixtures() -> Path:
-    """The fixtures, which are a root module."""
+    """The folder of the fixtures, a root of its own."""
     return FIXTURES

@@ -1,4 +1,4 @@
-"""The commands of docs/policy.md, run in a consumer's project with a local repository."""
+"""docs/policy.md, run as it stands by a consumer: only the repository's URL is that of a local clone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ resource "aws_ecr_repository" "more" {
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URL of a repository with the current project, under the page's tag."""
+    """URL of a repository with the project as it is, under the tag that the page names."""
     folder = copy_project(
         PROJECT, tmp_path_factory.mktemp("published") / "api", ["policies", "modules", "policy-skips.yaml"]
     )
@@ -57,7 +57,7 @@ def consumer(tmp_path: Path) -> Path:
 def environment(
     terraform_environment: Mapping[str, str], terraform_binary: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    # The page runs `terraform`, even if these tests use OpenTofu.
+    # The page says `terraform`, whichever these tests run.
     programs = tmp_path_factory.mktemp("programs")
     (programs / "terraform").symlink_to(str(shutil.which(terraform_binary)))
     return os.environ | terraform_environment | {"PATH": f"{programs}:{PYTHON.parent}:{os.environ['PATH']}"}
@@ -72,7 +72,7 @@ def run(script: str, published: str, folder: Path, environment: Mapping[str, str
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["cloned", "fetched by checkov"])
-def test_pack_without_the_gate(number: int, published: str, consumer: Path, environment: dict[str, str]) -> None:
+def test_the_pack_by_itself(number: int, published: str, consumer: Path, environment: dict[str, str]) -> None:
     (consumer / "infra/more.tf").write_text(BAD)
     result = run(CONSOLE[number], published, consumer, environment)
     assert result.returncode == 1, result.stderr
@@ -80,15 +80,15 @@ def test_pack_without_the_gate(number: int, published: str, consumer: Path, envi
     assert "fixtures" not in result.stdout
 
 
-def test_pre_commit_hook(published: str, consumer: Path, environment: dict[str, str]) -> None:
+def test_the_pre_commit_hook(published: str, consumer: Path, environment: dict[str, str]) -> None:
     hook = yaml.safe_load(YAML[0])["repos"][0]["hooks"][0]
     clone, scan = CONSOLE[0].splitlines()
-    assert hook["entry"] == scan  # which the test above runs
+    assert hook["entry"] == scan  # of which the test above shows that it finds something
     assert re.search(hook["files"], "infra/more.tf")
     assert run(f"{clone}\n{hook['entry']}", published, consumer, environment).returncode == 0
 
 
-def test_gate_passes_fails_and_accepts_skips(published: str, consumer: Path, environment: dict[str, str]) -> None:
+def test_the_gate_passes_finds_and_accepts(published: str, consumer: Path, environment: dict[str, str]) -> None:
     result = run(CONSOLE[2], published, consumer, environment)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
     assert (consumer / "reports/junit.xml").exists()
@@ -104,15 +104,15 @@ def test_gate_passes_fails_and_accepts_skips(published: str, consumer: Path, env
     result = run(f"{gate} --register policy-skips.yaml", published, consumer, environment)
     assert result.returncode == 1
     assert "infra/more.tf:2: CKV_LCA_6" in result.stdout
-    assert "CKV_AWS_116" in result.stdout  # other findings of the function remain
+    assert "CKV_AWS_116" in result.stdout  # of the bare function other findings remain
     assert "CKV_AWS_50" not in result.stdout
     assert "register:" not in result.stdout
 
 
-def test_github_actions_job_runs_the_same_commands() -> None:
+def test_the_github_actions_job_runs_what_the_page_runs() -> None:
     steps = yaml.safe_load(YAML[1])["jobs"]["policy"]["steps"]
     install, *scripts = [step["run"].strip() for step in steps if "run" in step]
-    # Checkout, setup and upload steps need GitHub's runner; checkov is already installed here.
+    # The runner's own steps (checkout, Python, Terraform, upload) are GitHub's; checkov is installed here already.
     assert install == f"pip install checkov=={installed()}"
     assert "\n".join(scripts) == CONSOLE[2].strip()
 

@@ -1,4 +1,4 @@
-"""The gate reports findings, accepts only registered skips, and fails if it cannot scan."""
+"""The gate finds what is wrong, accepts only what the register justifies, and never passes without having looked."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def project(tmp_path: Path) -> Path:
 
 
 def registered(project: Path) -> tuple[str, str]:
-    """Write a register with ENTRY, and return its option."""
+    """Write a register with ENTRY, and return the option that names it."""
     (project / "skips.yaml").write_text(yaml.safe_dump([ENTRY]))
     return "--register", str(project / "skips.yaml")
 
 
-def test_project_with_only_accepted_findings_passes(gate: Gate, project: Path) -> None:
+def test_a_project_with_nothing_but_accepted_findings_passes(gate: Gate, project: Path) -> None:
     (project / "registry/main.tf").write_text(SKIPPED)
     (project / "clean").mkdir()
     (project / "clean/main.tf").write_text(GOOD)
@@ -68,7 +68,7 @@ def test_project_with_only_accepted_findings_passes(gate: Gate, project: Path) -
 
 @dataclass(frozen=True)
 class Scanned:
-    """The gate's result and the folder of its reports."""
+    """What the gate said, and the folder of its reports."""
 
     code: int
     said: str
@@ -77,7 +77,7 @@ class Scanned:
 
 @pytest.fixture(scope="module")
 def scanned(gate: Gate, fixtures: Path, plan_file: str, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
-    """A scan of a root with its plan, and of a folder with two findings, the first of them registered."""
+    """A scan of a root with its plan, and of a folder with two findings, of which the register accepts the first."""
     project = tmp_path_factory.mktemp("scanned")
     shutil.copytree(fixtures, project / "planned")
     (project / "registry").mkdir()
@@ -90,20 +90,20 @@ def scanned(gate: Gate, fixtures: Path, plan_file: str, tmp_path_factory: pytest
     return Scanned(code, said, reports)
 
 
-def test_finding_fails_with_location_and_check(scanned: Scanned) -> None:
+def test_a_finding_fails_with_its_place_and_its_check(scanned: Scanned) -> None:
     assert scanned.code == 1
     assert "registry/main.tf:14: CKV_AWS_163 " in scanned.said
     assert "register:" not in scanned.said
 
 
-def test_plan_is_scanned_with_its_sources(scanned: Scanned) -> None:
+def test_a_plan_is_scanned_with_its_sources(scanned: Scanned) -> None:
     row = next(line for line in scanned.said.splitlines() if line.startswith("plan of planned"))
     assert int(row.split()[-3]) > 50
     assert "planned/ckv_lca_1.tf:" in scanned.said
     assert (scanned.reports / "plans.sarif").exists()
 
 
-def test_reports_have_failed_and_accepted_findings(scanned: Scanned) -> None:
+def test_reports_say_what_failed_and_what_is_accepted(scanned: Scanned) -> None:
     cases = ET.parse(scanned.reports / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own
     marks = {
         case.attrib["classname"]: [child.tag for child in case]
@@ -124,7 +124,7 @@ def test_reports_have_failed_and_accepted_findings(scanned: Scanned) -> None:
     assert suppressed == {2: [{"kind": "inSource", "justification": WHY}], 14: []}
 
 
-FIXED = SKIPPED.replace("scan_on_push = false", "scan_on_push = true")
+MENDED = SKIPPED.replace("scan_on_push = false", "scan_on_push = true")
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "undeclared": (SKIPPED, {"check": "CKV_AWS_136"}, "the in-line skip of CKV_AWS_163 is not in the register"),
     "undated": (SKIPPED, {"until": "soon", "lifted_by": None}, "must be a date such as 2027-01-31, and is 'soon'"),
@@ -134,14 +134,14 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "ambiguous": (SKIPPED, {"why": "another reason, not that one"}, "no in-line skip with the same reason"),
     "misspelt": (SKIPPED, {"lifted": "never"}, "nothing unknown (lifted)"),
     "only-registered": (BAD, {}, "no in-line skip with the same reason"),
-    "stale": (FIXED, {}, "matches no finding any more"),
+    "stale": (MENDED, {}, "matches no finding any more"),
     "misplaced": (SKIPPED, {"resource": "aws_ecr_repository.other"}, "matches no finding any more"),
 }
 
 
 @pytest.fixture(scope="module")
 def complaints(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The gate's output for every kind of register error, each in its own folder."""
+    """What the gate says of all that can be wrong with a register, each in a folder of its own."""
     project = tmp_path_factory.mktemp("wrong")
     register = []
     for name, (hcl, entry, _) in WRONG.items():
@@ -156,7 +156,7 @@ def complaints(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_register_error_is_reported(name: str, complaints: str) -> None:
+def test_the_register_is_held_to_the_truth(name: str, complaints: str) -> None:
     number = list(WRONG).index(name) + 1
     about = [line for line in complaints.splitlines() if f"entry {number}: " in line or f"register: {name}/" in line]
     assert any(WRONG[name][2] in line for line in about), about
@@ -165,49 +165,49 @@ def test_register_error_is_reported(name: str, complaints: str) -> None:
 @pytest.mark.parametrize(
     ("hcl", "reason"),
     [
-        pytest.param("resource {{{\n", "cannot parse registry/main.tf", id="invalid HCL"),
-        pytest.param("# nothing\n", "terraform: checkov found nothing to check", id="HCL without a resource"),
+        pytest.param("resource {{{\n", "cannot parse registry/main.tf", id="hcl that cannot be parsed"),
+        pytest.param("# nothing\n", "terraform: checkov found nothing to check", id="hcl without a resource"),
     ],
 )
-def test_sources_without_results_are_an_error(hcl: str, reason: str, gate: Gate, project: Path) -> None:
+def test_sources_that_say_nothing_are_not_clean(hcl: str, reason: str, gate: Gate, project: Path) -> None:
     (project / "registry/main.tf").write_text(hcl)
     code, _, complaint = gate(project)
     assert code == 2
     assert reason in complaint
 
 
-def test_empty_folder_is_an_error(gate: Gate, tmp_path: Path) -> None:
+def test_an_empty_folder_is_not_clean(gate: Gate, tmp_path: Path) -> None:
     code, _, complaint = gate(tmp_path)
     assert code == 2
     assert f"{tmp_path} has no .tf file" in complaint
 
 
-def test_missing_folder_is_an_error(gate: Gate, project: Path) -> None:
+def test_a_folder_that_is_not_there_is_not_clean(gate: Gate, project: Path) -> None:
     code, _, complaint = gate(project, "--only", "registry", "modules")
     assert code == 2
     assert "has no modules" in complaint
 
 
-def test_missing_plan_is_an_error(gate: Gate, project: Path) -> None:
+def test_a_missing_plan_is_not_clean(gate: Gate, project: Path) -> None:
     code, _, complaint = gate(project, "--plan", "registry=nowhere.json")
     assert code == 2
     assert "nowhere.json: there is no such plan" in complaint
 
 
-def test_invalid_plan_is_an_error(gate: Gate, project: Path) -> None:
+def test_a_plan_that_is_none_is_not_clean(gate: Gate, project: Path) -> None:
     (project / "plan.json").write_text("{}")
     code, _, complaint = gate(project, "--plan", f"registry={project / 'plan.json'}")
     assert code == 2
     assert "plan.json" in complaint
 
 
-def test_plan_of_other_sources_is_an_error(gate: Gate, project: Path, plan_file: str) -> None:
+def test_a_plan_of_other_sources_is_not_clean(gate: Gate, project: Path, plan_file: str) -> None:
     code, _, complaint = gate(project, "--plan", f"registry={plan_file}")
     assert code == 2
     assert "is no plan of registry" in complaint
 
 
-def test_unreadable_register_is_an_error(gate: Gate, project: Path) -> None:
+def test_a_register_that_cannot_be_read_is_not_clean(gate: Gate, project: Path) -> None:
     (project / "skips.yaml").write_text("- {check: [")
     code, _, complaint = gate(project, "--register", str(project / "skips.yaml"))
     assert code == 2
@@ -218,12 +218,12 @@ def test_unreadable_register_is_an_error(gate: Gate, project: Path) -> None:
     ("old", "new", "file"),
     [
         pytest.param(
-            "    setting = text(", '    raise RuntimeError("crash")\n    setting = text(', "main.tf", id="at run time"
+            "    setting = text(", '    raise RuntimeError("crash")\n    setting = text(', "main.tf", id="while it runs"
         ),
-        pytest.param("KEPT = 10", "KEPT = ten", "lca_repository", id="at import"),
+        pytest.param("KEPT = 10", "KEPT = ten", "lca_repository", id="while it is loaded"),
     ],
 )
-def test_crashing_check_is_an_error(old: str, new: str, file: str, gate: Gate, project: Path) -> None:
+def test_a_check_that_crashes_is_not_clean(old: str, new: str, file: str, gate: Gate, project: Path) -> None:
     pack = shutil.copytree(PACK, project / "pack")
     source = (pack / "lca_repository.py").read_text()
     assert old in source

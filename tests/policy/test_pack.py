@@ -1,4 +1,4 @@
-"""The checks of policies/ on fixtures with the expected verdict in their names, as HCL and as a plan."""
+"""The checks of policies/ against fixtures that say in their names what must be found, in HCL and in a plan alike."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Verdicts = dict[str, dict[str, str]]
 
 
 def checks() -> dict[str, Path]:
-    """Return the pack's checks: file by id."""
-    python = {check: path for path in PACK.glob("*.py") for check in REGISTERED.findall(path.read_text())}
-    return python | {yaml.safe_load(path.read_text())["metadata"]["id"]: path for path in PACK.glob("*.yaml")}
+    """Return the pack's checks: id and file."""
+    found = {identity: path for path in PACK.glob("*.py") for identity in REGISTERED.findall(path.read_text())}
+    return found | {yaml.safe_load(path.read_text())["metadata"]["id"]: path for path in PACK.glob("*.yaml")}
 
 
-def expected_verdicts(pattern: str) -> Verdicts:
-    """Return the expected verdicts by check, from the fixtures' names."""
+def stated(pattern: str) -> Verdicts:
+    """Return by check what its fixtures' names state."""
     return {path.stem.upper(): dict(NAMED.findall(path.read_text())) for path in FIXTURES.glob(pattern)}
 
 
-def verdicts_of(checkov: Checkov, *options: str, pack: Path = PACK) -> Verdicts:
-    """Return checkov's verdicts by check, for the check's own fixtures."""
-    expected = expected_verdicts("**/*.tf")
+def found(checkov: Checkov, *options: str, pack: Path = PACK) -> Verdicts:
+    """Return by check what it said of the fixtures that are its own; what it did not judge is not there."""
+    expected = stated("**/*.tf")
     results: Verdicts = {check: {} for check in expected}
     for verdict, records in checkov(*options, pack=pack).items():
         for record in records:
@@ -40,46 +40,42 @@ def verdicts_of(checkov: Checkov, *options: str, pack: Path = PACK) -> Verdicts:
     return results
 
 
-def without_unknown(verdicts: Verdicts) -> Verdicts:
-    """Return the verdicts without `unknown`, for which checkov reports nothing."""
+def judged(verdicts: Verdicts) -> Verdicts:
+    """Return stated verdicts without the unknown, of which checkov says nothing."""
     return {
         check: {name: verdict for name, verdict in names.items() if verdict != "unknown"}
         for check, names in verdicts.items()
     }
 
 
-def test_every_check_has_passing_and_failing_fixtures() -> None:
-    assert checks().keys() == expected_verdicts("**/ckv_*.tf").keys()
-    for check, names in expected_verdicts("**/ckv_*.tf").items():
+def test_every_check_has_fixtures_that_pass_and_that_fail() -> None:
+    assert checks().keys() == stated("**/ckv_*.tf").keys()
+    for check, names in stated("**/ckv_*.tf").items():
         assert {"pass", "fail"} <= set(names.values()), check
 
 
-def test_hcl_has_the_expected_verdicts(checkov: Checkov) -> None:
-    assert verdicts_of(checkov, "-d", str(FIXTURES), "--framework", "terraform") == without_unknown(
-        expected_verdicts("**/*.tf")
-    )
+def test_hcl_gets_the_verdicts_that_it_states(checkov: Checkov) -> None:
+    assert found(checkov, "-d", str(FIXTURES), "--framework", "terraform") == judged(stated("**/*.tf"))
 
 
-def test_plan_has_the_expected_verdicts(checkov: Checkov, plan_file: str) -> None:
-    verdicts = verdicts_of(checkov, "-f", plan_file, "--framework", "terraform_plan")
-    assert verdicts == without_unknown(expected_verdicts("*.tf")) | {
-        check: {} for check in expected_verdicts("calls/*.tf")
-    }
+def test_a_plan_gets_the_verdicts_that_it_states(checkov: Checkov, plan_file: str) -> None:
+    verdicts = found(checkov, "-f", plan_file, "--framework", "terraform_plan")
+    assert verdicts == judged(stated("*.tf")) | {check: {} for check in stated("calls/*.tf")}
 
 
 @pytest.mark.parametrize("half", [0, 1], ids=["every other check", "the others"])
-def test_disabled_check_is_detected(half: int, checkov: Checkov, tmp_path: Path) -> None:
+def test_a_check_that_is_switched_off_is_missed(half: int, checkov: Checkov, tmp_path: Path) -> None:
     off = set(sorted(checks())[half::2])
     pack = shutil.copytree(PACK, tmp_path / "pack")
     for check in off:
         source = pack / checks()[check].name
         source.write_text(re.sub(rf"\b{check}\b", check.replace("LCA", "OFF"), source.read_text()))
-    verdicts = verdicts_of(checkov, "-d", str(FIXTURES), "--framework", "terraform", pack=pack)
-    expected = without_unknown(expected_verdicts("**/*.tf"))
+    verdicts = found(checkov, "-d", str(FIXTURES), "--framework", "terraform", pack=pack)
+    expected = judged(stated("**/*.tf"))
     assert {check for check in expected if verdicts[check] != expected[check]} == off
 
 
-def test_every_check_has_a_severity_and_documentation() -> None:
+def test_every_check_has_a_severity_and_a_section_of_the_documentation() -> None:
     page = (PROJECT / "docs/policy.md").read_text()
     for check, path in checks().items():
         assert f'<a id="{check.lower()}"></a>' in page, check

@@ -1,4 +1,4 @@
-"""The shipped sources and plans have only accepted findings. As `make policy`, with plans shared with other tests."""
+"""What this project ships has no finding that nobody has accepted: `make policy`, on plans that other tests read as well."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox import paths
 from tools.policy_scan import REPORTS, scan
 
 
-def test_sources_and_example_plans_are_clean(example_plan: Callable[[str], Plan], tmp_path: Path) -> None:
+def test_sources_and_the_plan_of_every_example_are_clean(example_plan: Callable[[str], Plan], tmp_path: Path) -> None:
     planned = {}
     for example in paths.examples():
         file = tmp_path / f"{example}.json"
