@@ -56,7 +56,7 @@ def up(port: int) -> None:
     with step("terraform apply of examples/complete") as s:
         example = deployment.prepare(home(port), aws, tokens, source, base)
         deployment.apply(example, s)
-        s.result = f"version {example.output('version')} is live"
+        s.result = f"version {example.output('version')} serves traffic"
     with step("Smoke request through API Gateway"):
         deployment.smoke(example)
     url = example.output("endpoint")

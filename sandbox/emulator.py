@@ -222,8 +222,8 @@ def require_free_port(port: int, server: str, alternative: str, *addresses: str)
             # Not every machine has IPv6.
             if error.errno == errno.EADDRINUSE or family == socket.AF_INET:
                 raise SandboxError(
-                    f"port {port}, which the {server} needs, is in use by another program. "
-                    f"Stop that program, or choose another port: {alternative}"
+                    f"port {port} is in use, and the {server} needs it. "
+                    f"Stop the program that uses it, or choose another port: {alternative}"
                 ) from error
 
 

@@ -36,7 +36,7 @@ from sandbox.providers import Providers
 pytest_plugins = ["harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
-SPLIT = ("tests/upgrade/test_upgrades.py::test_an_upgrade_loses_nothing_and_no_request",)
+APART = ("tests/upgrade/test_upgrades.py::test_an_upgrade_loses_nothing_and_no_request",)
 LONGEST_FIRST = ("upgrade", "e2e", "infra", "policy", "release", "docker_provider", "harness", "sandbox", "service")
 
 
@@ -80,10 +80,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """Sends a file's tests to one worker, since they share applied roots, except independent tests in SPLIT."""
+    """Sends a file's tests to one worker, since they share applied roots, except the independent tests in APART."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith(SPLIT) else nodeid.partition("::")[0]
+        return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

@@ -1,4 +1,4 @@
-"""Run all of Schemathesis's checks against a running service, with nearly the same cases each time."""
+"""Schemathesis's own command against a running service: every check, and as good as the same cases each time."""
 
 import os
 import re
@@ -25,19 +25,19 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
 
 
 def check(url: str, token: str, headers: dict[str, str] | None = None, examples: int = 20) -> str:
-    """Send valid and invalid requests generated from the OpenAPI document; return the summary of cases.
+    """Send what the OpenAPI document allows, and what it does not; return how many cases that were.
 
-    `examples` is the maximum of cases per operation and phase. AssertionError with the command's output when a check fails.
+    `examples` bounds the cases of each operation and phase. AssertionError with the command's output when a check fails.
     """
-    # With an invalid token, every response would be a documented 401.
-    authorized = (headers or {}) | {"authorization": f"Bearer {token}"}
-    httpx2.get(f"{url}/users", headers=authorized, timeout=40, trust_env=False).raise_for_status()
+    # A token that is refused would make every answer a documented 401.
+    known = (headers or {}) | {"authorization": f"Bearer {token}"}
+    httpx2.get(f"{url}/users", headers=known, timeout=40, trust_env=False).raise_for_status()
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml"), "--no-color"]
     command += ["run", str(DOCUMENT), "--url", url, "--checks", "all", "--suppress-health-check", "all"]
     command += ["--max-examples", str(examples), "--generation-deterministic", "--warnings", "off"]
     command += [part for name, value in (headers or {}).items() for part in ("--header", f"{name}: {value}")]
     environment = os.environ | {"API_TOKEN": token, "PYTHONPATH": str(HERE.parent)}
-    with TemporaryDirectory() as folder:  # it writes its database to the working directory
+    with TemporaryDirectory() as folder:  # it keeps what it has found beside its call
         done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = re.search(r"Test cases:\n +(.*)", done.stdout)

@@ -58,7 +58,7 @@ def _attribute(body: str, name: str) -> str | None:
 
 
 def inputs(items: list[Item]) -> str:
-    """Return the table of inputs, and a section with type and description for each object input."""
+    """Return the table of inputs, and a section with type and description for each object among them."""
     rows = ["| Input | Default | What it holds |", "|---|---|---|"]
     sections = []
     for item in items:
@@ -72,6 +72,7 @@ def inputs(items: list[Item]) -> str:
 
 
 def outputs(items: list[Item]) -> str:
+    """Return the table of outputs."""
     return "\n".join(["| Output | What it holds |", "|---|---|", *(f"| `{i.name}` | {i.description} |" for i in items)])
 
 

@@ -74,7 +74,7 @@ def test_a_second_up_changes_nothing(first: subprocess.CompletedProcess[str], po
     second = command("up", port)
     assert second.returncode == 0, second.stderr
     assert "0 added, 0 changed, 0 destroyed" in second.stdout
-    assert "version 1 is live" in second.stdout
+    assert "version 1 serves" in second.stdout
 
 
 def test_another_port_is_another_sandbox(first: subprocess.CompletedProcess[str], port: int) -> None:
@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_made(
     # Another sandbox's emulator, the tests' own, is as good as any other program.
     taken = command("up", emulator.port)
     assert taken.returncode == 1
-    assert f"port {emulator.port}, which the emulator needs, is in use" in taken.stderr
+    assert f"port {emulator.port} is in use" in taken.stderr
     assert "Traceback" not in taken.stderr
 
 

@@ -49,7 +49,7 @@ def test_up_fails_first_if_the_port_is_in_use(address: str) -> None:
         port = other.getsockname()[1]
         refused = command("up", f"--port={port}")
     assert refused.returncode == 1
-    assert f"port {port}, which the emulator needs, is in use" in refused.stderr
+    assert f"port {port} is in use, and the emulator needs it" in refused.stderr
     assert "choose another port: PORT=" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (SANDBOXES / str(port)).exists()
@@ -189,7 +189,7 @@ def test_dev_fails_first_if_the_service_port_is_in_use() -> None:
         used = other.getsockname()[1]
         refused = command("dev", f"--port={port}", f"--service-port={used}")
     assert refused.returncode == 1
-    for part in (f"port {used}, which the service needs, is in use", " SERVICE_PORT=", "(PORT is the emulator's)"):
+    for part in (f"port {used} is in use, and the service needs it", " SERVICE_PORT=", "(PORT is the emulator's)"):
         assert part in refused.stderr
     assert not (SANDBOXES / str(port)).exists()
 
