@@ -35,7 +35,7 @@ def remove(home: Path, port: int | None) -> Removed:
     released = engine.release(home)
     shutil.rmtree(home, ignore_errors=True)
     remaining = engine.find()
-    # In a sandbox's engine that another sandbox still uses, that one needs the base image.
+    # If a sandbox's engine still runs, another sandbox uses it, with the base image.
     if remaining is not None and remaining.home is None and not running():
         images += base_image.remove()
     if not any(f.is_dir() for f in SANDBOXES.glob("*")):

@@ -35,7 +35,7 @@ LOGGED = (RETRIED, REPLAYED)
 
 def handled(app: App) -> App:
     """Return the application with the faults fixed."""
-    return RepeatedCalls(Authorizers(RouteSettings(DyingContainers(app))))
+    return RepeatedCalls(Authorizers(RouteSettings(RemovedContainers(app))))
 
 
 class Authorizers:
@@ -94,7 +94,7 @@ class RouteSettings:
         return updated if updated.status != 200 else make_response(204, {}, b"")
 
 
-class DyingContainers:
+class RemovedContainers:
     """On AWS, a published version's containers survive a change to $LATEST. MiniStack removes them, even busy ones.
 
     The request then gets 502, because reading the container's log fails or the container is gone. A GET is retried once, in a
