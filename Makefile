@@ -1,9 +1,9 @@
-# The README's two commands: `make up`, `make test`. The other targets are parts of them, or their neighbours.
+# The main commands are `make up` and `make test`. `make help` lists the others.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up url token down dev static policy check test e2e bench release-check docs lock
 PYTHON ?= python3
-# Or OpenTofu: make up TERRAFORM=tofu
+# For OpenTofu: make up TERRAFORM=tofu
 TERRAFORM ?= terraform
 PORT ?= 4566
 SERVICE_PORT ?= 8000
@@ -17,37 +17,37 @@ export PYTHONDONTWRITEBYTECODE := 1
 help:
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
-# One environment per requirements file, made again when the file changes: their boto pins conflict.
+# One environment per requirements file, since their boto pins conflict. Rebuilt when the file changes.
 .venvs/%/.ready: requirements/%.txt
-	@$(call require,$(PYTHON),install Python 3.11 or newer or name another: make PYTHON=python3.12 …)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: Python {sys.version.split()[0]} is too old: 3.11 or newer is needed. Name one: make PYTHON=python3.12 …")'
+	@$(call require,$(PYTHON),install Python 3.11 or newer or use another: make PYTHON=python3.12 …)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: Python {sys.version.split()[0]} is too old: 3.11 or newer is required. Use another: make PYTHON=python3.12 …")'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "error: $(PYTHON) has no venv: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing $(@D) from $<"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-# One clear line instead of a shell's "command not found".
+# A clear error instead of the shell's "command not found".
 require = command -v $(1) >/dev/null || { echo "error: $(1) is not on PATH: $(2)" >&2; exit 1; }
 
-up: .venvs/dev/.ready .venvs/emulator/.ready ## Deploy examples/complete to a sandbox on this machine and print its URL (PORT=4566)
+up: .venvs/dev/.ready .venvs/emulator/.ready ## Deploy examples/complete to a local sandbox and print its URL (PORT=4566)
 	@$(sandbox) up --port $(PORT)
 
 url: .venvs/dev/.ready ## Print the sandbox's URL
 	@$(sandbox) url --port $(PORT)
 
-token: .venvs/dev/.ready ## Print a token for the sandbox or for `make dev` (SCOPES="users:read users:write": those alone)
+token: .venvs/dev/.ready ## Print a token for the sandbox or for `make dev` (all scopes, or SCOPES="users:read users:write")
 	@$(sandbox) token --port $(PORT) $(if $(SCOPES),--scopes $(SCOPES))
 
-down: .venvs/dev/.ready ## Remove all that `make up` made
+down: .venvs/dev/.ready ## Remove the sandbox
 	@$(sandbox) down --port $(PORT)
 
-dev: .venvs/dev/.ready .venvs/emulator/.ready ## Run the service alone, reloading on save, on the emulator's DynamoDB (SERVICE_PORT=8000)
+dev: .venvs/dev/.ready .venvs/emulator/.ready ## Run the service without Lambda, with reload on save, on the emulator's DynamoDB (SERVICE_PORT=8000)
 	@$(sandbox) dev --port $(PORT) --service-port $(SERVICE_PORT)
 
-# What needs no tests run: seconds.
+# Checks without tests, in seconds.
 static: .venvs/dev/.ready release-check
-	@$(call require,$(TERRAFORM),install Terraform or OpenTofu 1.9 or newer or name another: make TERRAFORM=tofu …)
+	@$(call require,$(TERRAFORM),install Terraform or OpenTofu 1.9 or newer or use another: make TERRAFORM=tofu …)
 	$(dev)/ruff format --check .
 	$(dev)/ruff check --quiet .
 	$(TERRAFORM) fmt -check -recursive .
@@ -56,37 +56,37 @@ static: .venvs/dev/.ready release-check
 	$(dev)/python -m tools.openapi --check
 	$(dev)/python -m tools.harness_docs --check
 
-release-check: .venvs/dev/.ready ## Say what has changed since the last release, and hold CHANGELOG.md to it
+release-check: .venvs/dev/.ready ## List interface changes since the last release, and check CHANGELOG.md against them
 	@$(dev)/python -m tools.release check
 
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
 	$(dev)/python -m tools.policy_scan
 
-# The policy scan is one of the tests: it reads plans that others read, too.
+# The policy scan is one of the tests, since it shares plans with them.
 environments := .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready .venvs/client/.ready
 
-check: static $(environments) ## Format, lint, types, policy, unit and plan tests: no Docker engine needed
+check: static $(environments) ## Format, lint, types, policy, unit and plan tests; needs no Docker engine
 	$(pytest) -m "not engine and not browser"
 
-# Applies wait more than they compute.
+# Applied tests mostly wait, so one more worker.
 test e2e: WORKERS = 3
-test: static $(environments) ## Everything: `make check`, and the applied tests with real containers
+test: static $(environments) ## `make check` and the applied tests, with real containers
 	$(pytest)
 
-e2e: .venvs/dev/.ready .venvs/emulator/.ready ## The applied tests alone
+e2e: .venvs/dev/.ready .venvs/emulator/.ready ## Only the applied tests
 	$(pytest) tests/e2e
 
-bench: .venvs/dev/.ready .venvs/emulator/.ready ## Measure speed as ratios: plans with the module, the service against its peers
+bench: .venvs/dev/.ready .venvs/emulator/.ready ## Benchmark plans with the module, and the service against its peers, as ratios
 	$(dev)/python -m benchmarks.plan_time
 	$(dev)/python -m benchmarks.ignored_files
 	$(dev)/python -m benchmarks.service_speed
 
-docs: .venvs/dev/.ready ## Write the generated parts of the documentation anew
+docs: .venvs/dev/.ready ## Regenerate the generated parts of the documentation
 	$(dev)/python -m tools.module_docs
 	$(dev)/python -m tools.openapi
 	$(dev)/python -m tools.harness_docs
 
-# Each requirements file with the Python that it is for; what the service pins comes first, since others follow it.
+# Each requirements file with its Python version. The service's comes first, since others use its pins.
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
 lock: .venvs/dev/.ready
 	$(compile) --python-version 3.13 service/requirements.in --output-file service/requirements.txt

@@ -1,20 +1,20 @@
-"""A test harness for Terraform modules: what Go has in terratest, for Python and pytest, over python-terraform.
+"""A pytest harness for Terraform modules, built on python-terraform: what terratest is for Go.
 
-    def test_the_bucket_is_private(terraform_root):
+    def test_bucket_is_private(terraform_root):
         plan = terraform_root("modules/bucket").plan(name="reports")
         assert plan.values["aws_s3_bucket_acl.this"]["acl"] == "private"
         assert plan.no_destroys
 
-Three layers, each usable without the next:
+Three layers, each usable without the next one:
 
-- `Terraform`: python-terraform's class, mended for Terraform and OpenTofu 1.9 and newer.
-- `Root`: a root module under test, in a copy of its own with local state, whatever backend it declares; `plan`, `apply`,
+- `Terraform`: python-terraform's class, fixed for Terraform and OpenTofu 1.9 and newer.
+- `Root`: a root module under test, in its own copy with local state, whatever backend it declares; `plan`, `apply`,
   `destroy`, `output`, `dependencies`, `assert_idempotent`.
-- The fixtures of `pytest_plugin`: `terraform_root`, `apply` and what they are made of.
+- The fixtures of `pytest_plugin`: `terraform_root`, `apply` and those that they use.
 
-Beside them: `scenarios` and `assert_contains` compare a `Plan` with an inventory, `conditions` reads from HCL what must have
-a refusal test, `probe` and `wait_for_answer` ask over HTTP. docs/harness.md teaches it. Nothing here knows the project that it
-tests: it is a package of its own, to be installed or copied.
+`scenarios` and `assert_contains` compare a `Plan` with an inventory, `conditions` lists the conditions in HCL that need a
+test, and `probe` and `wait_for_answer` send HTTP requests. The tutorial is docs/harness.md. The package imports nothing of
+the project that it tests, and can be installed or copied.
 """
 
 from python_terraform import IsFlagged

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions whose text is Terraform's own, on one line, so that `pytest.raises(match=…)` finds it."""
+"""Exceptions. Each Terraform diagnostic is one line of the text, so that `pytest.raises(match=…)` finds it."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ if TYPE_CHECKING:
 
 
 class TerraformError(Exception):
-    """A Terraform command failed. `diagnostics` holds its errors and warnings as Terraform stated them; `reasons` is their text."""
+    """A Terraform command failed. `diagnostics` are its errors and warnings, `reasons` the text of the errors."""
 
     def __init__(self, command: str, diagnostics: Sequence[Diagnostic], rest: str = "") -> None:
         self.diagnostics = tuple(diagnostics)
         errors = [str(d) for d in self.diagnostics if d.severity == "error"] or [
-            " ".join(rest.split()) or "no reason given"
+            " ".join(rest.split()) or "no error output"
         ]
         self.reasons = "\n".join(errors)
         super().__init__(f"terraform {command} failed\n{self.reasons}")
 
 
 class PlanError(TerraformError):
-    """A plan was refused: by a validation, a precondition, a provider, or because of a variable that is not declared."""
+    """A plan failed: a validation, a precondition, a provider error, or a variable that is not declared."""
 
 
 class CommandTimeoutError(TerraformError):
-    """A command did not end in its time and was interrupted; none of its processes is left."""
+    """A command exceeded its time limit and was interrupted; none of its processes is left."""
 
     def __init__(self, command: str, seconds: float, *, graceful: bool, rest: str = "") -> None:
-        end = "it ended when interrupted" if graceful else "it ignored the interrupt and was killed"
-        super().__init__(command, (), f"not done within {seconds:g} s; {end}. {rest}")
+        end = "it exited on SIGINT" if graceful else "it ignored SIGINT and was killed"
+        super().__init__(command, (), f"timed out after {seconds:g} s; {end}. {rest}")
 
 
 class IsolationError(Exception):
-    """A root under test cannot be kept apart from the state that it declares, so no command runs in it."""
+    """A root under test cannot be isolated from the state that it declares, so no command runs in it."""
 
     def __init__(self, root: Path, reason: str) -> None:
-        super().__init__(f"the state of {root} cannot be kept apart from the real one: {reason}")
+        super().__init__(f"{root} cannot be isolated from the real state: {reason}")
 
 
 class BinaryError(Exception):
-    """There is no usable Terraform or OpenTofu: it is missing, or older than the harness needs."""
+    """No usable Terraform or OpenTofu: the binary is missing, or older than the harness supports."""
 
 
 class ScenarioError(Exception):
-    """A scenario folder or an inventory is not as it should be: empty, without its twin, or with an unknown section."""
+    """A scenario folder or an inventory is invalid: empty, missing its counterpart, or with an unknown section or name."""

@@ -1,7 +1,7 @@
-"""State of its own for every root under test, whatever backend the root declares and whatever the shell has set.
+"""Local state for every root under test, whatever backend it declares and whatever the shell sets.
 
-Terraform merges override files last, and the last `backend` block wins over any `backend` or `cloud` block before it. So one
-override file gives a root local state. What could take that back is refused before `terraform init`.
+Terraform merges override files last, and the last `backend` block wins over earlier `backend` and `cloud` blocks. So one
+override file is enough. Anything that could undo it is an error before `terraform init`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from .errors import IsolationError
 
 STATE = "terraform.tfstate"
-"""Where a root under test has its state: in its own folder."""
+"""State file of a root under test, in its own folder."""
 
 LOCK = ".terraform.lock.hcl"
-"""The file with which a root pins its providers."""
+"""Pins a root's providers."""
 
-# "~" comes after every letter, and Terraform reads override files in the order of their names.
+# "~" sorts after every letter, and Terraform reads override files in name order.
 OVERRIDE = "~harness_override.tf"
 # `path` is relative to the root, so that copies may share a data directory.
 LOCAL_STATE = f"""# Written by the test harness: this copy must not reach the state that the root declares.
@@ -30,63 +30,67 @@ terraform {{
 }}
 """
 
-# Variables of the shell that would choose another state, other arguments or other inputs than the test states.
-_CHOOSES_STATE = re.compile(r"TF_(WORKSPACE|DATA_DIR|CLI_ARGS\w*|CLOUD_\w+)")
-_CHOOSES_INPUTS = re.compile(r"TF_VAR_\w+")
-_READ_AS_CONFIGURATION = (".tf", ".tf.json", ".tofu", ".tofu.json")
-# A third way to name a state, which the override of a backend may not replace in every version.
+# Shell variables that select another state, or add arguments or inputs that are not the test's.
+_SELECTS_STATE = re.compile(r"TF_(WORKSPACE|DATA_DIR|CLI_ARGS\w*|CLOUD_\w+)")
+_SETS_INPUT = re.compile(r"TF_VAR_\w+")
+_CONFIGURATION_SUFFIXES = (".tf", ".tf.json", ".tofu", ".tofu.json")
+# A third way to configure state, which not every version lets a `backend` override replace.
 _STATE_STORE = re.compile(r'^\s*"?state_store"?\s*[":{]', re.MULTILINE)
 
 
-def without_another_state(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return a shell's environment without what would choose the state, the arguments or the inputs of a command."""
+def without_state_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without variables that set a command's state, arguments or inputs."""
     return {
         name: value
         for name, value in environment.items()
-        if not _CHOOSES_STATE.fullmatch(name) and not _CHOOSES_INPUTS.fullmatch(name)
+        if not _SELECTS_STATE.fullmatch(name) and not _SETS_INPUT.fullmatch(name)
     }
 
 
 def isolate(root: Path, environment: Mapping[str, str]) -> None:
-    """Give a root local state in its own folder, before `terraform init`.
+    """Give a root local state in its own folder. Call it before `terraform init`.
 
-    IsolationError, with nothing written, when the folder holds state of somebody else's, when another file would win over
-    this one, or when `environment`, which the test itself sets, chooses another state.
+    IsolationError, with nothing written, when the folder already has state, when another file would override this one, or
+    when `environment`, which the test itself sets, selects another state.
     """
-    if chosen := sorted(name for name in environment if name != "TF_DATA_DIR" and _CHOOSES_STATE.fullmatch(name)):
-        raise IsolationError(root, f"the test's environment sets {', '.join(chosen)}: leave it out")
+    if forbidden := sorted(name for name in environment if name != "TF_DATA_DIR" and _SELECTS_STATE.fullmatch(name)):
+        raise IsolationError(root, f"the test's environment sets {', '.join(forbidden)}: remove it")
     if root.is_symlink():
-        raise IsolationError(root, f"it is a link to {root.resolve()}, which is no copy")
+        raise IsolationError(root, f"it is a symlink to {root.resolve()}, which is not a copy")
     if not (root / OVERRIDE).exists():
-        _refuse_the_state_of_others(root)
-    _refuse_what_wins(root)
+        _refuse_existing_state(root)
+    _refuse_overriding_files(root)
     (root / OVERRIDE).write_text(LOCAL_STATE, encoding="utf-8")
 
 
 def assert_isolated(root: Path, data: Path) -> None:
-    """Fail with IsolationError unless `terraform init` recorded the local state of `isolate` in its data directory."""
-    recorded = data / STATE  # of the backend alone; Terraform uses one name for both
+    """Raise IsolationError unless `terraform init` recorded `isolate`'s local backend in its data directory."""
+    recorded = data / STATE  # holds only the backend; Terraform uses the same name for both files
     backend = json.loads(recorded.read_text(encoding="utf-8")).get("backend", {}) if recorded.exists() else {}
     if backend.get("type") != "local" or backend.get("config", {}).get("path") != STATE:
-        raise IsolationError(root, f"terraform init chose the backend {backend.get('type')!r} instead of local state")
+        raise IsolationError(
+            root, f"terraform init configured the backend {backend.get('type')!r} instead of local state"
+        )
 
 
-def _refuse_the_state_of_others(root: Path) -> None:
-    for trace in (*root.glob(f"{STATE}*"), *root.glob(f".{STATE}*"), root / ".terraform" / STATE):
-        if trace.exists() or trace.is_symlink():
-            found = trace.relative_to(root)
+def _refuse_existing_state(root: Path) -> None:
+    for path in (*root.glob(f"{STATE}*"), *root.glob(f".{STATE}*"), root / ".terraform" / STATE):
+        if path.exists() or path.is_symlink():
+            name = path.relative_to(root)
             raise IsolationError(
-                root, f"it holds {found}, which no test made: test a copy (terraform_root, copy_project)"
+                root, f"it contains {name}, which no test created: test a copy (terraform_root, copy_project)"
             )
 
 
-def _refuse_what_wins(root: Path) -> None:
+def _refuse_overriding_files(root: Path) -> None:
     for path in root.iterdir():
-        ending = next((e for e in _READ_AS_CONFIGURATION if path.name.endswith(e)), None)
-        if ending is None:
+        suffix = next((s for s in _CONFIGURATION_SUFFIXES if path.name.endswith(s)), None)
+        if suffix is None:
             continue
-        name = path.name.removesuffix(ending)
+        name = path.name.removesuffix(suffix)
         if path.name != OVERRIDE and (name == "override" or name.endswith("_override")) and path.name > OVERRIDE:
             raise IsolationError(root, f"Terraform reads {path.name} after {OVERRIDE}: rename it")
         if _STATE_STORE.search(path.read_text(encoding="utf-8", errors="replace")):
-            raise IsolationError(root, f"{path.name} declares a state_store, which no override replaces: leave it out")
+            raise IsolationError(
+                root, f"{path.name} declares a state_store, which an override cannot replace: remove it"
+            )

@@ -1,4 +1,4 @@
-"""What `--keep` leaves applied, where the next run of the same test finds it."""
+"""Applied roots that `--keep` saves for the next run of the same test."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .root import Root, copied_root, copy_project
 
 @dataclass(frozen=True)
 class Kept:
-    """A copy of the project in pytest's cache folder with an applied root in it, and the variables of the apply.
+    """A copy of the project in pytest's cache with an applied root, and the variables of the apply.
 
-    The state must be local, as it is for roots under test.
+    State is local, as in every root under test.
     """
 
     home: Path
@@ -28,9 +28,9 @@ class Kept:
 
     @classmethod
     def of(cls, config: pytest.Config, name: str, path: str) -> Kept:
-        """Return the place of one root of one test; whether something is kept there is another question.
+        """Return the location for one root of one test, which may be empty: see `exists`.
 
-        LookupError without pytest's cache (`-p no:cacheprovider`): there is no place.
+        LookupError without pytest's cache (`-p no:cacheprovider`).
         """
         cache = getattr(config, "cache", None)
         if cache is None:
@@ -41,42 +41,41 @@ class Kept:
 
     @property
     def root(self) -> Path:
-        """The folder of the root module."""
         return copied_root(self.home / "project", self.path)
 
     @property
     def exists(self) -> bool:
-        """Whether an earlier run has left something applied here: its state is local."""
+        """Whether an earlier run left applied state here."""
         return (self.root / STATE).exists()
 
-    def take_up(self, made_at: Callable[[Path], Root]) -> Root:
-        """Return the root as an earlier run has left it; LookupError when none has."""
+    def load(self, root_at: Callable[[Path], Root]) -> Root:
+        """Return the root unchanged from an earlier run; LookupError when there is none."""
         if not self.exists:
-            raise LookupError(f"SKIP_APPLY is set, but nothing of {self.path} is kept: run the test once with --keep")
-        return self._resumed(made_at(self.root))
+            raise LookupError(f"SKIP_APPLY is set, but {self.path} has not been kept: run the test once with --keep")
+        return self._resumed(root_at(self.root))
 
-    def renew(self, project: Path, made_at: Callable[[Path], Root]) -> Root:
-        """Return the root with the project's files as they are now and the state as an earlier run has left it, if any."""
-        following = self.home / "following"
-        shutil.rmtree(following, ignore_errors=True)
-        root = copied_root(copy_project(project, following), self.path)
-        # At no moment is there no copy of the state.
+    def refresh(self, project: Path, root_at: Callable[[Path], Root]) -> Root:
+        """Return the root with the project's current files and the state of an earlier run, if any."""
+        incoming = self.home / "incoming"
+        shutil.rmtree(incoming, ignore_errors=True)
+        root = copied_root(copy_project(project, incoming), self.path)
+        # The state is copied before the old folder is removed, so that an interruption cannot lose it.
         if self.exists:
             isolate(root, {})
             shutil.copy(self.root / STATE, root / STATE)
         shutil.rmtree(self.home / "project", ignore_errors=True)
-        following.rename(self.home / "project")
-        return self._resumed(made_at(self.root))
+        incoming.rename(self.home / "project")
+        return self._resumed(root_at(self.root))
 
-    def leave(self, root: Root) -> None:
-        """Write down with which variables the root was applied."""
+    def save(self, root: Root) -> None:
+        """Save the variables of the apply."""
         if root.applied:
             variables, var_file = root.applied
-            stated = {"variables": variables, "var_file": var_file and str(var_file)}
-            self._variables.write_text(json.dumps(stated), encoding="utf-8")
+            saved = {"variables": variables, "var_file": var_file and str(var_file)}
+            self._variables.write_text(json.dumps(saved), encoding="utf-8")
 
-    def forget(self) -> None:
-        """Remove the copy: what it had applied is destroyed."""
+    def remove(self) -> None:
+        """Remove the copy. Call it once its resources are destroyed."""
         shutil.rmtree(self.home, ignore_errors=True)
 
     @property
@@ -85,6 +84,6 @@ class Kept:
 
     def _resumed(self, root: Root) -> Root:
         if self._variables.exists():
-            stated = json.loads(self._variables.read_text(encoding="utf-8"))
-            root.resume(stated["variables"], var_file=stated["var_file"] and Path(stated["var_file"]))
+            saved = json.loads(self._variables.read_text(encoding="utf-8"))
+            root.resume(saved["variables"], var_file=saved["var_file"] and Path(saved["var_file"]))
         return root

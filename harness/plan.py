@@ -1,4 +1,4 @@
-"""What a plan would do, by resource address, read from `terraform show -json`."""
+"""A plan by resource address, read from `terraform show -json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INDEX = re.compile(r"\[(?:\d+|\"(?:[^\"\\]|\\.)*\")\]")
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one resource. `actions` as Terraform names them: ("create",), ("delete", "create"), ("no-op",) …"""
+    """A change to one resource. `actions` are Terraform's: ("create",), ("delete", "create"), ("no-op",) …"""
 
     address: str
     type: str
@@ -26,25 +26,25 @@ class Change:
 
     @property
     def destroys(self) -> bool:
-        """Whether the object is deleted, also when another takes its place."""
+        """Whether the resource is destroyed, replacements included."""
         return "delete" in self.actions
 
     @property
     def changes(self) -> bool:
-        """Whether anything happens to it at all."""
+        """Whether the plan changes the resource."""
         return not set(self.actions) <= {"no-op", "read"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan of one root module. Addresses are relative to `within`'s module, full ones by default.
+    """A plan of one root module. Addresses are absolute, or relative to the module after `within`.
 
-    - `resources`: each managed resource's change by address, the unchanged included.
-    - `values`: planned attributes by address, data sources not included; an attribute unknown until apply is not there.
+    - `resources`: the change of each managed resource by address, unchanged ones included.
+    - `values`: planned attributes by address, without data sources. Attributes unknown until apply are absent.
     - `unknown`: by address, the attributes that are unknown until apply, as dotted paths (`vpc_config.0.vpc_id`).
-    - `counts`: how many of each type there will be after the apply.
-    - `outputs`: planned outputs; one that is unknown until apply is not there, but in `unknown_outputs`.
-    - `warnings`: Terraform's warnings, deprecations among them.
+    - `counts`: how many resources of each type exist after the apply.
+    - `outputs`: planned outputs. Those unknown until apply are in `unknown_outputs` instead.
+    - `warnings`: Terraform's warnings, deprecations included.
     - `changed`: whether applying it would change anything, outputs included.
     """
 
@@ -60,7 +60,7 @@ class Plan:
 
     @classmethod
     def read(cls, shown: Mapping[str, Any], *, changed: bool, warnings: Iterable[Diagnostic] = ()) -> Plan:
-        """Make a plan of what `terraform show -json <plan>` printed."""
+        """Return the plan in the document that `terraform show -json <plan>` printed."""
         managed = [c for c in shown.get("resource_changes", []) if c["mode"] == "managed"]
         planned = shown.get("planned_values", {})
         outputs = planned.get("outputs", {})
@@ -68,8 +68,8 @@ class Plan:
             resources={c["address"]: _change(c) for c in managed},
             values=dict(_values(planned.get("root_module", {}))),
             unknown={c["address"]: frozenset(_unknown(c["change"].get("after_unknown"))) for c in managed},
-            outputs={name: stated["value"] for name, stated in outputs.items() if "value" in stated},
-            unknown_outputs=frozenset(name for name, stated in outputs.items() if "value" not in stated),
+            outputs={name: output["value"] for name, output in outputs.items() if "value" in output},
+            unknown_outputs=frozenset(name for name, output in outputs.items() if "value" not in output),
             changed=changed,
             warnings=tuple(warnings),
             raw=shown,
@@ -78,56 +78,56 @@ class Plan:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many resources of each type there will be after the apply."""
+        """How many resources of each type exist after the apply."""
         return Counter(c.type for c in self.resources.values() if c.actions not in {("delete",), ("forget",)})
 
     @property
     def declared(self) -> frozenset[str]:
-        """Addresses, without index, of all that the configuration declares: what this plan has none of, too."""
+        """Every declared address, without index, including resources with zero instances."""
         return frozenset(self._references)
 
     @property
     def declared_outputs(self) -> frozenset[str]:
-        """Names of the root's outputs, those that are null too."""
+        """Names of the root's outputs, null ones included."""
         return frozenset(self.raw.get("configuration", {}).get("root_module", {}).get("outputs", {}))
 
     @property
     def no_destroys(self) -> bool:
-        """Whether no object is deleted, replacements included."""
+        """Whether nothing is destroyed. A replacement counts as a destroy."""
         return not self.destroyed
 
     @property
     def destroyed(self) -> list[str]:
-        """Addresses whose object is deleted, replacements included."""
+        """Addresses of the resources that are destroyed, replacements included."""
         return sorted(c.address for c in self.resources.values() if c.destroys)
 
     @property
     def moved(self) -> Mapping[str, str]:
-        """Previous address → address of each resource that only moves in the state."""
+        """Previous address → new address of each resource that moves."""
         return {c.previous_address: c.address for c in self.resources.values() if c.previous_address}
 
     def described(self) -> list[str]:
-        """Return a line for each change: address, actions, and the attributes that differ."""
+        """Return one line per change: address, actions, and the attributes that differ."""
         lines = []
-        for change in self.resources.values():
-            if change.changes:
-                unknown = {path.split(".")[0] for path in self.unknown[change.address]}
-                keys = change.before.keys() | change.after.keys()
+        for resource in self.resources.values():
+            if resource.changes:
+                unknown = {path.split(".")[0] for path in self.unknown[resource.address]}
+                keys = resource.before.keys() | resource.after.keys()
                 differ = sorted(
-                    key for key in keys if key in unknown or change.before.get(key) != change.after.get(key)
+                    key for key in keys if key in unknown or resource.before.get(key) != resource.after.get(key)
                 )
-                lines.append(f"{change.address}: {' and '.join(change.actions)}: {', '.join(differ)}")
-        for name, stated in self.raw.get("output_changes", {}).items():
-            if stated["actions"] != ["no-op"]:
-                lines.append(f"output {name}: {' and '.join(stated['actions'])}")
+                lines.append(f"{resource.address}: {' and '.join(resource.actions)}: {', '.join(differ)}")
+        for name, change in self.raw.get("output_changes", {}).items():
+            if change["actions"] != ["no-op"]:
+                lines.append(f"output {name}: {' and '.join(change['actions'])}")
         return lines
 
     def references(self, address: str, attribute: str) -> frozenset[str]:
-        """Return what the attribute's expression in the configuration refers to, such as `aws_lambda_alias.live.invoke_arn`.
+        """Return the references in an attribute's expression, such as `aws_lambda_alias.live.invoke_arn`.
 
-        `attribute` is a dotted path; blocks within blocks go by name (`logging_config.log_group`). An empty set means a
-        constant. Locals are named, not followed: `Root.dependencies` follows them. KeyError names what is there when the
-        address or the attribute is not.
+        `attribute` is a dotted path; nested blocks go by name (`logging_config.log_group`). The set is empty for a constant.
+        Locals are not resolved: `Root.dependencies` resolves them. KeyError, with the known names, for an unknown address
+        or attribute.
         """
         found = self._references.get(INDEX.sub("", address))
         if found is None:
@@ -137,9 +137,9 @@ class Plan:
         return found[attribute]
 
     def within(self, module: str) -> Plan:
-        """Return the part of the plan that is in a module call (`module.api`), with addresses as that module knows them.
+        """Return the part of the plan in a module call (`module.api`), with addresses relative to that module.
 
-        Outputs stay the root's. KeyError when the plan has no resource there.
+        Outputs are still the root's. KeyError when the plan has no resource in the module.
         """
         prefix = f"{module}."
 
@@ -157,15 +157,15 @@ class Plan:
         )
 
 
-def _change(stated: Mapping[str, Any]) -> Change:
-    change = stated["change"]
+def _change(resource: Mapping[str, Any]) -> Change:
+    change = resource["change"]
     return Change(
-        address=stated["address"],
-        type=stated["type"],
+        address=resource["address"],
+        type=resource["type"],
         actions=tuple(change["actions"]),
         before=change["before"] or {},
         after=change["after"] or {},
-        previous_address=stated.get("previous_address"),
+        previous_address=resource.get("previous_address"),
     )
 
 
@@ -177,13 +177,13 @@ def _values(module: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]
         yield from _values(child)
 
 
-def _unknown(stated: Any, path: str = "") -> Iterable[str]:
-    """Yield the paths at which Terraform says `true`: known only after apply."""
-    if stated is True:
+def _unknown(value: Any, path: str = "") -> Iterable[str]:
+    """Yield the paths that are `true` in `after_unknown`."""
+    if value is True:
         yield path
-    elif isinstance(stated, (dict, list)):
-        for key, value in stated.items() if isinstance(stated, dict) else enumerate(stated):
-            yield from _unknown(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _unknown(inner, f"{path}.{key}" if path else str(key))
 
 
 def _references(module: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Mapping[str, frozenset[str]]]]:
@@ -195,14 +195,14 @@ def _references(module: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[s
 
 
 def _expressions(block: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, frozenset[str]]]:
-    """Yield each attribute's path with what it refers to; several blocks of one name are taken together."""
+    """Yield each attribute's path with its references; blocks of the same name are merged."""
     merged: dict[str, frozenset[str]] = {}
-    for name, stated in block.items():
+    for name, expression in block.items():
         here = f"{path}.{name}" if path else name
-        if isinstance(stated, Mapping) and not set(stated) - {"references", "constant_value"}:
-            merged[here] = frozenset(stated.get("references", []))
+        if isinstance(expression, Mapping) and not set(expression) - {"references", "constant_value"}:
+            merged[here] = frozenset(expression.get("references", []))
             continue
-        for inner in stated if isinstance(stated, list) else [stated]:
+        for inner in expression if isinstance(expression, list) else [expression]:
             for key, references in _expressions(inner, here):
                 merged[key] = merged.get(key, frozenset()) | references
     yield from merged.items()

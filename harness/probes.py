@@ -1,4 +1,4 @@
-"""HTTP as a test asks it: until an answer is good, and again and again while something changes."""
+"""HTTP checks: poll until a response is good, or send requests continuously during a change."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from threading import Event, Lock
 
 import httpx2
 
-MOST_KEPT = 100
-"""How many different answers, and how many failures, a probe keeps in words."""
-PAUSE_AFTER_FAILURE = 0.05  # seconds: who is refused at once must not take the machine from what is tested
+MAX_KEPT = 100
+"""How many distinct response bodies, and how many failures, a probe keeps."""
+PAUSE_AFTER_FAILURE = (
+    0.05  # seconds; a connection refused at once would otherwise loop and starve the system under test
+)
 
 
-def successful(answer: httpx2.Response) -> bool:
-    """Whether the status is from 200 to 299."""
-    return answer.is_success
+def successful(response: httpx2.Response) -> bool:
+    """Whether the status is 2xx."""
+    return response.is_success
 
 
 def wait_for_answer(
@@ -29,33 +31,33 @@ def wait_for_answer(
     within: float = 60.0,
     pause: float = 1.0,
 ) -> httpx2.Response:
-    """Ask for a URL until the answer is good, and return it.
+    """Send GET requests until a response is good, and return that response.
 
-    `client` makes the client, with the headers, base URL or certificates that it takes. `within` and `pause` are seconds.
-    AssertionError with the last answer, or the last failure to get one, when none was good in that time.
+    `client` creates the client, with headers, base URL or certificates as needed. `within` and `pause` are seconds.
+    AssertionError with the last response or connection error when none was good in time.
     """
     deadline = time.monotonic() + within
     with client() as http:
         while True:
             try:
-                answer = http.get(url)
-                if good(answer):
-                    return answer
-                last = _described(answer)
+                response = http.get(url)
+                if good(response):
+                    return response
+                last = _summary(response)
             except httpx2.HTTPError as error:
                 last = repr(error)
             if time.monotonic() + pause > deadline:
-                raise AssertionError(f"{url} gave no good answer within {within:g} s; the last: {last}")
+                raise AssertionError(f"{url} returned no good response within {within:g} s; last: {last}")
             time.sleep(pause)
 
 
 @dataclass
 class Probe:
-    """What came of requests that were sent again and again.
+    """Results of the requests that `probe` sent.
 
-    - `sent`: how many; `failures`: how many of them had no good answer.
-    - `failed`: those in words, and `answers`: the different texts of all answers; of each the first MOST_KEPT.
-    - `slowest`: the longest time that an answer took, in seconds.
+    - `sent`: number of requests; `failures`: number of those without a good response.
+    - `failed`: the failures as text; `answers`: the distinct response bodies. Each keeps the first MAX_KEPT.
+    - `slowest`: the longest response time, in seconds.
     """
 
     sent: int = 0
@@ -65,11 +67,11 @@ class Probe:
     slowest: float = 0.0
 
     def assert_none_failed(self, *, least: int = 1) -> None:
-        """Fail, with the first failures, when a request had no good answer, and when fewer than `least` were sent at all."""
+        """Fail, with the first failures, when a request failed, and when fewer than `least` requests were sent."""
         if self.failures:
             raise AssertionError("\n".join([f"{self.failures} of {self.sent} requests failed:", *self.failed[:10]]))
         if self.sent < least:
-            raise AssertionError(f"{self.sent} requests were sent, fewer than {least}: that none failed proves nothing")
+            raise AssertionError(f"{self.sent} requests were sent, fewer than {least}: too few to prove anything")
 
 
 @contextmanager
@@ -81,27 +83,27 @@ def probe(
     clients: int = 4,
     pause: float = 0.0,
 ) -> Iterator[Probe]:
-    """Ask for a URL again and again until the block ends, and count: for claims such as "a release fails no request".
+    """Send GET requests continuously until the block ends: for claims such as "a release fails no request".
 
-        with probe(f"{endpoint}/healthz") as asked:
+        with probe(f"{endpoint}/healthz") as result:
             root.apply(release=2)
-        asked.assert_none_failed(least=100)
+        result.assert_none_failed(least=100)
 
-    `clients` ask at the same time, each with a client that `client` makes, which keeps its connection, and each waits for
-    `pause` seconds after an answer: without one they take all that the machine has. The counts are whole once the block has ended.
+    `clients` threads send requests at the same time. Each has its own client, made by `client`, with keep-alive, and waits
+    `pause` seconds after a response: without a pause they use all CPU. The counts are final once the block has ended.
     """
     total, lock, stop = Probe(), Lock(), Event()
 
-    def ask() -> None:
+    def send() -> None:
         with client() as http:
             while not stop.is_set():
                 begin = time.monotonic()
                 failure, text = None, None
                 try:
-                    answer = http.get(url)
-                    text = answer.text
-                    if not good(answer):
-                        failure = _described(answer)
+                    response = http.get(url)
+                    text = response.text
+                    if not good(response):
+                        failure = _summary(response)
                 except httpx2.HTTPError as error:
                     failure = repr(error)
                 with lock:
@@ -110,25 +112,25 @@ def probe(
                     stop.wait(wait)
 
     with ThreadPoolExecutor(clients) as pool:
-        asking = [pool.submit(ask) for _ in range(clients)]
+        futures = [pool.submit(send) for _ in range(clients)]
         try:
             yield total
         finally:
             stop.set()
-    for one in asking:
-        one.result()
+    for future in futures:
+        future.result()
 
 
 def _count(total: Probe, seconds: float, text: str | None, failure: str | None) -> None:
     total.sent += 1
     total.slowest = max(total.slowest, seconds)
-    if text is not None and len(total.answers) < MOST_KEPT:
+    if text is not None and len(total.answers) < MAX_KEPT:
         total.answers.add(text)
     if failure:
         total.failures += 1
-        if len(total.failed) < MOST_KEPT:
+        if len(total.failed) < MAX_KEPT:
             total.failed.append(failure)
 
 
-def _described(answer: httpx2.Response) -> str:
-    return f"{answer.status_code} {answer.text[:200]}"
+def _summary(response: httpx2.Response) -> str:
+    return f"{response.status_code} {response.text[:200]}"

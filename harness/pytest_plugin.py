@@ -1,7 +1,7 @@
-"""Fixtures. pip registers them; a copy in a project does so in the top conftest.py: `pytest_plugins = ["harness.pytest_plugin"]`.
+"""Fixtures. pip registers them; for a copy in a project, set `pytest_plugins = ["harness.pytest_plugin"]` in the top conftest.py.
 
-Override `terraform_binary`, `terraform_environment`, `terraform_project` and `terraform_retry` for your project; everything
-else follows from them. Tests may run under pytest-xdist: the workers share one init.
+Override `terraform_binary`, `terraform_environment`, `terraform_project` and `terraform_retry` for your project; the other
+fixtures use them. pytest-xdist workers share one init.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .terraform import default_binary, usable
 
 
 class RootFactory(Protocol):
-    """Makes the root module at a path of the project, copied and initialised; `files` are written into it before init."""
+    """Returns the root module at a path of the project, copied and initialised; `files` are written into it before init."""
 
     def __call__(self, path: str, *, files: Mapping[str, str] | None = None) -> Root: ...
 
 
 class Apply(Protocol):
-    """Makes such a root and applies it with variables: from a file, a mapping and keywords, of which the last wins."""
+    """Returns such a root, applied with variables from a file, a mapping and keywords; later sources win."""
 
     def __call__(
         self,
@@ -46,19 +46,18 @@ class Apply(Protocol):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--keep`."""
     parser.getgroup("terraform").addoption(
         "--keep",
         action="store_true",
-        help="destroy nothing of what `apply` made, and go on with it in the next run (as SKIP_DESTROY=1)",
+        help="keep what `apply` created, and reuse it in the next run (same as SKIP_DESTROY=1)",
     )
 
 
 @pytest.fixture(scope="session")
 def terraform_binary() -> str:
-    """Terraform or OpenTofu: what the environment variable TERRAFORM names (`tofu`, a path), else `terraform`.
+    """The Terraform or OpenTofu binary: the environment variable TERRAFORM (`tofu`, a path), or else `terraform`.
 
-    Every test that asks for it fails, in one sentence, when it is missing or older than 1.9.
+    A missing binary, or one older than 1.9, fails each test that uses it with a one-line message.
     """
     try:
         return usable(default_binary())
@@ -68,25 +67,25 @@ def terraform_binary() -> str:
 
 @pytest.fixture(scope="session")
 def terraform_environment() -> Mapping[str, str]:
-    """Variables that every Terraform command gets; override it with your emulator's, or your account's."""
+    """Environment variables of every Terraform command. Override it with those of your account or emulator."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def terraform_project(pytestconfig: pytest.Config) -> Path:
-    """The project that roots under test are in; all of it is copied. Override it where that is too much."""
+    """The project of the roots under test. Each test copies all of it; override this fixture to copy less."""
     return pytestconfig.rootpath
 
 
 @pytest.fixture(scope="session")
 def terraform_retry() -> Retry:
-    """Which failures are worth another attempt; override it with error patterns of your own."""
+    """Which failures are retried. Override it with your own error patterns."""
     return Retry()
 
 
 @pytest.fixture(scope="session")
 def terraform_progress(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Called with a line about a command that takes long: shown at once, past pytest's capture. Override it for silence."""
+    """Called with a progress line of a long-running command; prints it despite pytest's capture. Override it for silence."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
     def show(line: str) -> None:
@@ -99,24 +98,24 @@ def terraform_progress(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def stage(pytestconfig: pytest.Config) -> Callable[[str], bool]:
-    """`stage(name)`: whether a part of a test runs, which is not when `SKIP_<NAME>` is set in the environment.
+    """`stage(name)`: whether a stage of a test runs. The environment variable `SKIP_<NAME>` skips it.
 
-    The fixtures ask for `apply` and `destroy`; a test may ask for stages of its own: `if stage("load"): …`.
+    The fixtures use the stages `apply` and `destroy`; a test may add its own: `if stage("load"): …`.
     """
 
     def runs(name: str) -> bool:
-        kept = name == "destroy" and bool(pytestconfig.getoption("--keep"))
-        return not kept and not os.environ.get(f"SKIP_{name.upper()}")
+        keep = name == "destroy" and bool(pytestconfig.getoption("--keep"))
+        return not keep and not os.environ.get(f"SKIP_{name.upper()}")
 
     return runs
 
 
 @pytest.fixture(scope="session")
 def unique_name(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """`unique_name("orders")`: such as `orders-3f9a1c`, for names that an account or an emulator has once.
+    """`unique_name("orders")` returns a name such as `orders-3f9a1c`, for names that must be unique in an account.
 
-    The suffix is of this checkout, and stays: two people and two CI jobs do not meet, and what `--keep` left is found again.
-    Without pytest's cache it is of this run.
+    The suffix belongs to the checkout and is stable: two people or CI jobs do not collide, and `--keep` finds its resources
+    again. Without pytest's cache it belongs to the run.
     """
     cache = getattr(pytestconfig, "cache", None)
     folder = cache.mkdir("terraform-name") if cache else _run_folder(tmp_path_factory) / "terraform-name"
@@ -124,14 +123,14 @@ def unique_name(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
         suffix = folder / "suffix"
         if not suffix.exists():
             suffix.write_text(uuid.uuid4().hex[:6], encoding="utf-8")
-        own = suffix.read_text(encoding="utf-8")
-    return lambda name: f"{name}-{own}"
+        text = suffix.read_text(encoding="utf-8")
+    return lambda name: f"{name}-{text}"
 
 
 def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that all workers of this run have in common."""
+    """Return a folder that all workers of this run share."""
     base = tmp_path_factory.getbasetemp()
-    # Under pytest-xdist each worker has a folder of its own in that of the run.
+    # Under pytest-xdist, each worker's base folder is inside that of the run.
     return base.parent if base.name.startswith("popen-") else base
 
 
@@ -143,15 +142,15 @@ def terraform_init_cache(tmp_path_factory: pytest.TempPathFactory) -> InitCache:
 
 @pytest.fixture(scope="session")
 def once_per_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
-    """`once_per_run(name, make)`: what `make` returned in the first worker to ask, as JSON; for plans that many tests read."""
+    """`once_per_run(name, make)`: the JSON result of `make`, which runs in one worker only; for plans that many tests read."""
 
     def once(name: str, make: Callable[[], Any]) -> Any:
         folder = _run_folder(tmp_path_factory) / "once" / name
         with locked(folder):
-            kept = folder / "value.json"
-            if not kept.exists():
-                kept.write_text(json.dumps(make()), encoding="utf-8")
-            return json.loads(kept.read_text(encoding="utf-8"))
+            value = folder / "value.json"
+            if not value.exists():
+                value.write_text(json.dumps(make()), encoding="utf-8")
+            return json.loads(value.read_text(encoding="utf-8"))
 
     return once
 
@@ -164,9 +163,9 @@ def terraform_root_at(
     terraform_retry: Retry,
     terraform_progress: Callable[[str], None],
 ) -> Callable[[Path, Mapping[str, str] | None], Root]:
-    """The root module in a folder, initialised, where it is; for fixtures that make copies of their own.
+    """`terraform_root_at(folder, files)`: the root module in a folder, initialised in place, for fixtures that make the copies.
 
-    `terraform_root_at(folder, files)`: `files`, text by name, are written into it first. Errors as `terraform_root`.
+    `files`, text by name, are written into it first. Errors as `terraform_root`.
     """
 
     def make(path: Path, files: Mapping[str, str] | None = None) -> Root:
@@ -191,7 +190,7 @@ def terraform_roots(
     terraform_project: Path,
     terraform_root_at: Callable[[Path, Mapping[str, str] | None], Root],
 ) -> Callable[[str, Mapping[str, str] | None], Root]:
-    """`terraform_roots(path, files)`: as `terraform_root`, for fixtures of a wider scope; whoever applies with it destroys."""
+    """`terraform_roots(path, files)`: as `terraform_root`, for fixtures of a wider scope. It does not destroy."""
 
     def make(path: str, files: Mapping[str, str] | None = None) -> Root:
         copy = copy_project(terraform_project, tmp_path_factory.mktemp("root"))
@@ -206,28 +205,28 @@ def terraform_root(
 ) -> Iterator[RootFactory]:
     """`terraform_root(path, files={…})`: a `Root` of the project, copied for this test, initialised, and destroyed at its end.
 
-    `path` is relative to the project; `files`, text by name relative to the root, are written into the copy before init.
-    FileNotFoundError when there is no such folder, TerraformError when init fails, IsolationError when the root's state
-    cannot be kept apart from the real one.
+    `path` is relative to the project; `files`, text by path relative to the root, are written into the copy before init.
+    FileNotFoundError when there is no such folder, TerraformError when init fails, IsolationError when the root cannot be
+    isolated from the real state.
     """
-    with ExitStack() as destroyed:
+    with ExitStack() as stack:
 
         def make(path: str, *, files: Mapping[str, str] | None = None) -> Root:
             root = terraform_roots(path, files)
-            destroyed.callback(root.destroy)
+            stack.callback(root.destroy)
             return root
 
         yield make
 
 
-def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
-    made: Callable[..., Root] = request.getfixturevalue("terraform_roots")
-    made_at: Callable[..., Root] = request.getfixturevalue("terraform_root_at")
+def _apply_factory(request: pytest.FixtureRequest) -> Iterator[Apply]:
+    new_root: Callable[..., Root] = request.getfixturevalue("terraform_roots")
+    root_at: Callable[..., Root] = request.getfixturevalue("terraform_root_at")
     project: Path = request.getfixturevalue("terraform_project")
-    show: Callable[[str], None] = request.getfixturevalue("terraform_progress")
+    progress: Callable[[str], None] = request.getfixturevalue("terraform_progress")
     runs: Callable[[str], bool] = request.getfixturevalue("stage")
     number = 0
-    with ExitStack() as at_the_end:
+    with ExitStack() as stack:
 
         def make(
             path: str,
@@ -246,13 +245,13 @@ def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
             else:
                 kept = Kept.of(request.config, f"{_name(request.node)}-{number}", path)
             if kept and not runs("apply"):
-                root = kept.take_up(made_at)
+                root = kept.load(root_at)
             elif kept and (kept.exists or not runs("destroy")):
-                # What an earlier run has kept is brought up to date, so that it is not forgotten and the apply is quick.
-                root = kept.renew(project, lambda folder: made_at(folder, files))
+                # An earlier run's root is updated, so that it is destroyed in the end and the apply is quick.
+                root = kept.refresh(project, lambda folder: root_at(folder, files))
             else:
-                root = made(path, files)
-            at_the_end.callback(_leave, root, kept, runs, show)
+                root = new_root(path, files)
+            stack.callback(_finish, root, kept, runs, progress)
             if runs("apply"):
                 root.apply(merged, var_file=var_file)
             return root
@@ -261,34 +260,34 @@ def _applying(request: pytest.FixtureRequest) -> Iterator[Apply]:
 
 
 def _name(node: pytest.Item) -> str:
-    """Return a test's or a file's name for good: pytest-xdist adds its groups to the node id."""
+    """Return a test's or a file's stable name. A node id is not: pytest-xdist adds its group to it."""
     return "::".join(part.name for part in node.listchain()[1:])
 
 
-def _leave(root: Root, kept: Kept | None, runs: Callable[[str], bool], show: Callable[[str], None]) -> None:
+def _finish(root: Root, kept: Kept | None, runs: Callable[[str], bool], progress: Callable[[str], None]) -> None:
     if runs("destroy"):
         root.destroy()
         if kept:
-            kept.forget()
+            kept.remove()
     elif kept:
-        kept.leave(root)
-        show(f"kept, applied: {root.path}. A run without --keep destroys it; SKIP_APPLY=1 tests it as it is")
+        kept.save(root)
+        progress(f"kept: {root.path}. A run without --keep destroys it; SKIP_APPLY=1 tests it unchanged")
 
 
 @pytest.fixture
 def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
-    """`apply(path, **variables)`: a `Root` of the project, copied and applied; whatever happens, destroyed at the test's end.
+    """`apply(path, **variables)`: a `Root` of the project, copied and applied, and always destroyed at the test's end.
 
     Variables may also come as a mapping after the path, or from a `var_file`; `files` are written into the copy before init.
 
-    With `--keep` it stays, and the next run of the same test goes on with it: with the project's files as they are then, or
-    untouched when SKIP_APPLY is set. TerraformError when the apply fails, PlanError before it has made anything, LookupError
-    when SKIP_APPLY is set and nothing is kept.
+    With `--keep` it is not destroyed, and the next run of the same test reuses it: with the project's current files, or
+    unchanged when SKIP_APPLY is set. PlanError when the plan fails, TerraformError when the apply fails, LookupError when
+    SKIP_APPLY is set and nothing is kept.
     """
-    yield from _applying(request)
+    yield from _apply_factory(request)
 
 
 @pytest.fixture(scope="module")
 def module_apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
-    """`apply` for all tests of a file: for fixtures of that scope, which apply once; destroyed at the file's end."""
-    yield from _applying(request)
+    """`apply` for module-scoped fixtures: applied once for all tests of a file, and destroyed at its end."""
+    yield from _apply_factory(request)

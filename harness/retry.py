@@ -1,4 +1,4 @@
-"""Which failures of Terraform are worth another attempt."""
+"""Which Terraform failures are retried."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import TypeVar
 from .errors import CommandTimeoutError, TerraformError
 
 TRANSIENT_ERRORS: Mapping[str, str] = {
-    "connection reset by peer|i/o timeout|TLS handshake timeout|request send failed": "the network failed for a moment",
+    "connection reset by peer|i/o timeout|TLS handshake timeout|request send failed": "transient network error",
     "transport is closing|timeout while waiting for plugin to start|timed out waiting for server handshake": (
-        "a provider did not start in time"
+        "provider start timed out"
     ),
     "Failed to query available provider packages|registry service is unreachable|unable to verify (checksum|signature)": (
-        "the provider registry could not be reached"
+        "provider registry unreachable"
     ),
-    "Provider produced inconsistent result after apply": "the cloud is eventually consistent",
-    "RequestLimitExceeded|ThrottlingException|TooManyRequestsException|Rate exceeded": "the cloud asked for fewer requests",
+    "Provider produced inconsistent result after apply": "eventual consistency",
+    "RequestLimitExceeded|ThrottlingException|TooManyRequestsException|Rate exceeded": "throttled",
 }
-"""Error pattern → what it means: failures that go away by themselves, whatever is being tested."""
+"""Error pattern → reason to retry: failures that are not the test's fault and go away by themselves."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Retry:
-    """When to try a failed command again.
+    """When to retry a failed command.
 
-    - `errors`: regular expression → reason. It is searched in the text of the error, capitals and small letters alike.
-    - `attempts`: how often a command runs at most.
-    - `pause_seconds`: how long to wait before the next attempt.
+    - `errors`: regular expression → reason. It is searched in the error's text, ignoring case.
+    - `attempts`: the most times that a command runs.
+    - `pause_seconds`: wait before the next attempt.
 
-    A command that was interrupted for its time limit is never tried again.
+    A command that exceeded its time limit is never retried.
     """
 
     errors: Mapping[str, str] = field(default_factory=lambda: TRANSIENT_ERRORS)
@@ -43,10 +43,10 @@ class Retry:
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise ValueError(f"attempts is {self.attempts}: a command that never runs proves nothing")
+            raise ValueError(f"attempts is {self.attempts}, must be at least 1")
 
     def reason(self, error: TerraformError) -> str | None:
-        """Return why this error is worth another attempt; None when it is not."""
+        """Return the reason to retry after this error; None when there is none."""
         return next(
             (why for pattern, why in self.errors.items() if re.search(pattern, str(error), re.IGNORECASE)), None
         )
@@ -54,9 +54,9 @@ class Retry:
     def run(
         self, command: Callable[[], T], *, whatever: str | None = None, told: Callable[[str], None] | None = None
     ) -> T:
-        """Return what `command` returns in the end; its last TerraformError when no attempt is worth it, or left.
+        """Run `command` with retries and return its result. Raises the last TerraformError when it is not to be retried.
 
-        `whatever` is the reason to try again after any other error too; `told` is given a line before each new attempt.
+        `whatever` is a reason to retry after every other error too. `told` is called with a line before each retry.
         """
         for attempt in range(2, self.attempts + 1):
             try:
@@ -68,6 +68,6 @@ class Retry:
                 if reason is None:
                     raise
                 if told:
-                    told(f"attempt {attempt} of {self.attempts}, since {reason}: {error}")
+                    told(f"retry ({reason}), attempt {attempt} of {self.attempts}: {error}")
             time.sleep(self.pause_seconds)
         return command()

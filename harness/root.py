@@ -1,4 +1,4 @@
-"""A root module under test: a copy of the project of its own, one shared `terraform init`, and the verbs of a test."""
+"""A root module under test: a copy of the project, one shared `terraform init`, and plan, apply and destroy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOT_COPIED = (
     ".sandbox",
     ".venv*",
     ".*_cache",
-    "pytest-cache-files-*",  # such as become .pytest_cache a moment later
+    "pytest-cache-files-*",  # temporary; pytest renames it to .pytest_cache
     "__pycache__",
     "node_modules",
     ".terraform",
@@ -36,23 +36,23 @@ NOT_COPIED = (
     f".{STATE}*",
     "*.tfplan",
 )
-"""What a copy leaves behind: state, what Terraform keeps beside it, and what tools keep in a project."""
+"""Not copied: state, Terraform's working files, and the caches of tools."""
 
 PLAN_FILE = "harness.tfplan"
-CHANGES = 2  # exit code of a plan that would change something
-# `terraform graph` shows resources alone. OpenTofu's shows everything: a box is a resource, and the rest leads from one to another.
+CHANGES = 2  # exit code of `plan -detailed-exitcode` when there are changes
+# `terraform graph` shows only resources. OpenTofu's shows every node: boxes are resources, the others connect them.
 _IN_QUOTES = r'"(?:\[root\] )?((?:[^"\\]|\\.)+?)(?: \(expand\))?"'
 NODE = re.compile(rf'^\s*{_IN_QUOTES} \[label ?= ?"[^"]+"(?:, shape = "box")?\];?$', re.MULTILINE)
 EDGE = re.compile(rf"^\s*{_IN_QUOTES} -> {_IN_QUOTES};?$", re.MULTILINE)
-# Terraform reads each provider whole for them, before every command: half a second for AWS's. One init has checked them.
+# To verify them, Terraform reads each provider's binary before every command: 0.5 s for AWS's. The shared init has done so.
 CHECKSUMS = re.compile(r"\n  hashes = \[[^\]]*\]")
 T = TypeVar("T")
 
 
 def copy_project(project: Path, into: Path, only: Iterable[str] = ()) -> Path:
-    """Copy a project, or `only` some of its files and folders, so that relative paths between them go on working.
+    """Copy a project, or `only` some of its files and folders. Relative paths between them stay valid.
 
-    Returns `into`. FileNotFoundError when one of `only` is not there: a typo must not leave a test without its sources.
+    Returns `into`. FileNotFoundError when one of `only` does not exist.
     """
     ignore = shutil.ignore_patterns(*NOT_COPIED)
     names = list(only) or [path.name for path in project.iterdir()]
@@ -70,39 +70,39 @@ def copy_project(project: Path, into: Path, only: Iterable[str] = ()) -> Path:
 
 
 class InitCache:
-    """One `terraform init` for all copies of a root, in a folder that any number of processes may share.
+    """One `terraform init` for all copies of a root, in a folder that processes may share.
 
-    Copies use Terraform's data directory (`TF_DATA_DIR`) in common. Plan and apply only read it; it is a whole init and
-    not a plugin cache, which Terraform does not lock. The providers' checksums are checked by that init, and not again by
-    each command: a copy's lock file names versions alone, unless the root came with a lock file of its own.
+    The copies share a data directory (`TF_DATA_DIR`), which plan and apply only read. A plugin cache would not do:
+    Terraform does not lock it. Only that init verifies the providers' checksums: a copy's lock file has only versions,
+    unless the root came with its own lock file.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def prepare(self, root: Path, terraform: Terraform, *, pinned: bool = False) -> None:
-        """Initialise `root`, or let it use the init of an equal one. TerraformError when init fails, for the next one too.
+        """Initialise `root`, or reuse the init of an equal root. TerraformError when init fails; a failure is not cached.
 
         `pinned` as for `init`.
         """
         data = self.folder / _init_key(root, terraform)
         terraform.environment["TF_DATA_DIR"] = str(data)
-        lock_file, kept = root / LOCK, data / "lock.hcl"
+        lock_file, cached = root / LOCK, data / "lock.hcl"
         with locked(self.folder):
-            if not kept.exists():
+            if not cached.exists():
                 data.mkdir(parents=True, exist_ok=True)
                 init(terraform, pinned=pinned)
                 # A root without providers has no lock file.
                 lock = lock_file.read_text(encoding="utf-8") if lock_file.exists() else ""
-                kept.write_text(lock if pinned else CHECKSUMS.sub("", lock), encoding="utf-8")
-        if content := kept.read_text(encoding="utf-8"):
+                cached.write_text(lock if pinned else CHECKSUMS.sub("", lock), encoding="utf-8")
+        if content := cached.read_text(encoding="utf-8"):
             lock_file.write_text(content, encoding="utf-8")
 
 
 def init(terraform: Terraform, *, pinned: bool) -> None:
-    """Run `terraform init`; for a root that is `pinned` by a lock file of its own with those providers, and no change of it.
+    """Run `terraform init`. For a `pinned` root, which has its own lock file, do so with `-lockfile=readonly`.
 
-    TerraformError when it fails, and when a pinned version is not to be had.
+    TerraformError when it fails, or when a pinned version is not available.
     """
     if not pinned:
         terraform.init()
@@ -110,14 +110,16 @@ def init(terraform: Terraform, *, pinned: bool) -> None:
     try:
         terraform.init(lockfile="readonly")
     except TerraformError as error:
-        remedy = f"the providers are those that {LOCK} pins: make them available here, or renew it (init -upgrade, providers lock)"
+        remedy = (
+            f"{LOCK} pins the providers: make those versions available, or update it (init -upgrade, providers lock)"
+        )
         raise TerraformError("init", (), f"{remedy}. {error.reasons}") from error
 
 
 def _init_key(root: Path, terraform: Terraform) -> str:
-    """Return a name that two roots share only when init would do the same for both."""
-    told = [terraform.terraform_bin_path, sorted(terraform.environment.items())]
-    digest = hashlib.sha256(json.dumps(told).encode())
+    """Return a key that roots share only when their init is the same."""
+    context = [terraform.terraform_bin_path, sorted(terraform.environment.items())]
+    digest = hashlib.sha256(json.dumps(context).encode())
     seen: set[Path] = set()
     todo = [root.resolve()]
     while todo:
@@ -135,16 +137,16 @@ def _init_key(root: Path, terraform: Terraform) -> str:
 
 
 def copied_root(copy: Path, path: str) -> Path:
-    """Return the folder of a root in a copy of a project; IsolationError when a link leads from there out of the copy."""
+    """Return the folder of a root in a copy of a project; IsolationError when a symlink leads out of the copy."""
     folder = copy / path
     if not folder.resolve().is_relative_to(copy.resolve()):
-        raise IsolationError(folder, f"{path} is a link to {folder.resolve()}, which is no copy")
+        raise IsolationError(folder, f"{path} is a symlink to {folder.resolve()}, which is not in the copy")
     return folder
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Be the only process in a folder, which is made if it is not there."""
+    """Hold an exclusive lock on a folder, which is created if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -152,15 +154,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 class Root:
-    """A root module in a folder that the test may change. Its state is local, in that folder, whatever backend it declares.
+    """A root module in a folder that the test may change. Its state is local, whatever backend it declares.
 
-    `environment` is added for every command to this process's own (see `Terraform`); `binary` names Terraform or OpenTofu;
-    `timeout` limits each command, in seconds; `retry` says which failures are worth another attempt; `progress` is given a
-    line about a command that takes long, and about each retry. `applied` holds the variables and the variable file of the
+    `environment` is added to the environment of every command (see `Terraform`); `binary` is Terraform or OpenTofu;
+    `timeout` is the limit of each command in seconds; `retry` decides which failures are retried; `progress` is called with
+    a line about a long-running command and about each retry. `applied` holds the variables and the variable file of the
     last apply, for `destroy` and `assert_idempotent`; None when there is nothing to destroy.
 
-    `imports_allowed` is for tests of `import` blocks in an account, or an emulator, of their own: what is imported is
-    destroyed with the rest. Without it such an apply is refused.
+    `imports_allowed` is for tests of `import` blocks in an account or emulator of their own, since `destroy` deletes
+    imported resources too. Without it such an apply is an error.
     """
 
     def __init__(
@@ -174,7 +176,7 @@ class Root:
         progress: Callable[[str], None] | None = None,
     ) -> None:
         if not path.is_dir():
-            raise FileNotFoundError(f"{path} is not a folder: there is no root module to test")
+            raise FileNotFoundError(f"{path} is not a directory: there is no root module to test")
         self.path = path
         self.terraform = Terraform(path, environment=environment, binary=binary, timeout=timeout, progress=progress)
         self.retry = retry or Retry()
@@ -185,34 +187,36 @@ class Root:
         self._planned: tuple[dict[str, Any], Path | None, list[str]] | None = None
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of the copy, named relative to the root module, and return its path.
+        """Write a file into the copy, by its path relative to the root module, and return its full path.
 
-        A link of that name is replaced. IsolationError when a folder on the way is a link: what it leads to is no copy.
+        A symlink of that name is replaced. IsolationError when a parent folder is a symlink: its target is not in the copy.
         """
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(os.path.normpath(self.path.resolve() / name)).parent
         if folder != folder.resolve():
-            raise IsolationError(self.path, f"{name} lies behind a link to {folder.resolve()}, which is no copy")
+            raise IsolationError(
+                self.path, f"{name} is behind a symlink to {folder.resolve()}, which is not in the copy"
+            )
         if path.is_symlink():
             path.unlink()
         path.write_text(text, encoding="utf-8")
         return path
 
     def init(self, cache: InitCache | None = None) -> None:
-        """Run `terraform init`, or use the cache's, with local state; the other verbs call it where nobody has.
+        """Run `terraform init` with local state, or reuse the cache's. The other commands call it when needed.
 
-        IsolationError, before anything runs, when the root cannot be kept apart from the state that it declares;
-        TerraformError when init fails, and when a provider that the root's lock file pins is not to be had.
+        IsolationError, before anything runs, when the root cannot be isolated from the state that it declares.
+        TerraformError when init fails, or when a provider that the root's lock file pins is not available.
         """
         isolate(self.path, self.terraform.environment)
         if not self.initialised:
-            # Later there is one in any case: that of this init.
+            # Checked now, because init writes one.
             self.pinned = (self.path / LOCK).exists()
         if cache is None:
-            self._retried(lambda: init(self.terraform, pinned=self.pinned))
+            self._with_retries(lambda: init(self.terraform, pinned=self.pinned))
         else:
-            self._retried(lambda: cache.prepare(self.path, self.terraform, pinned=self.pinned))
+            self._with_retries(lambda: cache.prepare(self.path, self.terraform, pinned=self.pinned))
         assert_isolated(self.path, Path(self.terraform.environment.get("TF_DATA_DIR", self.path / ".terraform")))
         self.initialised = True
 
@@ -223,15 +227,17 @@ class Root:
     def plan(
         self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
     ) -> Plan:
-        """Plan with variables from a file, a mapping and keywords; of one name, the last of these wins.
+        """Plan with variables from a file, a mapping and keywords; later sources win.
 
-        PlanError with Terraform's diagnostics when it is refused, and when a variable is not declared, which Terraform
-        itself only warns of.
+        PlanError, with Terraform's diagnostics, when the plan fails or a variable is not declared. Terraform itself only
+        warns of the latter.
         """
-        return self._shown(self._retried(lambda: self._plan(_merged(given, variables), var_file, out=PLAN_FILE)))
+        return self._read_plan(
+            self._with_retries(lambda: self._plan(_merged(given, variables), var_file, out=PLAN_FILE))
+        )
 
-    def _shown(self, result: Result) -> Plan:
-        """Read the plan that a command has just made: of the time that both take, this is two fifths."""
+    def _read_plan(self, result: Result) -> Plan:
+        """Read the saved plan. This takes two fifths of the time of `plan`."""
         shown = self.terraform.show(PLAN_FILE, json=IsFlagged)
         if shown.code:
             raise PlanError("show", (), shown.err)
@@ -241,21 +247,21 @@ class Root:
     def check(
         self, given: Mapping[str, Any] | None = None, /, *, var_file: Path | None = None, **variables: Any
     ) -> None:
-        """Plan without reading the plan, for half the time: where only a refusal matters. Arguments and errors as `plan`."""
-        self._retried(lambda: self._plan(_merged(given, variables), var_file))
+        """Plan without reading the result, in about half the time, for tests of refusals. Arguments and errors as `plan`."""
+        self._with_retries(lambda: self._plan(_merged(given, variables), var_file))
 
     def _plan(self, variables: dict[str, Any], var_file: Path | None, out: str | None = None) -> Result:
-        # A failed plan leaves the file of the one before, or a file of its own half: `show` and `apply` would read it.
+        # A failed plan leaves the previous file or an incomplete one, which `show` and `apply` would read.
         self._initialise()
         file, self._planned = self.path / PLAN_FILE, None
         file.unlink(missing_ok=True)
         result = self.terraform.plan(out=out, var=variables, var_file=var_file)
-        refused = result.code not in {0, CHANGES}
-        if refused or any(d.undeclared_variable for d in result.diagnostics):
+        failed = result.code not in {0, CHANGES}
+        if failed or any(d.undeclared_variable for d in result.diagnostics):
             file.unlink(missing_ok=True)
-            # An undeclared variable is a warning of Terraform's, and here the reason of the failure.
-            stated = [replace(d, severity="error") if d.undeclared_variable else d for d in result.diagnostics]
-            raise PlanError("plan", stated, result.err)
+            # Terraform reports an undeclared variable as a warning only.
+            diagnostics = [replace(d, severity="error") if d.undeclared_variable else d for d in result.diagnostics]
+            raise PlanError("plan", diagnostics, result.err)
         if out == PLAN_FILE:
             self._planned = variables, var_file, result.imports
         return result
@@ -265,56 +271,58 @@ class Root:
     ) -> dict[str, Any]:
         """Apply, and return the outputs.
 
-        PlanError before anything is made, as `plan`; TerraformError with the diagnostics when the apply fails: what it made
-        until then stays in state, for `destroy`.
+        PlanError before anything is created, as `plan`. TerraformError, with the diagnostics, when the apply fails; resources
+        created until then are in state, for `destroy`.
         """
         merged = _merged(given, variables)
-        # Each attempt plans anew: a saved plan is stale as soon as an apply of it has made something.
-        return self._retried(lambda: self._apply(merged, var_file))
+        # Each attempt makes a new plan: a saved plan is stale after a partial apply.
+        return self._with_retries(lambda: self._apply(merged, var_file))
 
     def apply_planned(self) -> dict[str, Any]:
-        """Apply the plan that `plan` has just made, so that what was read is what is done, and return the outputs.
+        """Apply the plan of the last call of `plan`, exactly as it was read, and return the outputs.
 
-        Errors as `apply`, but nothing is tried again, since the plan is stale then. AssertionError when there is no plan: none
-        was made, the last one was refused, or it is applied already.
+        Errors as `apply`, but without retries, since the plan is stale then. AssertionError when there is no plan: none was
+        made, the last one failed, or it is already applied.
         """
         if self._planned is None:
-            raise AssertionError("nothing is planned, so nothing can be applied: see Root.plan")
+            raise AssertionError("there is no plan to apply: call Root.plan first")
         variables, var_file, imports = self._planned
         if imports and not self.imports_allowed:
-            what = ", ".join(imports)
+            addresses = ", ".join(imports)
             raise PlanError(
-                "apply", (), f"it would import {what}, which destroy would then delete: see Root.imports_allowed"
+                "apply", (), f"it would import {addresses}, which destroy would then delete: see Root.imports_allowed"
             )
         self.resume(variables, var_file=var_file)
         self._planned = None
         result = self.terraform.apply(PLAN_FILE)
         if result.code:
             raise TerraformError("apply", result.diagnostics, result.err)
-        told = result.outputs
-        return self.outputs() if told is None else told
+        outputs = result.outputs
+        return self.outputs() if outputs is None else outputs
 
     def _apply(self, variables: dict[str, Any], var_file: Path | None) -> dict[str, Any]:
         self._plan(variables, var_file, out=PLAN_FILE)
         return self.apply_planned()
 
     def resume(self, given: Mapping[str, Any], *, var_file: Path | None = None) -> None:
-        """Have `destroy` take away what is in this root's state, with these variables: an earlier run has applied it."""
+        """Let `destroy` use these variables for state that an earlier run applied."""
         self.applied = (dict(given), var_file)
 
     def destroy(self) -> None:
-        """Destroy all that the last `apply` made, with its variables; twice is no error.
+        """Destroy what the last `apply` created, with its variables. A second call does nothing.
 
-        A failed destroy is tried again whatever the reason, since what is left costs money. TerraformError, with the place of
-        the state, when something is left in the end.
+        A failed destroy is retried after any error, since the remaining resources cost money. TerraformError, with the
+        location of the state, when resources remain.
         """
         if self.applied is None:
             return
         variables, var_file = self.applied
         try:
-            self._retried(lambda: self._destroy(variables, var_file), whatever="what is left costs money")
+            self._with_retries(
+                lambda: self._destroy(variables, var_file), whatever="the remaining resources cost money"
+            )
         except TerraformError as error:
-            error.add_note(f"What is left is in the state in {self.path}")
+            error.add_note(f"The remaining resources are in the state in {self.path}")
             raise
         self.applied = None
 
@@ -324,7 +332,7 @@ class Root:
         if result.code:
             raise TerraformError("destroy", result.diagnostics, result.err)
 
-    def _retried(self, command: Callable[[], T], whatever: str | None = None) -> T:
+    def _with_retries(self, command: Callable[[], T], whatever: str | None = None) -> T:
         return self.retry.run(command, whatever=whatever, told=self.terraform.progress)
 
     def outputs(self) -> dict[str, Any]:
@@ -336,35 +344,37 @@ class Root:
     def output(self, name: str, kind: type[T]) -> T:
         """Return an applied output as a type: `str`, `int`, `list[str]`, `dict[str, int]`, a TypedDict, a pydantic model.
 
-        Nothing is converted but what JSON has no form for, such as a set: "1" is no int and true is no 1. TypeError says what
-        the output is instead; KeyError names the outputs that there are.
+        Values are not converted ("1" is not an int, true is not 1), except for types that JSON lacks, such as a set.
+        TypeError has the actual value; KeyError lists the outputs.
         """
         outputs = self.outputs()
         if name not in outputs:
-            raise KeyError(f"there is no output {name}; the outputs are {sorted(outputs)}")
+            raise KeyError(f"no output {name}; outputs are {sorted(outputs)}")
         try:
-            # As JSON, in which Terraform gave it: a set is a list there, and so it is taken.
+            # From JSON, so that a set, which JSON writes as a list, is accepted.
             return TypeAdapter(kind).validate_json(json.dumps(outputs[name]), strict=True)
         except ValidationError as error:
-            wanted = kind if get_args(kind) else kind.__name__
-            raise TypeError(f"output {name} is {outputs[name]!r}, not a {wanted}: {error.errors()[0]['msg']}") from None
+            expected = kind if get_args(kind) else kind.__name__
+            raise TypeError(
+                f"output {name} is {outputs[name]!r}, not a {expected}: {error.errors()[0]['msg']}"
+            ) from None
 
     def assert_idempotent(self) -> None:
-        """Plan again with the variables of the last apply, and fail, naming each resource and attribute, on any change.
+        """Plan with the variables of the last apply, and fail, with each resource and attribute, if there are changes.
 
         Outputs count. AssertionError also when nothing is applied.
         """
         if self.applied is None:
-            raise AssertionError("nothing is applied, so nothing can be applied a second time")
+            raise AssertionError("nothing is applied: call Root.apply first")
         variables, var_file = self.applied
-        result = self._retried(lambda: self._plan(variables, var_file, out=PLAN_FILE))
+        result = self._with_retries(lambda: self._plan(variables, var_file, out=PLAN_FILE))
         if result.code == CHANGES:
-            raise AssertionError("\n".join(["a second apply would change:", *self._shown(result).described()]))
+            raise AssertionError("\n".join(["a second apply would change:", *self._read_plan(result).described()]))
 
     def dependencies(self) -> Mapping[str, frozenset[str]]:
-        """Return for each resource all that must be there before it: addresses without index, through locals and modules.
+        """Return each resource's transitive dependencies: addresses without index, resolved through locals and modules.
 
-        From `terraform graph`, or OpenTofu's, so it is their own order.
+        Read from `terraform graph` or OpenTofu's.
         """
         self._initialise()
         result = self.terraform.graph()
@@ -372,12 +382,12 @@ class Root:
             raise TerraformError("graph", (), result.err)
         resources = frozenset(NODE.findall(result.out))
         direct: dict[str, set[str]] = {}
-        for name, needed in EDGE.findall(result.out):
-            direct.setdefault(name, set()).add(needed)
-        return {name: _all_before(name, direct) & resources for name in sorted(resources)}
+        for name, dependency in EDGE.findall(result.out):
+            direct.setdefault(name, set()).add(dependency)
+        return {name: _transitive(name, direct) & resources for name in sorted(resources)}
 
 
-def _all_before(name: str, direct: Mapping[str, set[str]]) -> frozenset[str]:
+def _transitive(name: str, direct: Mapping[str, set[str]]) -> frozenset[str]:
     found: set[str] = set()
     todo = [name]
     while todo:

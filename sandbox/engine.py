@@ -1,4 +1,4 @@
-"""The Docker engine: the one that runs, or else one started here, shared by all sandboxes of this machine."""
+"""The Docker engine: the running one, or one started here and shared by all sandboxes of this machine."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pathlib import Path
 
 from sandbox import emulator, packages
 from sandbox.errors import SandboxError
-from sandbox.lock import alone
+from sandbox.lock import machine_lock
 from sandbox.paths import SANDBOXES
 from sandbox.progress import Step
 
 HOME = SANDBOXES / "engine"
 PACKAGES = SANDBOXES / "packages"
-# Any clone on this machine learns from this label which folder the running engine belongs to.
+# Tells every clone on this machine which folder the running engine belongs to.
 LABEL = "lambda-container-sandbox"
 START_SECONDS = 60
 STOP_SECONDS = 60
-INSTALL = """no Docker engine answers, and one is needed to build and run the image.
+INSTALL = """no Docker engine is running, and building and running the image needs one.
 Start it, or install one: https://docs.docker.com/engine/install/ (on Debian and Ubuntu also: apt-get install docker.io).
-As root on Debian or Ubuntu, and without DOCKER_HOST, the sandbox does that by itself.
-The Docker client says: {answer}"""
+As root on Debian or Ubuntu, and without DOCKER_HOST, the sandbox installs it.
+The Docker client printed: {error}"""
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 BRIDGE = "docker0"
 NAMESPACES = Path("/run/docker/netns")
@@ -36,14 +36,14 @@ NAMESPACES = Path("/run/docker/netns")
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine. `home` is the folder of the sandbox that started it, None when it is somebody else's."""
+    """A running engine. `home` is the folder that a sandbox started it from, or None if no sandbox did."""
 
     version: str
     home: Path | None
 
 
 def find() -> Engine | None:
-    """Return the engine that answers `docker info`, if any."""
+    """Return the engine that `docker info` finds, or None."""
     info = _info()
     version, *labels = info.stdout.splitlines() or [""]
     if info.returncode or not version:
@@ -60,24 +60,24 @@ def _info() -> subprocess.CompletedProcess[str]:
 
 
 def ensure(lessee: Path, step: Step) -> Engine:
-    """Return an engine for the emulator whose folder is `lessee`, starting one where there is none and it may.
+    """Return an engine for the emulator whose folder is `lessee`, and start one if needed and permitted.
 
-    Raises SandboxError that says what to install.
+    SandboxError says what to install.
     """
-    with alone():
+    with machine_lock():
         engine = find()
         if engine is None:
             if os.environ.get("DOCKER_HOST") or not packages.may_install():
-                raise SandboxError(INSTALL.format(answer=_info().stderr.strip() or "nothing"))
+                raise SandboxError(INSTALL.format(error=_info().stderr.strip() or "nothing"))
             packages.install(["docker.io", "iptables"], PACKAGES, step)
             if shutil.which("docker") is None:
-                packages.install(["docker-cli"], PACKAGES, step)  # a package of its own in newer Debians
-            # Where systemd runs, the package has started its service by now, or it was there and stopped.
+                packages.install(["docker-cli"], PACKAGES, step)  # a separate package in newer Debian releases
+            # With systemd, the package starts the service; an existing one may be stopped.
             if packages.has_systemd():
                 subprocess.run(["systemctl", "start", "docker"], capture_output=True, check=False)
             engine = find()
         if engine is None:
-            step.say(f"starting a Docker engine of the sandbox's own, with its data in {HOME}")
+            step.say(f"starting the sandbox's own Docker engine, with its data in {HOME}")
             engine = _start(HOME)
         if engine.home is not None:
             lease = _lease(engine.home, lessee)
@@ -87,15 +87,15 @@ def ensure(lessee: Path, step: Step) -> Engine:
 
 
 def release(lessee: Path) -> bool:
-    """Give the engine up, and tell whether that stopped it: only one that a sandbox started, and that no other uses."""
-    with alone():
+    """Release the engine, and return whether it was stopped: only if a sandbox started it and no other uses it."""
+    with machine_lock():
         engine = find()
         home = engine.home if engine and engine.home else HOME
         _lease(home, lessee).unlink(missing_ok=True)
         if leased(home):
             return False
         if engine is None and home.exists() and "DOCKER_HOST" not in os.environ and shutil.which("dockerd"):
-            # It died, and its containers and network may not have: an engine is what takes them away.
+            # It was killed, and its containers and network may remain; only an engine can remove them.
             with suppress(SandboxError):
                 engine = _start(home)
         if engine is not None and engine.home == home:
@@ -103,20 +103,20 @@ def release(lessee: Path) -> bool:
             _restore_network(home / "network.json")
             _remove_files(home)
             return True
-        # One that the client is not set to now still runs; of any other there are only files.
+        # It may still be running under another Docker context; if not, only files remain.
         if home.exists() and not _processes(_label(home)):
             _remove_files(home)
         return False
 
 
 def leased(home: Path) -> bool:
-    """Tell whether a running emulator uses the engine; a lease without one is left over from a sandbox that died."""
+    """Whether a running emulator uses the engine. A lease without one is stale."""
     leases = [Path(lease.read_text()) for lease in (home / "leases").glob("*")]
     return any(emulator.running(lessee) is not None for lessee in leases)
 
 
 def remove_containers(instance: str) -> int:
-    """Remove the containers that one emulator started, and return how many there were."""
+    """Remove the containers of one emulator, and return how many."""
     found = docker("ps", "--all", "--quiet", "--filter", f"label={emulator.INSTANCE_LABEL}={instance}").split()
     if found:
         docker("rm", "--force", "--volumes", *found)
@@ -124,27 +124,27 @@ def remove_containers(instance: str) -> int:
 
 
 def remove_images(prefix: str) -> int:
-    """Remove the names, by tag and by digest, that begin so, and return how many images lost one.
+    """Remove the tags and digests that start with a prefix, and return the number of images concerned.
 
-    An image that another sandbox built from the same content keeps its other names.
+    An image that another sandbox built from the same content keeps that sandbox's tags.
     """
     rows = docker("images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}} {{.ID}}").splitlines()
     found = [row.split() for row in rows if row.startswith(prefix)]
     names = {f"{repository}:{tag}" for repository, tag, _, _ in found if tag != "<none>"}
     names |= {f"{repository}@{digest}" for repository, _, digest, _ in found if digest != "<none>"}
     for name in sorted(names):
-        # One may be gone with another already.
+        # It may already have been removed together with another.
         subprocess.run(["docker", "rmi", "--force", name], capture_output=True, check=False)
-    return len({identity for *_, identity in found})
+    return len({image_id for *_, image_id in found})
 
 
 def remove_unnamed_images(label: str) -> None:
-    """Remove the images without a name, a build's stages, that inherited a label from their base."""
+    """Remove untagged images (build stages) that inherited a label from their base image."""
     docker("image", "prune", "--force", "--filter", f"label={label}")
 
 
 def docker(*arguments: str) -> str:
-    """Run the Docker client and return what it prints; SandboxError with its own words when it fails."""
+    """Run the Docker client and return its output. SandboxError with its error message when it fails."""
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     if result.returncode:
         raise SandboxError(f"docker {' '.join(arguments[:2])} failed: {result.stderr.strip()}")
@@ -157,8 +157,8 @@ def _lease(home: Path, lessee: Path) -> Path:
 
 def _start(home: Path) -> Engine:
     home.mkdir(parents=True, exist_ok=True)
-    if not _any_engine_runs():
-        _remove_remains(BRIDGE, NAMESPACES)
+    if not _any_engine_running():
+        _remove_leftovers(BRIDGE, NAMESPACES)
     before = home / "network.json"
     if not before.exists():
         before.write_text(json.dumps({"forward": _forward_policies(), "forwarding": FORWARDING.read_text()}))
@@ -178,17 +178,17 @@ def _start(home: Path) -> Engine:
         if process.poll() is not None or time.monotonic() > deadline:
             tail = "\n".join((home / "dockerd.log").read_text(errors="replace").splitlines()[-10:])
             process.kill()
-            raise SandboxError(f"the Docker engine did not start. The end of its log:\n{tail}")
+            raise SandboxError(f"the Docker engine did not start. End of its log:\n{tail}")
         time.sleep(0.2)
-    process.returncode = 0  # it outlives this process on purpose; otherwise Python warns that it still runs
+    process.returncode = 0  # it outlives this process; otherwise Python warns that it is still running
     return engine
 
 
-def _remove_remains(bridge: str, namespaces: Path) -> None:
-    """Take away a bridge that an engine has left behind when it was killed, with all that is still plugged into it.
+def _remove_leftovers(bridge: str, namespaces: Path) -> None:
+    """Remove the bridge of a killed engine, with the interfaces attached to it. Call it only when no engine is running.
 
-    The next engine would use the bridge and give its containers the same addresses once more: some of them could then not be
-    reached, and nothing would say why. Only for a machine on which no engine runs.
+    The next engine would reuse the bridge and assign its containers the same addresses: some would be unreachable, without
+    any error.
     """
     if shutil.which("ip") is None:
         return
@@ -203,7 +203,7 @@ def _label(home: Path) -> str:
 
 
 def _stop(home: Path) -> None:
-    """End the containers and the process of the engine that runs, which a sandbox started."""
+    """Remove the containers of the sandbox's engine, and stop it."""
     for container in docker("ps", "--all", "--quiet").split():
         docker("rm", "--force", "--volumes", container)
     pids = _processes(_label(home))
@@ -225,24 +225,24 @@ def _remove_files(home: Path) -> None:
 
 
 def _unmount_below(folder: Path) -> None:
-    """Unmount what is mounted in a folder, the innermost first."""
+    """Unmount every mount below a folder, innermost first."""
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
         subprocess.run(["umount", "--lazy", mount], check=False)
 
 
 def _processes(argument: str) -> list[int]:
-    """Return the processes with an argument that begins so."""
-    found = []
+    """Return the processes with an argument that starts with a text."""
+    pids = []
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if any(word.startswith(argument.encode()) for word in command.read_bytes().split(b"\0")):
-                found.append(int(command.parent.name))
-    return found
+                pids.append(int(command.parent.name))
+    return pids
 
 
-def _any_engine_runs() -> bool:
-    """Tell whether this machine runs an engine, though it may be one that the client does not know."""
+def _any_engine_running() -> bool:
+    """Whether any engine is running on this machine, even one that the client does not use."""
     for name in Path("/proc").glob("[0-9]*/comm"):
         with suppress(OSError):
             if name.read_text().strip() == "dockerd":
@@ -261,7 +261,7 @@ def _alive(pid: int) -> bool:
 
 
 def _forward_policies() -> dict[str, str]:
-    """Return what each of the machine's packet filters does with packets that it forwards."""
+    """Return the policy of the FORWARD chain of iptables and ip6tables."""
     policies = {}
     for tables in ("iptables", "ip6tables"):
         if shutil.which(tables):
@@ -271,7 +271,7 @@ def _forward_policies() -> dict[str, str]:
 
 
 def _restore_network(before: Path) -> None:
-    """Take away the bridge and the packet filter's rules that the engine made; other rules stay as they are."""
+    """Remove the engine's bridge and iptables rules; other rules are kept."""
     if not before.exists():
         return
     state = json.loads(before.read_text())
@@ -283,5 +283,5 @@ def _restore_network(before: Path) -> None:
         kept = [line.replace(":FORWARD DROP", f":FORWARD {policy}") for line in kept]
         if len(kept) < len(saved.splitlines()):
             subprocess.run([f"{tables}-restore"], input="\n".join(kept) + "\n", text=True, check=False)
-    with suppress(OSError):  # read-only in some containers, and then unchanged
+    with suppress(OSError):  # read-only in some containers, where the engine cannot change it either
         FORWARDING.write_text(state["forwarding"])

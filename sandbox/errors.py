@@ -1,5 +1,5 @@
-"""The one exception of the sandbox: something a person can mend, said in a sentence."""
+"""The sandbox's exception, for failures that the user can fix."""
 
 
 class SandboxError(Exception):
-    """An expected failure. Its message names what was found, what is needed and what to do."""
+    """An expected failure. Its message says what is wrong, what is needed, and how to fix it."""

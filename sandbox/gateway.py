@@ -1,7 +1,7 @@
-"""The service under uvicorn as `make dev` runs it: with what API Gateway's JWT authorizer does in front of it.
+"""The service under `make dev`, behind a stand-in for API Gateway's JWT authorizer.
 
-A request without a token goes through without a caller, so that the service's own 401 is seen; one with a token that is not
-good gets the gateway's.
+A request without a token passes without a caller, and gets the service's own 401. One with an invalid token gets the
+gateway's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.app import create_app
 
 
 class Authorizer:
-    """Verifies a bearer token as API Gateway does, and hands its claims on in the event (payload 2.0)."""
+    """Verifies a bearer token as API Gateway does, and passes its claims on in the event (payload 2.0)."""
 
     def __init__(self, app: ASGIApp, issuer: str, audience: str, keys_url: str) -> None:
         self.app = app
@@ -27,7 +27,7 @@ class Authorizer:
         self.keys = jwt.PyJWKClient(keys_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, if a token that was sent is good."""
+        """Run the application unless the request has an invalid token."""
         if scope["type"] == "http":
             kind, _, token = Request(scope).headers.get("authorization", "").partition(" ")
             if kind.lower() == "bearer":
@@ -41,7 +41,7 @@ class Authorizer:
 
     def _claims(self, token: str) -> dict[str, Any]:
         key = self.keys.get_signing_key_from_jwt(token)
-        # A Cognito access token names its client in place of an audience.
+        # A Cognito access token has client_id instead of aud.
         claims: dict[str, Any] = jwt.decode(
             token, key, algorithms=["RS256"], issuer=self.issuer, options={"verify_aud": False}
         )
@@ -51,6 +51,6 @@ class Authorizer:
 
 
 def create() -> ASGIApp:
-    """Return the service behind the authorizer that the environment names; uvicorn calls it, anew at each reload."""
+    """Return the service behind the authorizer that the environment configures. uvicorn calls it at each reload."""
     issuer, audience, keys_url = (os.environ[f"SANDBOX_{name}"] for name in ("ISSUER", "AUDIENCE", "KEYS"))
     return Authorizer(create_app(), issuer, audience, keys_url)

@@ -1,7 +1,7 @@
-"""Tokens for the sandbox, so that it runs with auth on: a user pool of the emulator's Cognito issues them, as AWS's would.
+"""Tokens for the sandbox, issued by a user pool in the emulator's Cognito, so that auth is on.
 
-A token is a machine's (client credentials): its subject is the client, its scopes are those of the pool's resource server, which
-are the service's.
+The grant is client credentials: the subject is the client, and the scopes are those of the pool's resource server, which are
+the service's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESOURCE_SERVER = "people"
 
 @dataclass(frozen=True)
 class Issuer:
-    """Who issues tokens (`iss`), whom they are for (`client_id`, which API Gateway takes for the audience), and what they may allow."""
+    """An issuer: `url` is its `iss`, `audience` the `client_id`, which API Gateway accepts as audience, `scopes` all that it grants."""
 
     emulator: Emulator
     url: str
@@ -35,61 +35,60 @@ class Issuer:
 
     @property
     def keys_url(self) -> str:
-        """Where this machine reads the public keys; the issuer's own URL is AWS's, which the emulator stands for."""
+        """URL of the public keys, in the emulator. The issuer's own URL is AWS's."""
         return f"{self.emulator.url}/{self.url.rpartition('/')[2]}/.well-known/jwks.json"
 
     def token(self, scopes: Iterable[str] | None = None) -> str:
-        """Return a token that allows `scopes`, or everything, for an hour. SandboxError names the scopes when one is unknown."""
-        asked = self.scopes if scopes is None else tuple(scopes)
-        if unknown := sorted(set(asked) - set(self.scopes)):
-            raise SandboxError(f"no such scope: {', '.join(unknown)}. There are {', '.join(self.scopes)}")
-        wanted = " ".join(_qualified(asked))
+        """Return a token with `scopes`, or all, valid for an hour. SandboxError lists the scopes when one is unknown."""
+        requested = self.scopes if scopes is None else tuple(scopes)
+        if unknown := sorted(set(requested) - set(self.scopes)):
+            raise SandboxError(f"unknown scope: {', '.join(unknown)}. Scopes are {', '.join(self.scopes)}")
         form = {
             "grant_type": "client_credentials",
             "client_id": self.audience,
             "client_secret": self.secret,
-            "scope": wanted,
+            "scope": " ".join(_qualified(requested)),
         }
         request = urllib.request.Request(  # noqa: S310 - our own emulator
             f"{self.emulator.url}/oauth2/token", data=urllib.parse.urlencode(form).encode()
         )
-        with direct.open(request, timeout=10) as answer:
-            token: str = json.load(answer)["access_token"]
+        with direct.open(request, timeout=10) as response:
+            token: str = json.load(response)["access_token"]
         return token
 
 
 def ensure(emulator: Emulator, project: Path = ROOT) -> Issuer:
-    """Return the emulator's issuer, made at the first call, with the scopes that a project's service has now."""
-    wanted = tuple(scopes.declared(project))
+    """Return the emulator's issuer, created by the first call, with the current scopes of a project's service."""
+    declared = tuple(scopes.declared(project))
     cognito = emulator.client("cognito-idp")
     pools = {pool["Name"]: pool["Id"] for pool in cognito.list_user_pools(MaxResults=60)["UserPools"]}
-    pool = pools.get(NAME) or _make(cognito)
+    pool = pools.get(NAME) or _create_pool(cognito)
     (client,) = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
-    _allow(cognito, pool, client["ClientId"], wanted)
-    known = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client["ClientId"])["UserPoolClient"]
+    _set_scopes(cognito, pool, client["ClientId"], declared)
+    details = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client["ClientId"])["UserPoolClient"]
     url = f"https://cognito-idp.{REGION}.amazonaws.com/{pool}"
-    return Issuer(emulator, url, known["ClientId"], known["ClientSecret"], wanted)
+    return Issuer(emulator, url, details["ClientId"], details["ClientSecret"], declared)
 
 
-def _make(cognito: Any) -> str:
+def _create_pool(cognito: Any) -> str:
     pool: str = cognito.create_user_pool(PoolName=NAME)["UserPool"]["Id"]
     cognito.create_resource_server(UserPoolId=pool, Identifier=RESOURCE_SERVER, Name=RESOURCE_SERVER)
     cognito.create_user_pool_client(UserPoolId=pool, ClientName=NAME, GenerateSecret=True)
     return pool
 
 
-def _allow(cognito: Any, pool: str, client: str, wanted: Iterable[str]) -> None:
-    """Let the client have tokens with these scopes, and with no others."""
-    described = [{"ScopeName": scope, "ScopeDescription": scope} for scope in wanted]
+def _set_scopes(cognito: Any, pool: str, client: str, names: Iterable[str]) -> None:
+    """Make these the only scopes of the resource server and of the client."""
+    described = [{"ScopeName": scope, "ScopeDescription": scope} for scope in names]
     cognito.update_resource_server(UserPoolId=pool, Identifier=RESOURCE_SERVER, Name=RESOURCE_SERVER, Scopes=described)
     cognito.update_user_pool_client(
         UserPoolId=pool,
         ClientId=client,
         AllowedOAuthFlows=["client_credentials"],
         AllowedOAuthFlowsUserPoolClient=True,
-        AllowedOAuthScopes=_qualified(wanted),
+        AllowedOAuthScopes=_qualified(names),
     )
 
 
-def _qualified(wanted: Iterable[str]) -> list[str]:
-    return [f"{RESOURCE_SERVER}/{scope}" for scope in wanted]
+def _qualified(names: Iterable[str]) -> list[str]:
+    return [f"{RESOURCE_SERVER}/{scope}" for scope in names]

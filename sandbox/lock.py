@@ -1,4 +1,4 @@
-"""One at a time: what the sandboxes of a machine share is changed by one of them."""
+"""A machine-wide lock on what all sandboxes share."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Wait for every other sandbox that is changing packages, engine or base image, of whichever clone; not reentrant."""
-    # The folder of temporary files itself is locked: all clones know it, and no lock file stays behind.
+def machine_lock() -> Iterator[None]:
+    """Hold the lock on packages, engine and base image, across all clones of the project. Not reentrant."""
+    # Locks the temporary folder itself: all clones share it, and no lock file remains.
     folder = os.open(tempfile.gettempdir(), os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

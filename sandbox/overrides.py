@@ -1,4 +1,4 @@
-"""Terraform override files: what a root needs to run here and no example may hold, added to a copy of it."""
+"""Terraform override files, written into a copy of a root: what it needs here, and an example must not contain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox import paths
 
 NAME = "sandbox_override.tf"
 
-# The provider's checks of its login would ask AWS itself, wherever the endpoint points.
+# The provider's credential checks would call AWS, whatever the endpoint.
 AWS_PROVIDER = """
 provider "aws" {
   skip_credentials_validation = true
@@ -18,8 +18,8 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 """
-# The emulator's registry stands for ECR's, and asks for no login. ECR's address with the token that the emulator gives for it
-# would end the Docker provider's process, in a plan as well.
+# The emulator's registry replaces ECR's, and needs no login. With ECR's address and the emulator's token, the Docker
+# provider's process exits, even in a plan.
 DOCKER_PROVIDER = """
 provider "docker" {{
   registry_auth {{
@@ -28,19 +28,19 @@ provider "docker" {{
   }}
 }}
 """
-# What an example asks its user for, where it is only planned: nobody fetches anything from there.
-ANSWERS = {"jwt_audience": "people-api", "jwt_issuer": "https://login.example.com"}
+# Values of the examples' required variables, for plans only: nothing requests these URLs.
+REQUIRED_VARIABLES = {"jwt_audience": "people-api", "jwt_issuer": "https://login.example.com"}
 DECLARES_DOCKER = re.compile(r'^provider "docker"', re.MULTILINE)
 
-# The emulator describes alarms without most of their attributes, so that every plan would change them.
+# The emulator omits most attributes of alarms, so every plan would change them.
 NO_ALARMS = "  alarms = null\n"
-# Of examples/complete, which is to be destroyed here.
+# For examples/complete, which is destroyed here.
 UNPROTECTED = """resource "aws_dynamodb_table" "this" {
   deletion_protection_enabled = false
 }
 """
-# Beside the module's own files, in a copy of it, on such a machine.
-ARM64 = """# The engine of this machine runs arm64 images; others only where somebody has set up an emulation.
+# Written into a copy of the module on an arm64 machine.
+ARM64 = """# This machine's engine runs arm64 images, and others only with emulation.
 locals {
   platform = "linux/arm64"
 }
@@ -49,7 +49,7 @@ resource "aws_lambda_function" "this" {
   architectures = ["arm64"]
 }
 """
-EXAMPLE = """# What the sandbox adds to an example: an emulator instead of AWS, its registry instead of ECR's, and no login.
+EXAMPLE = """# Added by the sandbox: the emulator instead of AWS, its registry instead of ECR's, without login.
 {providers}
 module "api" {{
   repository = {{ force_delete = true, registry_host = "{registry}" }}
@@ -59,24 +59,24 @@ module "api" {{
 
 
 def applied(registry: str, module: str = "", root: str = "") -> str:
-    """Return the override of an example that is applied; `module` is added to its module call, `root` beside it."""
+    """Return the override for applying an example. `module` is added to its module call, `root` to the root module."""
     providers = AWS_PROVIDER + DOCKER_PROVIDER.format(registry=registry)
     return EXAMPLE.format(providers=providers, registry=registry, module=module, root=root)
 
 
 def planned(root: Path) -> str:
-    """Return the override of a root that is only planned. What the root does not declare cannot be overridden."""
+    """Return the override for planning a root. It overrides only blocks that the root declares, as Terraform requires."""
     sources = "\n".join(path.read_text(encoding="utf-8") for path in sorted(root.glob("*.tf")))
     docker = DOCKER_PROVIDER.format(registry="localhost") if DECLARES_DOCKER.search(sources) else ""
-    asked = [name for name in ANSWERS if re.search(rf'^variable "{name}"', sources, re.MULTILINE)]
-    answers = [f'variable "{name}" {{\n  default = "{ANSWERS[name]}"\n}}\n' for name in asked]
-    return AWS_PROVIDER + docker + "".join(answers)
+    required = [name for name in REQUIRED_VARIABLES if re.search(rf'^variable "{name}"', sources, re.MULTILINE)]
+    variables = [f'variable "{name}" {{\n  default = "{REQUIRED_VARIABLES[name]}"\n}}\n' for name in required]
+    return AWS_PROVIDER + docker + "".join(variables)
 
 
 def native(machine: str = "") -> dict[str, str]:
-    """Return the files, text by name relative to an example, that make its module build and run what this machine can run.
+    """Return files, text by path relative to an example, that make its module build and run for this machine's architecture.
 
-    None on x86_64, the module's own default. `machine` is what `uname -m` says.
+    Empty on x86_64, the module's default. `machine` is the output of `uname -m`.
     """
     return (
         {f"../../{paths.MODULE}/native_override.tf": ARM64}

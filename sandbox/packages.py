@@ -1,4 +1,4 @@
-"""Debian packages that the sandbox needs, installed where it may, and named where it may not."""
+"""Debian packages that the sandbox needs."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def may_install() -> bool:
-    """Tell whether this is Debian or one of its kind, with the rights to install."""
+    """Whether this is Debian or a derivative, and we are root."""
     return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
 def has_systemd() -> bool:
-    """Tell whether systemd runs here: it starts the services of the packages that are installed."""
+    """Whether systemd is running: it starts the services of installed packages."""
     return Path("/run/systemd/system").exists()
 
 
 def install(names: list[str], record: Path, step: Step) -> None:
-    """Install packages by apt, saying so, and note in `record` those that were not there before.
+    """Install the missing packages with apt, and add their names to `record`.
 
-    Raises SandboxError with the end of apt's own words when that fails.
+    SandboxError, with the end of apt's output, when that fails.
     """
     missing = [name for name in names if not _installed(name)]
     if not missing:
         return
     step.say(f"installing Debian packages: {' '.join(missing)}")
-    with _services_stay_down():
+    with _without_service_start():
         _apt("update", "--quiet=2")
         wait = "DPkg::Lock::Timeout=300"
         _apt("install", "--quiet=2", "--yes", "--no-install-recommends", "--option", wait, *missing)
     record.parent.mkdir(parents=True, exist_ok=True)
-    known = record.read_text().split() if record.exists() else []
-    record.write_text("\n".join(sorted({*known, *missing})) + "\n")
+    recorded = record.read_text().split() if record.exists() else []
+    record.write_text("\n".join(sorted({*recorded, *missing})) + "\n")
 
 
 def _installed(name: str) -> bool:
@@ -67,8 +67,8 @@ def _apt(*arguments: str) -> None:
 
 
 @contextmanager
-def _services_stay_down() -> Iterator[None]:
-    """Keep packages from starting their services: the sandbox starts its own, with its own folders."""
+def _without_service_start() -> Iterator[None]:
+    """Keep packages from starting their services; the sandbox starts its own, with its own folders."""
     if POLICY.exists() or has_systemd():
         yield
         return

@@ -1,19 +1,19 @@
-"""Where things are: each folder that several modules need, and each list of folders, once."""
+"""Folders and lists of folders that more than one module needs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# All that sandboxes write; a folder for each.
+# Everything that sandboxes write, in a folder each.
 SANDBOXES = ROOT / ".sandbox"
 MODULE = "modules/lambda_container_api"
-# What an example refers to: a copy of these plans and applies as the project does.
+# What an example refers to: a copy of these can be planned and applied.
 EXAMPLE_SOURCES = ("Dockerfile", "examples", "modules", "service", "versions.tf")
 
 
 def environment(name: str) -> Path:
-    """Return the folder of the programs in one of the project's Python environments, which `make` creates."""
+    """Return the `bin` folder of one of the project's Python environments, which `make` creates."""
     return ROOT / ".venvs" / name / "bin"
 
 

@@ -1,4 +1,4 @@
-"""One line for each step: what it is doing, what came of it, and how long it took."""
+"""Progress of a command: a title, a result and a duration for each step."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A step that says nothing for longer looks hung.
+# A step without output for longer looks hung.
 HEARTBEAT_SECONDS = 10
 
 
 class Step:
-    """A step under way. `result` is what its last line says it came to."""
+    """A running step. `result` is printed at its end."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -26,7 +26,7 @@ class Step:
 
 @contextmanager
 def step(title: str) -> Iterator[Step]:
-    """Announce a step, show that it still runs, and close it with its result and elapsed seconds."""
+    """Print a step's title, a heartbeat, and at its end the result and the elapsed seconds."""
     current = Step(title)
     begin = time.monotonic()
     done = threading.Event()

@@ -1,4 +1,4 @@
-"""Taking a sandbox away: whatever there is of it, and nothing of anybody else's."""
+"""Remove a sandbox, even a partial one, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.paths import SANDBOXES
 
 @dataclass(frozen=True)
 class Removed:
-    """What there was of a sandbox: whether its emulator ran, how many containers and images, whether the engine went, too."""
+    """What was removed: whether the emulator was running, counts of containers and images, whether the engine was stopped."""
 
     emulator: bool
     containers: int
@@ -23,9 +23,9 @@ class Removed:
 
 
 def remove(home: Path, port: int | None) -> Removed:
-    """Remove the sandbox with this folder and port; the engine with it, if a sandbox started that and no other uses it.
+    """Remove the sandbox with this folder and port, and the engine if a sandbox started it and no other uses it.
 
-    Without a port, no emulator ever ran there.
+    `port` is None if no emulator ever ran there.
     """
     stopped = emulator.stop(home)
     containers = images = 0
@@ -34,9 +34,9 @@ def remove(home: Path, port: int | None) -> Removed:
         images = engine.remove_images(f"localhost:{port}/")
     released = engine.release(home)
     shutil.rmtree(home, ignore_errors=True)
-    left = engine.find()
-    # In an engine of a sandbox's own, which still runs for another one, they are that one's, too.
-    if left is not None and left.home is None and not running():
+    remaining = engine.find()
+    # If a sandbox's engine still runs, another sandbox uses it, with the base image.
+    if remaining is not None and remaining.home is None and not running():
         images += base_image.remove()
     if not any(f.is_dir() for f in SANDBOXES.glob("*")):
         shutil.rmtree(SANDBOXES, ignore_errors=True)
@@ -44,12 +44,12 @@ def remove(home: Path, port: int | None) -> Removed:
 
 
 def running() -> list[Path]:
-    """Return the folders of this clone's sandboxes, those of test runs included, whose emulators run."""
+    """Return the folders of this clone's sandboxes, test runs included, whose emulator is running."""
     return [folder for folder in SANDBOXES.glob("*") if emulator.running(folder) is not None]
 
 
 def port_of(home: Path) -> int | None:
-    """Return the port that the sandbox with this folder had last, running or not."""
+    """Return the last port of the sandbox in this folder, running or not."""
     with suppress(OSError, ValueError, IndexError):
         return int((home / "emulator.pid").read_text().split()[1])
     return None

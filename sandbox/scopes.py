@@ -1,4 +1,4 @@
-"""The scopes that the service's operations ask for, by its OpenAPI document as its source is now."""
+"""The scopes that the service's operations require, from the OpenAPI document of its current source."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from sandbox.paths import ROOT
 def declared(project: Path = ROOT) -> list[str]:
     """Return the scopes of a project's service.
 
-    Raises SandboxError with the last line of Python's own words when the service cannot be imported.
+    SandboxError, with the last line of the traceback, when the service cannot be imported.
     """
-    # A process of its own: it sees an edit, and importing the service takes a second that few commands should take.
+    # A separate process, so that it sees edits, and few commands pay the second that the import takes.
     command = [sys.executable, "-m", "sandbox.scopes"]
-    environment = os.environ | {"TABLE_NAME": "none"}  # which no line of the document depends on
+    environment = os.environ | {"TABLE_NAME": "none"}  # the document does not depend on it
     result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         reason = (result.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise SandboxError(
-            f"the service, whose scopes are needed, cannot be imported, and nothing was deployed: {reason}"
-        )
+        raise SandboxError(f"cannot import the service to read its scopes; nothing was deployed: {reason}")
     scopes: list[str] = json.loads(result.stdout.splitlines()[-1])
     return scopes
 

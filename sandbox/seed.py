@@ -1,7 +1,7 @@
-"""Users and customers for `make dev`, so that lists, filters and pages have something to show.
+"""Users and customers for `make dev`, so that lists, filters and pages are not empty.
 
-They are created through the API, as any caller's would be, and only in a table without any: a second start adds nothing.
-A resource of your own gets a list here and a line in `main`.
+They are created through the API, and only in an empty table: a second start adds nothing.
+For your own resource, add a list here and a line in `seed`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ USERS: list[Body] = [
     {"email": "elif.sahin@example.com", "name": "Elif Şahin"},
     {"email": "fatima.haddad@example.com", "name": "Fatima Haddad"},
 ]
-# `owner` is the e-mail address of the user who looks after the customer; the API wants that user's id.
+# `owner` is the e-mail address of the user who owns the customer; the API takes that user's id.
 CUSTOMERS: list[Body] = [
     {"name": "Alpine Outfitters", "contact": "orders@alpine.example", "owner": "amelia.okafor@example.com"},
     {"name": "Bakkerij De Molen", "contact": "info@demolen.example", "owner": "amelia.okafor@example.com"},
@@ -43,9 +43,9 @@ CUSTOMERS: list[Body] = [
 
 
 def seed(client: TestClient) -> int:
-    """Create all of them if there is neither a user nor a customer; return how many were created.
+    """Create all of them if there are no users and customers, and return how many were created.
 
-    RuntimeError quotes the first response that is an error.
+    RuntimeError has the first error response.
     """
     if any(_send(client, "GET", path)["items"] for path in ("/users", "/customers")):
         return 0
@@ -66,17 +66,17 @@ def _send(client: TestClient, method: str, path: str, body: Body | None = None) 
 
 
 def main() -> int:
-    """Seed the table that the environment names, through the service and its authorizer, as the caller of SANDBOX_TOKEN."""
-    with redirect_stdout(io.StringIO()) as log:  # where the application writes its log from now on
+    """Seed the table in the environment through the service and its authorizer, with SANDBOX_TOKEN."""
+    with redirect_stdout(io.StringIO()) as log:  # the application binds its log to stdout here
         app = gateway.create()
     client = TestClient(app, headers={"authorization": f"Bearer {os.environ['SANDBOX_TOKEN']}"})
     try:
         created = seed(client)
     except RuntimeError as error:
-        print(f"{log.getvalue()}sandbox/seed.py does not fit the service: {error}", file=sys.stderr)
+        print(f"{log.getvalue()}the service rejects the data in sandbox/seed.py: {error}", file=sys.stderr)
         return 1
     if created:
-        print(f"The empty table has been given {created} users and customers (sandbox/seed.py).", flush=True)
+        print(f"Created {created} users and customers in the empty table (sandbox/seed.py).", flush=True)
     return 0
 
 

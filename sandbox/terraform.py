@@ -1,4 +1,4 @@
-"""The Terraform that the sandbox runs, HashiCorp's or OpenTofu: what the environment variable TERRAFORM names."""
+"""The Terraform or OpenTofu that the sandbox runs: the environment variable TERRAFORM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIABLE = "TERRAFORM"
 
 @dataclass(frozen=True)
 class Product:
-    """A Terraform: where its providers come from by default, and the oldest version that the module works with."""
+    """Terraform or OpenTofu: its default provider registry, and the oldest version that the module supports."""
 
     name: str
     registry: str
@@ -24,7 +24,7 @@ class Product:
     install: str
 
 
-# Each counts its versions by itself. Of both it is the first whose validations may refer to several variables.
+# Versions are numbered separately. In both, 1.9 is the first whose validations may refer to other variables.
 TERRAFORM = Product("Terraform", "registry.terraform.io", (1, 9), "https://developer.hashicorp.com/terraform/install")
 OPENTOFU = Product("OpenTofu", "registry.opentofu.org", (1, 9), "https://opentofu.org/docs/intro/install")
 PRODUCTS = {product.name: product for product in (TERRAFORM, OPENTOFU)}
@@ -32,7 +32,7 @@ PRODUCTS = {product.name: product for product in (TERRAFORM, OPENTOFU)}
 
 @dataclass(frozen=True)
 class Terraform:
-    """A Terraform that is there, and new enough."""
+    """An installed, supported Terraform or OpenTofu."""
 
     program: str
     product: Product
@@ -43,40 +43,40 @@ class Terraform:
 
 
 def program() -> str:
-    """Return the path of the program; SandboxError when there is none of that name."""
+    """Return the path of the program; SandboxError when it is not on PATH."""
     name = os.environ.get(VARIABLE) or "terraform"
-    found = shutil.which(name)
-    if found is None:
-        least = ".".join(map(str, TERRAFORM.least))
+    path = shutil.which(name)
+    if path is None:
+        minimum = ".".join(map(str, TERRAFORM.least))
         raise SandboxError(
-            f"{name} is not on PATH: install {TERRAFORM.name} {least} or newer, {TERRAFORM.install}, "
-            f"or name another, OpenTofu's for one: make up {VARIABLE}=tofu"
+            f"{name} is not on PATH: install {TERRAFORM.name} {minimum} or newer, {TERRAFORM.install}, "
+            f"or use another, such as OpenTofu: make up {VARIABLE}=tofu"
         )
-    # Not resolved: a version manager's link is told by its name which program it stands for.
-    return str(Path(found).absolute())
+    # Symlinks are not resolved: a version manager's shim depends on its own name.
+    return str(Path(path).absolute())
 
 
 def find() -> Terraform:
-    """Return the Terraform to use; SandboxError when it is missing, no Terraform at all, or older than the module needs."""
+    """Return the Terraform to use. SandboxError when it is missing, too old, or not Terraform."""
     path = program()
-    answer = subprocess.run(
+    output = subprocess.run(
         [path, "version"],
-        env=os.environ | {"CHECKPOINT_DISABLE": "1"},  # it would ask the internet for a newer one
+        env=os.environ | {"CHECKPOINT_DISABLE": "1"},  # no request for a newer version
         capture_output=True,
         text=True,
         check=False,
     ).stdout
-    found = re.search(r"^(Terraform|OpenTofu) v((\d+)\.(\d+)\S*)", answer, re.MULTILINE)
-    if found is None:
+    match = re.search(r"^(Terraform|OpenTofu) v((\d+)\.(\d+)\S*)", output, re.MULTILINE)
+    if match is None:
         raise SandboxError(
-            f"`{path} version` does not tell the version of a Terraform, but {answer.strip()[:200]!r}: "
-            f"name another program, make up {VARIABLE}=…"
+            f"`{path} version` did not print a Terraform version, but {output.strip()[:200]!r}: "
+            f"use another program, make up {VARIABLE}=…"
         )
-    name, version, major, minor = found.groups()
+    name, version, major, minor = match.groups()
     product = PRODUCTS[name]
     if (int(major), int(minor)) < product.least:
         raise SandboxError(
-            f"{name} {version} is too old: {'.'.join(map(str, product.least))} is the least, since the module's validations look at "
-            f"several variables at once. Install a newer one, {product.install}, or name another, make up {VARIABLE}=…"
+            f"{name} {version} is too old: the module needs {'.'.join(map(str, product.least))} or newer, for validations that refer "
+            f"to other variables. Install it, {product.install}, or use another program, make up {VARIABLE}=…"
         )
     return Terraform(path, product, version)

@@ -1,6 +1,6 @@
-"""What the tests share: one emulator on a port of its own, one engine, one base image, one decision about providers.
+"""Shared fixtures: one emulator on its own port, one engine, one base image, one choice of providers.
 
-They belong to the whole run, pytest-xdist's workers included: the first process sets up and takes down, the others find.
+All workers of a pytest-xdist run share them. The main process removes them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _home() -> Path:
 
 
 def _running() -> Emulator | None:
-    """The run's emulator, if a test has started it."""
+    """Return the run's emulator, if a test has started it."""
     port = emulators.running(_home()) if HOME in os.environ else None
     return Emulator(port, _home()) if port else None
 
@@ -55,44 +55,44 @@ def _is_worker(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run a folder, which the workers inherit, and take away what runs that were killed have left."""
+    """Create the run's folder, which workers inherit, and remove leftovers of killed runs."""
     if _is_worker(config):
         return
-    # To be terminated is to be interrupted: what the run started is stopped. A shell without job control has its
-    # background processes ignore Control-C, which they then pass on.
+    # SIGTERM is handled like SIGINT, so that the run cleans up. A shell without job control starts background
+    # processes with SIGINT ignored, which children inherit.
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, signal.default_int_handler)
-    # No test can reach a person's account, whatever goes wrong.
+    # No test can reach a real AWS account.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    for left in SANDBOXES.glob("tests-*"):
-        if not Path(f"/proc/{left.name.removeprefix('tests-')}").exists():
-            removal.remove(left, removal.port_of(left))
+    for folder in SANDBOXES.glob("tests-*"):
+        if not Path(f"/proc/{folder.name.removeprefix('tests-')}").exists():
+            removal.remove(folder, removal.port_of(folder))
     home = SANDBOXES / f"tests-{os.getpid()}"
     home.mkdir(parents=True)
     os.environ[HOME] = str(home)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first, so that no worker is left alone with an apply at the end (`--no-loadscope-reorder`)."""
+    """Run the longest tests first, so that no worker applies alone at the end (`--no-loadscope-reorder`)."""
     rank = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """A file's tests go to one worker, since they share what they apply; tests that share nothing are units of their own."""
+    """Sends a file's tests to one worker, since they share applied roots, except the independent tests in APART."""
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
-    """Distribute in that way, whatever `--dist` says."""
+    """Use this scheduling, whatever `--dist` says."""
     return Scheduling(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave nothing behind, after failures and interruptions too."""
+    """Remove everything, also after failures and interruptions."""
     if not _is_worker(config) and HOME in os.environ:
         removal.remove(_home(), removal.port_of(_home()))
         del os.environ[HOME]
@@ -100,25 +100,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run in which a request broke AWS's models, even if its client and its test went on."""
+    """Fail the run if a request violated AWS's models, even if client and test ignored the error."""
     if not _is_worker(session.config) and (emulator := _running()) and emulator.violations():
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which parts were real, which stood in for something, what tests have noted, and which faults were handled."""
+    """Report which parts were real or stand-ins, the tests' notes, and the faults that were worked around."""
     if emulator := _running():
         for fault, count in emulator.handled_faults().items():
             _note(f"emulator {fault}: {count} times")
         violations = emulator.violations()
-        _note(f"strict gate: {emulator.passed()}, {len(violations)} violations")
+        _note(f"strict gate: {emulator.gate_summary()}, {len(violations)} violations")
         if violations:
-            terminalreporter.section("requests that AWS's models do not allow", red=True)
+            terminalreporter.section("requests that violate AWS's models", red=True)
             for violation in violations:
                 terminalreporter.line(f"{violation['text']} ({violation['client'][:60]})")
     notes = _home() / "notes" if HOME in os.environ else None
     if notes and notes.exists():
-        terminalreporter.section("what the tests ran on, and what they counted")
+        terminalreporter.section("test environment and counts")
         for line in sorted(set(notes.read_text().splitlines())):
             terminalreporter.line(line)
 
@@ -137,7 +137,7 @@ def _note(text: str) -> None:
 
 @contextmanager
 def _expected_failures() -> Iterator[None]:
-    """Show what a person can mend as the sentence that it is."""
+    """Report errors that the user can fix without a traceback."""
     try:
         yield
     except SandboxError as error:
@@ -146,25 +146,25 @@ def _expected_failures() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def emulator() -> Emulator:
-    """The run's emulator of AWS, started by whoever asks first."""
+    """The run's AWS emulator, started on first use."""
     with _one_at_a_time(), _expected_failures():
         return emulators.start(_home(), emulators.running(_home()) or emulators.free_port())
 
 
 @pytest.fixture(scope="session")
 def engine(emulator: Emulator) -> Engine:
-    """The Docker engine: the one that runs, or one started for the run. Without any, the tests that need one fail."""
+    """The Docker engine: the running one, or one started for the run. Tests that need it fail without one."""
     if os.environ.get("SKIP_ENGINE"):
         pytest.skip("SKIP_ENGINE is set")
     with _expected_failures():
-        found = engines.ensure(emulator.home, Step("Docker engine"))
-    _note(f"Docker engine: {found.version}")
-    return found
+        docker = engines.ensure(emulator.home, Step("Docker engine"))
+    _note(f"Docker engine: {docker.version}")
+    return docker
 
 
 @pytest.fixture(scope="session")
 def base_image(engine: Engine) -> BaseImage:
-    """The base image: AWS's, or the stand-in for it."""
+    """The base image: AWS's or the stand-in."""
     with _expected_failures():
         image = base_images.ensure(Step("Base image"))
     _note(f"base image: {image.reference} ({image.kind})")
@@ -173,21 +173,21 @@ def base_image(engine: Engine) -> BaseImage:
 
 @pytest.fixture(scope="session")
 def providers(emulator: Emulator) -> Providers:
-    """Where Terraform's providers come from."""
+    """The sources of Terraform's providers."""
     with _one_at_a_time(), _expected_failures():
-        found = provider_sources.configure(emulator.home)
-    _note(f"Docker provider: {found.docker}")
-    return found
+        selected = provider_sources.configure(emulator.home)
+    _note(f"Docker provider: {selected.docker}")
+    return selected
 
 
 @pytest.fixture(scope="session")
 def terraform_environment(emulator: Emulator, providers: Providers) -> Mapping[str, str]:
-    """What every Terraform command of the harness gets.
+    """The environment of every Terraform command.
 
-    Terraform and its providers live for seconds, of which collecting garbage is a fifth: they do it from a gibibyte on.
+    Terraform and its providers run for seconds, a fifth of it in garbage collection: it is off below 1 GiB.
     """
-    own = emulator.environment() | providers.environment() | emulators.engine_of_the_client()
-    return own | {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
+    environment = emulator.environment() | providers.environment() | emulators.engine_of_the_client()
+    return environment | {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 
 
 @pytest.fixture(scope="session")
@@ -195,7 +195,7 @@ def example_plan(
     once_per_run: Callable[[str, Callable[[], Any]], Any],
     terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
 ) -> Callable[[str], Plan]:
-    """`example_plan(name)`: the plan of an example as it is, made once for all tests of the run that read it."""
+    """`example_plan(name)`: the plan of an example, made once for all tests of the run."""
 
     def make(example: str) -> dict[str, Any]:
         override = overrides.planned(paths.ROOT / "examples" / example)
@@ -203,20 +203,20 @@ def example_plan(
         return {"raw": plan.raw, "changed": plan.changed, "warnings": [asdict(warning) for warning in plan.warnings]}
 
     def read(example: str) -> Plan:
-        kept = once_per_run(f"plan-of-{example}", lambda: make(example))
-        return Plan.read(kept["raw"], changed=kept["changed"], warnings=[Diagnostic(**w) for w in kept["warnings"]])
+        plan = once_per_run(f"plan-of-{example}", lambda: make(example))
+        return Plan.read(plan["raw"], changed=plan["changed"], warnings=[Diagnostic(**w) for w in plan["warnings"]])
 
     return read
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of a Chromium: the one that is installed, or Debian's, installed now."""
+    """Path of Chromium: the installed one, or Debian's, installed now."""
     with _expected_failures():
         return browsers.ensure(Step("Chromium"))
 
 
 @pytest.fixture(scope="session")
 def note(emulator: Emulator) -> Callable[[str], None]:
-    """Put a line, a count for one, under the run's summary."""
+    """`note(line)` adds a line to the run's summary."""
     return _note

@@ -19,7 +19,7 @@ DOCUMENT = HERE.parent / "docs" / "openapi.json"
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-    """Give each valid idempotency key a fresh end: a key seen before, with another body, is refused on purpose."""
+    """Make each valid idempotency key unique, since reusing a key with another body is an error."""
     key = case.headers.get("idempotency-key")
     if isinstance(key, str) and re.fullmatch("[!-~]{1,200}", key):
         case.headers["idempotency-key"] = key + uuid.uuid4().hex

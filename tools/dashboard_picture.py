@@ -1,9 +1,9 @@
-"""Draw a CloudWatch dashboard's JSON as a picture, with made-up data, so that a reader sees what it shows.
+"""Render a CloudWatch dashboard as a picture with sample data, for the documentation.
 
     python -m tools.dashboard_picture BODY.json PICTURE.png
 
-BODY.json is the dashboard's body as CloudWatch has it (`aws cloudwatch get-dashboard`). Titles, labels, axes, places and
-sizes come from it; only the numbers are samples: a day of an API with a busy noon and one bad deployment.
+BODY.json is the dashboard's body (`aws cloudwatch get-dashboard`). Titles, labels, axes, positions and sizes come from it;
+the data are samples: a day of an API with a peak at noon and one bad deployment.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import numpy as np
 HOURS = np.linspace(0, 24, 24 * 12)
 NOISE = np.random.default_rng(7)
 BUSY = 0.15 + np.exp(-((HOURS - 13) ** 2) / 18)
-BAD = (HOURS > 15.2) & (HOURS < 15.7)  # the deployment that went wrong
+BAD = (HOURS > 15.2) & (HOURS < 15.7)  # the bad deployment
 
-# By metric and, where it matters, statistic. The unit is the metric's own for five minutes.
+# By metric and, if it matters, statistic. Values are per five minutes, in the metric's unit.
 SAMPLES: dict[str, Any] = {
     "Count": 4000 * BUSY,
     "4xx": 90 * BUSY,
@@ -48,10 +48,10 @@ SAMPLES: dict[str, Any] = {
 
 
 def sample(name: str, statistic: str) -> Any:
-    """Return a day of samples for a metric, one for each five minutes."""
+    """Return a day of samples for a metric, one per five minutes."""
     shape = SAMPLES.get(f"{name} {statistic}", SAMPLES.get(name))
     if shape is None:
-        raise SystemExit(f"no sample data for the metric {name} ({statistic}): add some to SAMPLES")
+        raise SystemExit(f"no sample data for metric {name} ({statistic}): add it to SAMPLES")
     return np.maximum(shape * NOISE.normal(1, 0.06, HOURS.size), 0)
 
 
@@ -62,10 +62,10 @@ def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:
     for metric in reversed(properties["metrics"]):
         options = metric[-1] if isinstance(metric[-1], dict) else {}
         if "expression" in options:
-            found = re.fullmatch(r"FILL\((\w+), 0\) \* ([\d.]+) / ([\d.]+)", options["expression"])
-            if not found:
+            match = re.fullmatch(r"FILL\((\w+), 0\) \* ([\d.]+) / ([\d.]+)", options["expression"])
+            if not match:
                 raise SystemExit(f"cannot evaluate the expression {options['expression']!r}")
-            values = hidden[found[1]] * float(found[2]) / float(found[3])
+            values = hidden[match[1]] * float(match[2]) / float(match[3])
         else:
             values = sample(metric[1], options.get("stat", "Average"))
             hidden[options.get("id", "")] = values
@@ -86,24 +86,24 @@ def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:
 
 
 def draw_query(axes: Any, properties: dict[str, Any]) -> None:
-    """Draw a log widget: one line for each `… as name` of its query's stats command."""
+    """Draw a log widget: one line per `… as name` in its query's stats command."""
     for name in re.findall(r" as (\w+)", properties["query"]):
         axes.plot(HOURS, sample(name, ""), label=name, linewidth=1.1)
     axes.legend(fontsize=7, loc="upper left", frameon=False)
 
 
 def draw(body: dict[str, Any], picture: Path) -> None:
-    """Draw all widgets in their places, on CloudWatch's grid of 24 columns."""
+    """Draw all widgets on CloudWatch's grid of 24 columns."""
     rows = max(w["y"] + w["height"] for w in body["widgets"])
     figure = plt.figure(figsize=(14, rows * 0.55))
     for widget in body["widgets"]:
-        place = (
+        position = (
             widget["x"] / 24 + 0.045,
             1 - (widget["y"] + widget["height"]) / rows + 0.035,
             widget["width"] / 24 - 0.08,
             widget["height"] / rows - 0.085,
         )
-        axes = figure.add_axes(place)
+        axes = figure.add_axes(position)
         axes.set_title(widget["properties"]["title"], loc="left", fontsize=10, fontweight="bold")
         axes.set_xlim(0, 24)
         axes.set_xticks(range(0, 25, 4), [f"{h:02}:00" for h in range(0, 25, 4)], fontsize=7)

@@ -1,4 +1,4 @@
-"""Write the harness's fixtures, assertions and other names into docs/harness.md, from their docstrings; `--check` compares.
+"""Write the reference in docs/harness.md from the harness's docstrings; `--check` only compares.
 
 python -m tools.harness_docs [--check]
 """
@@ -22,7 +22,7 @@ PLUGIN = ROOT / "harness" / "pytest_plugin.py"
 
 
 def fixtures(plugin: Path) -> str:
-    """Return the plugin's fixtures in its order: name, scope, docstring."""
+    """Return the plugin's fixtures in source order: name, scope, docstring."""
     entries = []
     for item in ast.parse(plugin.read_text()).body:
         if not isinstance(item, ast.FunctionDef):
@@ -38,25 +38,25 @@ def fixtures(plugin: Path) -> str:
 def _public() -> Iterator[tuple[str, Any]]:
     """Yield the harness's functions and classes, each class followed by its own public methods and properties."""
     for name in harness.__all__:
-        stated = getattr(harness, name)
-        if not getattr(stated, "__module__", "").startswith(harness.__name__):
-            continue  # a constant, or python-terraform's own
-        yield name, stated
-        if inspect.isclass(stated) and not issubclass(stated, Exception):
-            for inner, member in vars(stated).items():
+        item = getattr(harness, name)
+        if not getattr(item, "__module__", "").startswith(harness.__name__):
+            continue  # a constant, or from python-terraform
+        yield name, item
+        if inspect.isclass(item) and not issubclass(item, Exception):
+            for inner, member in vars(item).items():
                 if not inner.startswith("_") and (callable(member) or isinstance(member, (property, classmethod))):
                     yield f"{name}.{inner}", member
 
 
 def assertions() -> str:
-    """Return what fails a test, with signature and docstring: functions and methods named `assert_…`, and Scenario.check."""
+    """Return the assertions with signature and docstring: `assert_…` functions and methods, and Scenario.check."""
     return "\n\n".join(
         f"**`{name}{_signature(item)}`**\n\n{_markdown(_doc(name, item))}" for name, item in _public() if _asserts(name)
     )
 
 
 def names() -> str:
-    """Return a table of all other public names with the first paragraph of their docstrings."""
+    """Return a table of the other public names, each with the first paragraph of its docstring."""
     rows = ["| Name | What it is |", "|---|---|"]
     for name, item in _public():
         if not _asserts(name):
@@ -86,7 +86,7 @@ def _required(doc: str | None, name: str) -> str:
 
 
 def _markdown(doc: str) -> str:
-    """Fence the docstring's code, which is indented; its prose and lists are Markdown already."""
+    """Fence the docstring's indented code; the rest is already Markdown."""
     parts = []
     for paragraph in doc.split("\n\n"):
         if paragraph.startswith("    "):
@@ -97,9 +97,9 @@ def _markdown(doc: str) -> str:
 
 
 def render(page: str) -> str:
-    """Return the page's text with its generated parts made anew."""
+    """Return the page's text with its generated parts replaced."""
     return generated.with_parts(page, {"fixtures": fixtures(PLUGIN), "assertions": assertions(), "names": names()})
 
 
 if __name__ == "__main__":
-    sys.exit(generated.main(PAGE, render, "Write the harness's reference, or check that it is current."))
+    sys.exit(generated.main(PAGE, render, "Write the harness's reference, or check it."))

@@ -1,8 +1,8 @@
-"""Write the module's input and output tables into its README, or check that they are current.
+"""Write the module's input and output tables into its README, or check them.
 
     python -m tools.module_docs [--check]
 
-The text comes from variables.tf and outputs.tf alone. With --check, exit code 1 means a stale README.
+Their only source is variables.tf and outputs.tf. With --check, exit code 1 means a stale README.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ MODULE = ROOT / paths.MODULE
 BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.MULTILINE | re.DOTALL)
 HEREDOC = re.compile(r"description\s*= <<-EOT\n(.*?)\n\s*EOT\n", re.DOTALL)
 LINE = re.compile(r'description\s*= "(.*)"\n')
-# An attribute ends where the next one of its own indentation, or a nested block, begins.
+# An attribute ends at the next attribute of the same indentation, or at a nested block.
 ATTRIBUTE = r"^  {name}\s*= (.*?)(?=^  \w|^\n|\Z)"
 
 
 @dataclass(frozen=True)
 class Item:
-    """A variable or an output as its file states it."""
+    """A variable or an output."""
 
     name: str
     description: str
@@ -36,8 +36,8 @@ class Item:
 
 
 def read(path: Path, kind: str) -> list[Item]:
-    """Return the blocks of a kind ("variable" or "output") in a file, in its order."""
-    found = []
+    """Return the blocks of a kind ("variable" or "output") in a file, in file order."""
+    items = []
     for block_kind, name, body in BLOCK.findall(path.read_text()):
         if block_kind != kind:
             continue
@@ -48,8 +48,8 @@ def read(path: Path, kind: str) -> list[Item]:
             description = line[1].replace('\\"', '"')
         else:
             raise SystemExit(f"{path.name}: {kind} {name!r} has no description")
-        found.append(Item(name, description, _attribute(body, "type") or "", _attribute(body, "default")))
-    return found
+        items.append(Item(name, description, _attribute(body, "type") or "", _attribute(body, "default")))
+    return items
 
 
 def _attribute(body: str, name: str) -> str | None:
@@ -77,7 +77,7 @@ def outputs(items: list[Item]) -> str:
 
 
 def render(readme: str) -> str:
-    """Return the README's text with both generated parts made anew."""
+    """Return the README's text with both generated parts replaced."""
     parts = {
         "inputs": inputs(read(MODULE / "variables.tf", "variable")),
         "outputs": outputs(read(MODULE / "outputs.tf", "output")),
@@ -86,4 +86,4 @@ def render(readme: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(generated.main(MODULE / "README.md", render, "Write the module's tables, or check that they are current."))
+    sys.exit(generated.main(MODULE / "README.md", render, "Write the module's tables, or check them."))

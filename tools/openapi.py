@@ -1,9 +1,9 @@
-"""Write the service's OpenAPI document to docs/openapi.json, check that it is current, or tell what it would break.
+"""Write the service's OpenAPI document to docs/openapi.json, check it, or list its breaking changes.
 
     python -m tools.openapi [--check | --against REVISION]
 
-With --check, exit code 1 means a stale file. With --against, the file is compared with what it was at a revision of Git, and each
-change that a client of then may fail at is a line; exit code 1 means that there is one.
+With --check, exit code 1 means a stale file. With --against, the file is compared with its version at a Git revision, and each
+change that may break a client of that revision is a line; exit code 1 means that there is one.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ from sandbox.paths import ROOT
 
 PATH = Path("docs") / "openapi.json"
 BOUNDS = {"minLength": 1, "minimum": 1, "maxLength": -1, "maximum": -1}
-"""The limits of a value, and whether a greater one (1) or a smaller one (-1) is stricter."""
+"""Limits of a value, and whether a greater (1) or a smaller (-1) limit is stricter."""
 Json = dict[str, Any]
 
 
 def render() -> str:
-    """Return the document's text."""
-    os.environ["TABLE_NAME"] = "none"  # which no line of the document depends on
+    os.environ["TABLE_NAME"] = "none"  # the document does not depend on it
     from service.app import create_app
 
     return json.dumps(create_app().openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def breaking(old: Json, new: Json) -> list[str]:
-    """Return what a client of `old` may fail at when it meets `new`, a line each."""
+    """Return the changes that may break a client of `old`, a line each."""
     return [
         f"{method.upper()} {path}: {change}"
         for path, operations in old["paths"].items()
@@ -44,14 +43,14 @@ def breaking(old: Json, new: Json) -> list[str]:
 
 
 class _Pair:
-    """Two documents, whose references are followed; `sent` is what clients send, which may not become stricter."""
+    """Two documents with resolved references. `sent` schemas are for requests, which must not become stricter."""
 
     def __init__(self, old: Json, new: Json) -> None:
         self.old = old
         self.new = new
 
     def schemas(self, before: Json, after: Json, where: str, *, sent: bool) -> Iterator[str]:
-        """Yield the changes from one schema to another that break who sends it, or else who reads it."""
+        """Yield the changes between two schemas that break clients that send it, or else clients that read it."""
         kinds_before, kinds_after = _kinds(self.old, before), _kinds(self.new, after)
         before, after = _value(self.old, before), _value(self.new, after)
         lost = (kinds_before - kinds_after) if sent else (kinds_after - kinds_before)
@@ -59,9 +58,9 @@ class _Pair:
             yield f"{where} {'no longer accepts' if sent else 'may now be'} {', '.join(sorted(lost))}"
         if sent:
             yield from _stricter(before, after, where)
-        needed = set(after.get("required", [])) - set(before.get("required", []))
+        required = set(after.get("required", [])) - set(before.get("required", []))
         dropped = set(before.get("required", [])) - set(after.get("required", []))
-        for name in sorted(needed if sent else dropped):
+        for name in sorted(required if sent else dropped):
             yield f"{where}.{name} {'is now required' if sent else 'may now be missing'}"
         for name, schema in before.get("properties", {}).items():
             if name in after.get("properties", {}):
@@ -85,11 +84,11 @@ def _operation(pair: _Pair, before: Json, after: Json | None) -> Iterator[str]:
         yield from pair.schemas(_content(before["requestBody"]), _content(after["requestBody"]), "body", sent=True)
     elif after.get("requestBody", {}).get("required"):
         yield "body is now required"
-    for status, answer in before["responses"].items():
+    for status, response in before["responses"].items():
         if status >= "400":
             continue
         if status in after["responses"]:
-            yield from pair.schemas(_content(answer), _content(after["responses"][status]), status, sent=False)
+            yield from pair.schemas(_content(response), _content(after["responses"][status]), status, sent=False)
         else:
             yield f"{status} is no longer answered"
 
@@ -114,15 +113,15 @@ def _stricter(before: Json, after: Json, where: str) -> Iterator[str]:
         yield f"{where} has another pattern"
 
 
-def _followed(document: Json, schema: Json) -> Json:
+def _resolve(document: Json, schema: Json) -> Json:
     while "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return schema
 
 
 def _kinds(document: Json, schema: Json) -> set[str]:
-    """Return the types that a schema allows, and the values, where it names them."""
-    schema = _followed(document, schema)
+    """Return the types that a schema allows, or the values of an enum."""
+    schema = _resolve(document, schema)
     if "enum" in schema:
         return {json.dumps(value) for value in schema["enum"]}
     if "anyOf" in schema:
@@ -131,8 +130,8 @@ def _kinds(document: Json, schema: Json) -> set[str]:
 
 
 def _value(document: Json, schema: Json) -> Json:
-    """Return the schema of a value that is not null."""
-    schema = _followed(document, schema)
+    """Return the schema of the non-null value."""
+    schema = _resolve(document, schema)
     options = [each for each in schema.get("anyOf", []) if each.get("type") != "null"]
     return _value(document, options[0]) if len(options) == 1 else schema
 
@@ -147,23 +146,24 @@ def _content(part: Json) -> Json:
 
 
 def main() -> int:
-    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--check", action="store_true", help="change nothing, exit 1 when stale")
-    action.add_argument("--against", metavar="REVISION", help="tell what breaks clients of that revision")
-    asked = parser.parse_args()
+    action.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
+    action.add_argument("--against", metavar="REVISION", help="list the changes that break clients of that revision")
+    arguments = parser.parse_args()
     path = ROOT / PATH
-    if asked.against:
-        then = subprocess.run(["git", "show", f"{asked.against}:{PATH}"], cwd=ROOT, capture_output=True, check=True)
-        found = breaking(json.loads(then.stdout), json.loads(path.read_text()))
-        print("\n".join(found) or f"nothing breaks a client of {asked.against}")
-        return int(bool(found))
+    if arguments.against:
+        shown = subprocess.run(
+            ["git", "show", f"{arguments.against}:{PATH}"], cwd=ROOT, capture_output=True, check=True
+        )
+        changes = breaking(json.loads(shown.stdout), json.loads(path.read_text()))
+        print("\n".join(changes) or f"no breaking changes since {arguments.against}")
+        return int(bool(changes))
     current = render()
-    if asked.check and (not path.exists() or path.read_text() != current):
+    if arguments.check and (not path.exists() or path.read_text() != current):
         sys.stderr.write(f"{path} is stale: run `make docs`\n")
         return 1
-    if not asked.check:
+    if not arguments.check:
         path.write_text(current)
     return 0
 

@@ -1,8 +1,8 @@
-"""Scan what this project ships, with the gate that ships with the pack: sources, and the plan of every example.
+"""Scan the shipped sources and the plan of every example with the policy pack's gate.
 
     python -m tools.policy_scan
 
-The examples are planned on an emulator of their own. Exit codes are the gate's: 0 clean, 1 findings, 2 could not scan.
+The examples are planned against a separate emulator. Exit codes are the gate's: 0 clean, 1 findings, 2 scan failed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ CHECKOV = PYTHON.with_name("checkov")
 GATE = PROJECT / "policies" / "gate"
 REGISTER = PROJECT / "policy-skips.yaml"
 REPORTS = PROJECT / ".reports" / "policy"
-# What is shipped; tests hold bad examples on purpose.
+# Without tests, which have bad examples on purpose.
 SHIPPED = [*EXAMPLE_SOURCES, ".github", "Makefile", "harness", "sandbox"]
 
 
 def plans(folder: Path) -> dict[str, Path]:
-    """Plan every example, and return the files with the plans as JSON by root."""
+    """Plan every example, and return the JSON plan files by root."""
     home = folder / "emulator"
     aws = emulator.start(home, emulator.free_port())
     try:
@@ -41,11 +41,11 @@ def plans(folder: Path) -> dict[str, Path]:
         cache = InitCache(folder / "init")
 
         def plan(root: str) -> Path:
-            under_test = Root(copy / root, environment=variables)
-            under_test.write(overrides.NAME, overrides.planned(under_test.path))
-            under_test.init(cache)
+            example = Root(copy / root, environment=variables)
+            example.write(overrides.NAME, overrides.planned(example.path))
+            example.init(cache)
             file = folder / f"{Path(root).name}.json"
-            file.write_text(json.dumps(under_test.plan().raw), encoding="utf-8")
+            file.write_text(json.dumps(example.plan().raw), encoding="utf-8")
             return file
 
         roots = [f"examples/{name}" for name in examples()]
@@ -56,7 +56,7 @@ def plans(folder: Path) -> dict[str, Path]:
 
 
 def scan(planned: Mapping[str, Path]) -> subprocess.CompletedProcess[str]:
-    """Scan the sources and these plans, by root; reports are in REPORTS then, and the gate's words in the result."""
+    """Scan the sources and these plans, by root. Writes reports to REPORTS; the result has the gate's output."""
     command = [str(PYTHON), str(GATE), str(PROJECT), "--only", *SHIPPED, "--register", str(REGISTER)]
     command += ["--reports", str(REPORTS)]
     command += [part for root, file in planned.items() for part in ("--plan", f"{root}={file}")]
@@ -64,12 +64,12 @@ def scan(planned: Mapping[str, Path]) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> int:
-    """Plan, scan, and return the gate's exit code."""
+    """Plan and scan; return the gate's exit code."""
     with tempfile.TemporaryDirectory(prefix="policy-scan-") as folder:
         try:
             planned = plans(Path(folder))
         except (SandboxError, TerraformError) as error:
-            sys.stderr.write(f"could not scan: an example cannot be planned: {error}\n")
+            sys.stderr.write(f"scan failed: cannot plan an example: {error}\n")
             return 2
         result = scan(planned)
     sys.stdout.write(result.stdout)

@@ -1,4 +1,4 @@
-"""Started by Terraform, through the script that `install` wrote."""
+"""Entry point; Terraform runs it through the script that `install` wrote."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Building and pushing with the Docker engine, through the docker command.
+"""Build and push with the Docker engine, through the docker command.
 
-What becomes of each argument is what the real provider's docker_buildx_build.go and resource_docker_image_funcs.go
-make of it; where the docker command at hand cannot do that, it is refused.
+Arguments are handled as in the real provider's docker_buildx_build.go and resource_docker_image_funcs.go. Those that the
+installed docker command cannot support are refused.
 """
 
 import json
@@ -27,7 +27,7 @@ BUILDX = "buildx"
 BUILDKIT = "buildkit"
 CLASSIC = "classic"
 
-# Arguments and flags that mean the same to every builder.
+# Arguments and flags with the same meaning in every builder.
 _FLAGS = {
     "target": "--target",
     "platform": "--platform",
@@ -49,7 +49,7 @@ _BUILDX_FLAGS = {
     "provenance": "--provenance",
     "sbom": "--sbom",
 }
-# The real provider hands these to buildx as build arguments, always, and with the value 0 or none.
+# The real provider always passes these to buildx as build arguments, with an empty value or 0 by default.
 _BUILDX_BUILD_ARGS = {
     "cpu_set_cpus": "cpusetcpus",
     "cpu_set_mems": "cpusetmems",
@@ -73,21 +73,21 @@ _LEGACY_FLAGS = {
     "squash": "--squash",
     "force_remove": "--force-rm",
 }
-BEYOND = {
+UNSUPPORTED = {
     BUILDX: (),
     BUILDKIT: ("additional_contexts", "builder"),
     CLASSIC: ("additional_contexts", "builder", "cache_to", "secrets"),
 }
-"""The arguments that the real provider honours with buildx, and that a kind of builder cannot."""
-BEYOND_LEGACY = {BUILDKIT: ("remote_context",), CLASSIC: ("remote_context", "secrets")}
+"""Arguments that the real provider supports with buildx, and that a kind of builder does not."""
+UNSUPPORTED_LEGACY = {BUILDKIT: ("remote_context",), CLASSIC: ("remote_context", "secrets")}
 """The same for `use_legacy_builder`."""
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _REMOTE = ("http://", "https://", "git://", "ssh://", "git@", "github.com/")
 _ANONYMOUS_PUSH = 23
-"""The first engine that takes a push for which no login is given."""
-_UNTIL_KILLED_SECONDS = 5
+"""The first engine version that accepts a push without a login."""
+_GRACE_SECONDS = 5
 
 
 class EngineError(Exception):
@@ -102,8 +102,8 @@ class Builder:
     kind: str
 
     def arguments(self, build: Mapping[str, Any], name: str, *, legacy: bool = False) -> list[str]:
-        """Compose the command line that builds `name`; paths stay relative to the working directory."""
-        self._refuse_what_is_beyond(build, legacy)
+        """Return the command line that builds `name`; paths are relative to the working directory."""
+        self._refuse_unsupported(build, legacy)
         command = [self.client, "buildx", "build", "--load"] if self.kind == BUILDX else [self.client, "build"]
         command += [] if self.kind == CLASSIC else ["--progress=plain"]
         command += ["--tag", name]
@@ -117,13 +117,13 @@ class Builder:
         context, dockerfile = _paths(build)
         return [*command, "--file", dockerfile, context]
 
-    def _refuse_what_is_beyond(self, build: Mapping[str, Any], legacy: bool) -> None:
-        for argument in (BEYOND_LEGACY if legacy else BEYOND)[self.kind]:
+    def _refuse_unsupported(self, build: Mapping[str, Any], legacy: bool) -> None:
+        for argument in (UNSUPPORTED_LEGACY if legacy else UNSUPPORTED)[self.kind]:
             if build.get(argument) and (argument, build[argument]) != ("builder", "default"):
-                needed = "more than a docker command" if legacy else "the buildx plugin"
-                raise EngineError(f"build.{argument} needs {needed}, which the stand-in provider does not have here")
+                needed = "the engine's API" if legacy else "the buildx plugin"
+                raise EngineError(f"build.{argument} needs {needed}, which is not available to the stand-in provider")
         if legacy and str(build["context"]).startswith(_REMOTE):
-            raise EngineError("a remote build.context is not for build.use_legacy_builder")
+            raise EngineError("build.use_legacy_builder does not support a remote build.context")
 
     def _buildx(self, build: Mapping[str, Any]) -> Iterator[str]:
         for argument, name in _BUILDX_BUILD_ARGS.items():
@@ -149,15 +149,15 @@ class Builder:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the command needs to build in this way."""
+        """Environment variables that select this kind of builder."""
         return {} if self.kind == BUILDX else {"DOCKER_BUILDKIT": "1" if self.kind == BUILDKIT else "0"}
 
     def reason(self, log: Sequence[str], *, legacy: bool = False) -> str:
-        """Find in the log of a failed build what the real provider says of it."""
+        """Return the error in a failed build's log, as the real provider reports it."""
         errors = [number for number, line in enumerate(log) if line.startswith("ERROR: ")]
         if errors:
-            told = [line for line in log[errors[-1] :] if not line.startswith("View build details")]
-            return "\n".join(told).removeprefix("ERROR: ")
+            lines = [line for line in log[errors[-1] :] if not line.startswith("View build details")]
+            return "\n".join(lines).removeprefix("ERROR: ")
         if legacy or not log[0].startswith("#"):
             return log[-1]
         return "failed to solve: " + re.sub(r"^failed to solve with frontend \S+: ", "", log[-1])
@@ -180,7 +180,7 @@ def _secret(secret: Mapping[str, Any]) -> str:
 
 
 def _refuse_attestations(build: Mapping[str, Any]) -> None:
-    """Refuse them as buildx does with an engine that keeps its images itself."""
+    """Refuse attestations as buildx does with an engine without the containerd image store."""
     for argument in ("provenance", "sbom"):
         value = build.get(argument) or "false"
         fields = value.split(",")
@@ -200,7 +200,7 @@ def _not_supported(feature: str, page: str) -> EngineError:
 
 
 def _paths(build: Mapping[str, Any]) -> tuple[str, str]:
-    """Return context and Dockerfile; the latter is relative to the former, which may be elsewhere."""
+    """Return the paths of context and Dockerfile; the `dockerfile` argument is relative to the context."""
     context, dockerfile = str(build["context"]), str(build.get("dockerfile") or "Dockerfile")
     if context.startswith(_REMOTE):
         return context, dockerfile
@@ -210,17 +210,17 @@ def _paths(build: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def choose_builder(clients: Sequence[str], *, legacy: bool = False) -> Builder:
-    """Choose a docker command: the first with the buildx plugin, else with BuildKit built in, else the first.
+    """Choose a docker command: the first with the buildx plugin, or else with built-in BuildKit, or else the first.
 
-    The real provider's legacy builder is BuildKit, too, behind the engine's older interface. Raises `EngineError`
-    if there is no docker command at all.
+    The real provider's legacy builder is BuildKit too, through the engine's older API. `EngineError` if there is no
+    docker command.
     """
     for client in () if legacy else clients:
         if _output(client, "buildx", "version"):
             return Builder(client, BUILDX)
     for client in clients:
         version = re.search(r"version (\d+)\.(\d+)", _output(client, "--version"))
-        # Docker 23 moved BuildKit out of the command into the plugin; 18.09 brought it.
+        # The docker command included BuildKit from 18.09 until Docker 23 moved it into the plugin.
         if version and (18, 9) <= tuple(map(int, version.groups())) < (23, 0):
             return Builder(client, BUILDKIT)
     return Builder(_first(clients), CLASSIC)
@@ -228,7 +228,7 @@ def choose_builder(clients: Sequence[str], *, legacy: bool = False) -> Builder:
 
 def _first(clients: Sequence[str]) -> str:
     if not clients:
-        raise EngineError("The docker command was not found: the stand-in provider builds and pushes with it")
+        raise EngineError("The stand-in provider builds and pushes with the docker command, which is not on PATH")
     return clients[0]
 
 
@@ -238,10 +238,10 @@ def _output(*command: str) -> str:
 
 
 def docker_commands() -> list[str]:
-    """List every docker command on PATH, and Debian's, which may stand behind another one."""
+    """Return every docker command on PATH, and Debian's, which another one may shadow."""
     folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin"]
-    found = (shutil.which("docker", path=folder) for folder in folders)
-    return list(dict.fromkeys(command for command in found if command))
+    paths = (shutil.which("docker", path=folder) for folder in folders)
+    return list(dict.fromkeys(path for path in paths if path))
 
 
 class Engine:
@@ -256,24 +256,24 @@ class Engine:
         self._stopped = False
 
     def stop(self) -> None:
-        """End builds and pushes under way, and start no further one."""
+        """Stop running builds and pushes, and start no more."""
         with self._lock:
             self._stopped = True
             running = list(self._running)
         for process in running:
-            _end(process)
+            _terminate(process)
 
     def check(self) -> None:
-        """Raise `EngineError` unless the engine answers and can be reached in the way that was asked for."""
+        """Raise `EngineError` if the engine does not respond, or if an unsupported argument is set."""
         for name in self._unsupported:
             raise EngineError(f"{name} is not supported by the stand-in provider")
         if self._ping:
             self._version()
 
     def build(self, build: Mapping[str, Any], name: str, deadline: float) -> None:
-        """Build an image; raises `EngineError` with the engine's own words.
+        """Build an image; `EngineError` has the engine's error.
 
-        The log goes to `build_log_file`; without one it is lost, as in the real provider.
+        The log goes to `build_log_file`, and without one is discarded, as in the real provider.
         """
         legacy = bool(build.get("use_legacy_builder")) or _buildkit_is_off()
         context, dockerfile = _paths(build)
@@ -299,7 +299,7 @@ class Engine:
                 raise EngineError(builder.reason(_lines(log, start), legacy=legacy))
 
     def push(self, image: ImageName, login: Login, deadline: float) -> None:
-        """Push an image of this engine; raises `EngineError` with the registry's own words."""
+        """Push an image from this engine; `EngineError` has the registry's error."""
         try:
             self._push(image, login, deadline)
         except EngineError as error:
@@ -310,7 +310,7 @@ class Engine:
             raise EngineError("Error response from daemon: Bad parameters and missing X-Registry-Auth: EOF")
         with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as log:
             logins = {image.registry: {"auth": login.token}} if login.username else {}
-            # A configuration of its own: `docker login` and credential helpers of the user play no part.
+            # A separate configuration, without the user's `docker login` and credential helpers.
             Path(scratch, "config.json").write_text(json.dumps({"auths": logins}), encoding="utf-8")
             command = [_first(docker_commands()), "push", str(image)]
             if self._run(command, self._environment | {"DOCKER_CONFIG": scratch}, log, deadline) == 0:
@@ -333,26 +333,26 @@ class Engine:
         return environment
 
     def _version(self) -> int:
-        """Ask the engine for its major version; `EngineError` if it does not answer."""
+        """Return the engine's major version; `EngineError` if it does not respond."""
         client = _first(docker_commands())
-        asked = subprocess.run(
+        result = subprocess.run(
             [client, "version", "--format", "{{.Server.Version}}"],
             env=self._environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        if asked.returncode != 0:
+        if result.returncode != 0:
             needed = f"please make sure that {self._host} is reachable and has a  '_ping' endpoint"
-            reason = asked.stderr.strip().rpartition("\n")[2]
+            reason = result.stderr.strip().rpartition("\n")[2]
             raise EngineError(f"failed to create Docker client: Error pinging Docker server, {needed}. Error: {reason}")
-        return int(re.sub(r"\D.*", "", asked.stdout.strip(), flags=re.DOTALL) or 0)
+        return int(re.sub(r"\D.*", "", result.stdout.strip(), flags=re.DOTALL) or 0)
 
     def _run(self, command: list[str], environment: dict[str, str], log: IO[bytes], deadline: float) -> int:
         with self._lock:
             if self._stopped:
                 raise EngineError("context canceled")
-            # A session of its own: what the terminal sends on Ctrl-C reaches it through `stop` only.
+            # A separate session, so that Ctrl-C stops it through `stop` only.
             process = subprocess.Popen(
                 command,
                 env=environment,
@@ -365,7 +365,7 @@ class Engine:
         try:
             code = process.wait(timeout=max(0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired as error:
-            _end(process)
+            _terminate(process)
             raise EngineError("context deadline exceeded") from error
         finally:
             with self._lock:
@@ -376,15 +376,15 @@ class Engine:
 
 
 def _buildkit_is_off() -> bool:
-    wanted = os.environ.get("DOCKER_BUILDKIT") or "1"
-    if wanted not in (*_TRUE, *_FALSE):
-        reason = f'strconv.ParseBool: parsing "{wanted}": invalid syntax'
+    value = os.environ.get("DOCKER_BUILDKIT") or "1"
+    if value not in (*_TRUE, *_FALSE):
+        reason = f'strconv.ParseBool: parsing "{value}": invalid syntax'
         raise EngineError(f"DOCKER_BUILDKIT environment variable expects boolean value: {reason}")
-    return wanted in _FALSE
+    return value in _FALSE
 
 
 def _copy_configuration(copy: Path) -> None:
-    """Lend a build the user's logins, builders and plugins; it writes beside them, so it gets copies."""
+    """Copy the user's logins, builders and plugins for a build, which writes to its configuration folder."""
     original = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
     if (original / "config.json").exists():
         shutil.copy(original / "config.json", copy)
@@ -395,11 +395,11 @@ def _copy_configuration(copy: Path) -> None:
         (copy / "cli-plugins").symlink_to((original / "cli-plugins").resolve())
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _terminate(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(timeout=_UNTIL_KILLED_SECONDS)
+            process.wait(timeout=_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -415,7 +415,7 @@ def _open_log(path: str) -> IO[bytes]:
 
 
 def _lines(log: IO[bytes], start: int = 0) -> list[str]:
-    """Return the lines after the position `start`, without blank ones; there is at least one."""
+    """Return the non-blank lines from the position `start` on, at least one."""
     log.seek(start)
     lines = log.read().decode(errors="replace").splitlines()
-    return [line for line in lines if line.strip()] or ["no reason given"]
+    return [line for line in lines if line.strip()] or ["no error output"]

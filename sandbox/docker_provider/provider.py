@@ -1,6 +1,6 @@
-"""What the stand-in does with `docker_registry_image`, as a resource and as a data source.
+"""The provider, and `docker_registry_image` as a resource and as a data source.
 
-The order of the steps and the words of the errors are those of the real provider's provider.go,
+The order of steps and the error messages are those of the real provider's provider.go,
 resource_docker_registry_image_funcs.go and data_source_docker_registry_image.go.
 """
 
@@ -39,75 +39,68 @@ _UNIT_SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6
 
 
 class DockerProvider:
-    """The provider block: which engine, and the logins of the registries."""
+    """The provider block: the engine, and the registries' logins."""
 
     def __init__(self) -> None:
         self.engine = Engine()
         self._logins: Mapping[str, Login] = {}
 
     def get_model_prefix(self) -> str:
-        """Return what every type's name begins with."""
+        """Return the prefix of the type names."""
         return "docker_"
 
     def full_name(self) -> str:
-        """Return the provider's source address."""
         return SOURCE
 
     def get_provider_schema(self, _diagnostics: Diagnostics) -> Schema:
-        """Return the schema of the provider block."""
         return schema.PROVIDER
 
     def validate_config(self, diagnostics: Diagnostics, config: State) -> None:
-        """Refuse a login without an address."""
+        """Reject a login without an address."""
         for number, block in enumerate(_blocks(config, "registry_auth")):
             if block.get("address") == "":
                 diagnostics.add_error(f'expected "registry_auth.{number}.address" to not be an empty string, got ')
 
     def configure_provider(self, diagnostics: Diagnostics, config: State) -> None:
-        """Settle the engine and the logins; values still unknown count as empty ones."""
-        given = {name: value for name, value in config.items() if not schema.is_unknown(value)}
-        context = given.get("context") or os.environ.get("DOCKER_CONTEXT")
+        """Configure the engine and the logins; unknown values count as empty."""
+        known = {name: value for name, value in config.items() if not schema.is_unknown(value)}
+        context = known.get("context") or os.environ.get("DOCKER_CONTEXT")
         try:
             self.engine = Engine(
-                _host_of_context(context) if context else given.get("host") or os.environ.get("DOCKER_HOST"),
-                unsupported=[name for name in UNSUPPORTED if given.get(name) or _in_environment(name)],
-                ping=not given.get("disable_docker_daemon_check"),
+                _host_of_context(context) if context else known.get("host") or os.environ.get("DOCKER_HOST"),
+                unsupported=[name for name in UNSUPPORTED if known.get(name) or _in_environment(name)],
+                ping=not known.get("disable_docker_daemon_check"),
             )
-            self._logins = read_logins(_blocks(given, "registry_auth"))
+            self._logins = read_logins(_blocks(known, "registry_auth"))
         except OSError as error:
             diagnostics.add_error(f"Error loading Docker context '{context}': {error}")
         except RegistryError as error:
             diagnostics.add_error(f"Error loading registry auth config: {error}")
 
     def get_resources(self) -> list[type]:
-        """List the resource types."""
         return [RegistryImage]
 
     def get_data_sources(self) -> list[type]:
-        """List the data source types."""
         return [RegistryImageData]
 
     def get_functions(self) -> list[type]:
-        """List the functions: none."""
         return []
 
     def new_resource(self, kind: type["RegistryImage"]) -> "RegistryImage":
-        """Make a resource of this provider."""
         return kind(self)
 
     def new_data_source(self, kind: type["RegistryImageData"]) -> "RegistryImageData":
-        """Make a data source of this provider."""
         return kind(self)
 
     def login(self, registry: str, resource: State) -> Login:
-        """Pick a resource's own login, else the provider's; `RegistryError` if there is none."""
+        """Return a resource's own login, or else the provider's; `RegistryError` if there is none."""
         for own in resource.get("auth_config") or []:
             return Login(address_with_scheme(own["address"]), own.get("username") or "", own.get("password") or "")
         return find_login(self._logins, registry)
 
 
 class _RegistryImage:
-    """What the resource and the data source have in common."""
+    """Base class of the resource and the data source."""
 
     _schema: ClassVar[Schema]
 
@@ -116,29 +109,28 @@ class _RegistryImage:
 
     @classmethod
     def get_name(cls) -> str:
-        """Return the type's name after the provider's prefix."""
+        """Return the type's name without the provider's prefix."""
         return "registry_image"
 
     @classmethod
     def get_schema(cls) -> Schema:
-        """Return the type's schema."""
         return cls._schema
 
     def validate(self, _diagnostics: Diagnostics, _type_name: str, _config: State) -> None:
-        """Accept every configuration of the schema, as the real provider does."""
+        """Accept every configuration that fits the schema, as the real provider does."""
 
 
 class RegistryImage(_RegistryImage):
-    """The resource: an image in a registry, built from a folder or already in the engine."""
+    """The resource: an image in a registry, built from a context or already in the engine."""
 
     _schema = schema.RESOURCE
 
     def plan(self, _context: PlanContext, _current: State | None, planned: State) -> State:
-        """Keep the proposal: whatever changes in place changes nothing in the registry."""
+        """Return the proposed state: updates in place do not affect the registry."""
         return planned
 
     def create(self, context: CreateContext, planned: State) -> State | None:
-        """Build, push, and ask the registry for the digest."""
+        """Build, push, and read the digest from the registry."""
         try:
             digest = self._publish(planned)
         except (EngineError, RegistryError) as error:
@@ -162,10 +154,10 @@ class RegistryImage(_RegistryImage):
             raise RegistryError(f"Got error getting registry image digest {where}: {error}") from error
 
     def read(self, context: ReadContext | UpdateContext, current: State) -> State | None:
-        """Ask the registry for the digest.
+        """Read the digest from the registry.
 
-        As in the real provider, every failure to get it (404, a refused login, no answer at all) drops the
-        resource from the state; a missing registry_auth is an error.
+        As in the real provider, any failure (404, a rejected login, no response) removes the resource from the
+        state; a missing registry_auth is an error.
         """
         image = ImageName.parse(current["name"])
         try:
@@ -180,11 +172,11 @@ class RegistryImage(_RegistryImage):
         return {**current, "sha256_digest": digest}
 
     def update(self, context: UpdateContext, _current: State, planned: State) -> State | None:
-        """Take the new arguments over and read again; those that matter to the image replace it instead."""
+        """Store the new arguments and read again. Arguments that affect the image replace it instead."""
         return self.read(context, planned)
 
     def delete(self, context: DeleteContext, current: State) -> None:
-        """Delete the image from the registry, unless it is to stay."""
+        """Delete the image from the registry, unless keep_remotely is set."""
         if current.get("keep_remotely"):
             return
         image = ImageName.parse(current["name"])
@@ -212,7 +204,7 @@ class RegistryImageData(_RegistryImage):
     _schema = schema.DATA_SOURCE
 
     def read(self, context: ReadDataContext, config: State) -> State | None:
-        """Ask the registry for the digest; without a login for it, anonymously over https."""
+        """Read the digest from the registry; without a login, anonymously over https."""
         image = ImageName.parse(config["name"])
         try:
             login = self._provider.login(image.registry, config)
@@ -235,7 +227,7 @@ def _in_environment(name: str) -> bool:
 
 
 def timeout_problem(resource: State) -> str | None:
-    """Say what is wrong with a resource's `timeouts`, as the real provider's plan does."""
+    """Return the real provider's error for a resource's invalid `timeouts`, or None."""
     for name, value in (resource.get("timeouts") or {}).items():
         if isinstance(value, str) and _seconds(value) is None:
             reason = f'error parsing "{name}" timeout: time: invalid duration "{value}"'
@@ -244,7 +236,7 @@ def timeout_problem(resource: State) -> str | None:
 
 
 def _seconds(duration: str) -> float | None:
-    """Read a duration as Go writes it (`1h30m`, `90s`); None if it is none."""
+    """Parse a Go duration (`1h30m`, `90s`); None if it is invalid."""
     if duration == "0":
         return 0
     parts = _DURATION.findall(duration)
@@ -259,7 +251,7 @@ def _blocks(config: State, name: str) -> list[State]:
 
 
 def _host_of_context(name: str) -> str:
-    """Find a Docker context's engine; `OSError` if there is no such context."""
+    """Return the host of a Docker context; `OSError` if there is no such context."""
     folder = home() / ".docker" / "contexts" / "meta"
     if not folder.is_dir():
         raise OSError(f"could not read contexts directory: open {folder}: no such file or directory")

@@ -1,6 +1,6 @@
 """Docker registries: image names, logins, and the HTTP API v2.
 
-The rules and the words are those of the real provider's provider.go, authentication_helpers.go and
+The rules and the error messages are those of the real provider's provider.go, authentication_helpers.go and
 data_source_docker_registry_image.go.
 """
 
@@ -36,11 +36,11 @@ _SECONDS = 60
 
 
 class RegistryError(Exception):
-    """The registry refused, could not be reached, or no login for it was given."""
+    """The registry rejected the request or is unreachable, or there is no login for it."""
 
 
 class FatalError(Exception):
-    """Something that ends the real provider's process."""
+    """An error that ends the real provider's process."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ImageName:
 
     @classmethod
     def parse(cls, name: str) -> "ImageName":
-        """Split a name; one without a registry is Docker Hub's, one without a tag means `latest`."""
+        """Parse a name. The default registry is Docker Hub, the default tag `latest`."""
         first, slash, rest = name.partition("/")
         registry = first if slash and ("/" in rest or first == "localhost" or set(first) & set(".:")) else ""
         repository, _, tag = name[len(registry) :].partition(":")
@@ -69,7 +69,7 @@ class ImageName:
 
 @dataclass(frozen=True)
 class Login:
-    """Where a registry answers (with its scheme), and as whom to ask; an empty username asks anonymously."""
+    """A registry's address, with scheme, and credentials; an empty username means anonymous."""
 
     address: str
     username: str = ""
@@ -77,11 +77,11 @@ class Login:
 
     @property
     def token(self) -> str:
-        """`username:password` as HTTP's basic authentication and Docker's own configuration write it."""
+        """`username:password` in base64, as in basic authentication and Docker's configuration."""
         return _base64(f"{self.username}:{self.password}")
 
     def authorization(self, registry: str) -> str:
-        """Compose HTTP's header of that name."""
+        """Return the value of the Authorization header."""
         if registry == _ECR_PUBLIC:
             return f"Bearer {_ecr_token(self.password)}"
         if _is_ecr(registry):
@@ -100,48 +100,48 @@ def _is_ecr(registry: str) -> bool:
 
 
 def _ecr_token(password: str) -> str:
-    """Bring an ECR password into the form that HTTP's basic authentication takes."""
+    """Convert an ECR password for basic authentication."""
     if password.startswith("ey"):
         return _base64(f"AWS:{password}")
     return _base64(password) if password.startswith("AWS:") else password
 
 
 def _ecr_password(password: str) -> str:
-    """Bring an ECR password into the form that the engine takes; `FatalError` if it is in none."""
+    """Convert an ECR password for the engine; `FatalError` if its format is unknown."""
     if password.startswith("ey"):
         return password
     if password.startswith("AWS:"):
         return password.removeprefix("AWS:")
-    if (place := _misplaced_in_base64(password.encode())) is not None:
-        raise FatalError(f"Error creating registry request: illegal base64 data at input byte {place}")
+    if (position := _base64_error(password.encode())) is not None:
+        raise FatalError(f"Error creating registry request: illegal base64 data at input byte {position}")
     return base64.b64decode(password).decode(errors="replace")
 
 
-def _misplaced_in_base64(data: bytes) -> int | None:
-    """Say at which byte Go's decoder stops; None if it does not."""
-    places = [place for place, byte in enumerate(data) if byte not in b"\r\n"]
-    length = next((n for n, place in enumerate(places) if data[place] not in _BASE64), len(places))
+def _base64_error(data: bytes) -> int | None:
+    """Return the byte position at which Go's decoder fails, or None."""
+    positions = [position for position, byte in enumerate(data) if byte not in b"\r\n"]
+    length = next((n for n, position in enumerate(positions) if data[position] not in _BASE64), len(positions))
     over = length % 4
-    if length == len(places):
+    if length == len(positions):
         return len(data) - over if over else None
-    if data[places[length]] != ord("=") or over < 2:
-        return places[length]
+    if data[positions[length]] != ord("=") or over < 2:
+        return positions[length]
     if over == 2:
         length += 1
-        if length == len(places):
+        if length == len(positions):
             return len(data)
-        if data[places[length]] != ord("="):
-            return places[length] - 1
-    return places[length + 1] if length + 1 < len(places) else None
+        if data[positions[length]] != ord("="):
+            return positions[length] - 1
+    return positions[length + 1] if length + 1 < len(positions) else None
 
 
 def address_with_scheme(address: str) -> str:
-    """Give an address its scheme: https unless it says otherwise."""
+    """Return an address with a scheme, by default https."""
     return address if address.startswith(("http://", "https://")) else f"https://{address}"
 
 
 def home() -> Path:
-    """Return the home folder of the user who runs this, as Go looks it up: HOME plays no part."""
+    """Return the current user's home folder, as Go does: from the user database, not from HOME."""
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
@@ -149,7 +149,7 @@ def home() -> Path:
 
 
 def read_logins(blocks: Iterable[Mapping[str, Any]]) -> dict[str, Login]:
-    """Read the provider's `registry_auth` blocks into a login for each registry."""
+    """Return a login by registry from the provider's `registry_auth` blocks."""
     logins = {}
     for block in blocks:
         address = address_with_scheme(_text(block, "address"))
@@ -159,13 +159,13 @@ def read_logins(blocks: Iterable[Mapping[str, Any]]) -> dict[str, Login]:
 
 
 def _text(block: Mapping[str, Any], name: str, default: str = "") -> str:
-    """Read an argument; a value still unknown is an empty one, as in the real provider."""
+    """Return an argument as text; an unknown value is empty, as in the real provider."""
     value = block.get(name)
     return default if value is None else "" if is_unknown(value) else str(value)
 
 
 def _credentials(block: Mapping[str, Any], registry: str) -> tuple[str, str]:
-    """Take the first of: none wanted, user name, content of a file, file."""
+    """Return user name and password from the first of: auth_disabled, username, config_file_content, config_file."""
     username = _text(block, "username", os.environ.get("DOCKER_REGISTRY_USER", ""))
     password = _text(block, "password", os.environ.get("DOCKER_REGISTRY_PASS", ""))
     if block.get("auth_disabled") is True:
@@ -197,15 +197,15 @@ def _credentials(block: Mapping[str, Any], registry: str) -> tuple[str, str]:
 
 
 def _default_config_file() -> str:
-    named = os.environ.get("DOCKER_CONFIG") or "~/.docker/config.json"
-    return str(Path(named, "config.json")) if Path(named).is_dir() else named
+    path = os.environ.get("DOCKER_CONFIG") or "~/.docker/config.json"
+    return str(Path(path, "config.json")) if Path(path).is_dir() else path
 
 
 def _from_docker_config(content: str, registry: str) -> tuple[str, str]:
-    """Find a registry's user name and password; both are empty if they are not there."""
+    """Return a registry's user name and password, or empty strings."""
     config = json.loads(content)
     if not isinstance(config, dict):
-        raise ValueError("a Docker configuration is an object")  # noqa: TRY004 - the content is wrong, not the caller
+        raise ValueError("a Docker configuration is an object")  # noqa: TRY004 - invalid content, not a wrong argument type
     if helper := config.get("credHelpers", {}).get(registry) or config.get("credsStore"):
         return _from_credential_helper(helper, registry)
     entries = {address_with_scheme(key).split("/")[2]: value for key, value in config.get("auths", {}).items()}
@@ -215,34 +215,36 @@ def _from_docker_config(content: str, registry: str) -> tuple[str, str]:
 
 
 def _from_credential_helper(helper: str, registry: str) -> tuple[str, str]:
-    """Ask one of Docker's credential helpers; `OSError` if it is missing or fails."""
+    """Return the credentials from a Docker credential helper; `OSError` if it is missing or fails."""
     command = [f"docker-credential-{helper}", "get"]
-    asked = subprocess.run(command, input=registry, capture_output=True, text=True, check=False)
-    if "credentials not found" in asked.stdout:
+    result = subprocess.run(command, input=registry, capture_output=True, text=True, check=False)
+    if "credentials not found" in result.stdout:
         return "", ""
-    if asked.returncode != 0:
-        raise OSError(f"error getting credentials - err: exit status {asked.returncode}, out: `{asked.stdout.strip()}`")
-    answer = json.loads(asked.stdout)
-    # An identity token is no password, and the real provider takes nothing else from here.
-    return ("", "") if answer["Username"] == "<token>" else (answer["Username"], answer["Secret"])
+    if result.returncode != 0:
+        raise OSError(
+            f"error getting credentials - err: exit status {result.returncode}, out: `{result.stdout.strip()}`"
+        )
+    credentials = json.loads(result.stdout)
+    # An identity token is not a password; the real provider ignores it.
+    return ("", "") if credentials["Username"] == "<token>" else (credentials["Username"], credentials["Secret"])
 
 
 def _names(registry: str) -> Iterable[str]:
-    """List the names under which a registry may have its login: Docker Hub has several."""
+    """Return the names under which a login may be stored; Docker Hub has more than one."""
     return (registry, *_DOCKER_HUB) if registry in _DOCKER_HUB else (registry,)
 
 
 def find_login(logins: Mapping[str, Login], registry: str) -> Login:
-    """Pick a registry's login; `RegistryError` if there is none."""
+    """Return a registry's login; `RegistryError` if there is none."""
     for name in _names(registry):
         if name in logins:
             return logins[name]
-    # The real provider goes on with the logins themselves, passwords included.
+    # The real provider's message has the logins themselves, with passwords.
     raise RegistryError(f"no auth config found for registry {registry} in auth configs: {', '.join(logins) or 'none'}")
 
 
 def read_digest(image: ImageName, login: Login, *, skip_verify: bool = False) -> str:
-    """Ask for the digest under an image's tag; `RegistryError` if there is none or the login is refused."""
+    """Return the digest of an image's tag; `RegistryError` if there is none or the login is rejected."""
     try:
         return _digest(image, login, skip_verify, old=False)
     except RegistryError:
@@ -259,9 +261,9 @@ def _digest(image: ImageName, login: Login, skip_verify: bool, old: bool) -> str
 
 
 def delete_manifest(image: ImageName, login: Login, digest: str) -> None:
-    """Delete by digest, which removes every tag on it, or else by tag; an image already gone is fine."""
+    """Delete by digest, with all its tags, or else by tag. A missing image is not an error."""
     for reference, old in ((digest, False), (image.tag, True)):
-        # The real provider never verifies certificates here either.
+        # The real provider does not verify certificates here either.
         response = _request("DELETE", image, login, reference, "*", skip_verify=True, old=old)
         if response.status_code in (200, 202, 404):
             return
@@ -282,7 +284,7 @@ def _refusal(response: "httpx2.Response") -> str:
 def _request(
     method: str, image: ImageName, login: Login, reference: str, scope: str, skip_verify: bool, old: bool
 ) -> "httpx2.Response":
-    """Send a request about a manifest; where the registry wants a token, fetch it and send the request again."""
+    """Send a manifest request; if the registry requires a token, get one and repeat the request."""
     url = f"{login.address}/v2/{image.repository}/manifests/{reference}"
     headers = {"Accept": _OLD_MANIFEST if old else ", ".join(_MANIFESTS)}
     if login.username:
@@ -291,21 +293,21 @@ def _request(
     challenge = response.headers.get("WWW-Authenticate", "")
     if response.status_code != 401 or not challenge.startswith("Bearer"):
         return response
-    asked = dict(re.findall(r'(\w+)="(.*?)"', challenge))
+    parameters = dict(re.findall(r'(\w+)="(.*?)"', challenge))
     query = {
-        "service": asked.get("service", ""),
-        "scope": asked.get("scope") or f"repository:{image.repository}:{scope}",
+        "service": parameters.get("service", ""),
+        "scope": parameters.get("scope") or f"repository:{image.repository}:{scope}",
     }
     basic = {"Authorization": f"Basic {login.token}"} if login.username else {}
-    answer = _send("GET", f"{asked.get('realm', '')}?{urlencode(query)}", basic, skip_verify)
-    if answer.status_code != 200:
-        raise RegistryError(f"got bad response from registry: {_status(answer)}")
-    token = answer.json().get("token") or answer.json().get("access_token")
+    token_response = _send("GET", f"{parameters.get('realm', '')}?{urlencode(query)}", basic, skip_verify)
+    if token_response.status_code != 200:
+        raise RegistryError(f"got bad response from registry: {_status(token_response)}")
+    token = token_response.json().get("token") or token_response.json().get("access_token")
     return _send(method, url, {**headers, "Authorization": f"Bearer {token}"}, skip_verify)
 
 
 def _send(method: str, url: str, headers: Mapping[str, str], skip_verify: bool) -> "httpx2.Response":
-    # Imported here: it takes as long as the rest of the program, and most processes never ask a registry.
+    # A slow import: it takes as long as the rest of the program, and most processes never contact a registry.
     import httpx2
 
     address = urlsplit(url)
@@ -316,7 +318,7 @@ def _send(method: str, url: str, headers: Mapping[str, str], skip_verify: bool) 
             headers=headers,
             verify=address.scheme == "https" and not skip_verify,
             timeout=_SECONDS,
-            # A proxy from the environment never stands between this machine and itself.
+            # Requests to this machine bypass a proxy in the environment.
             trust_env=address.hostname not in ("localhost", "127.0.0.1", "::1"),
         )
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:

@@ -1,4 +1,4 @@
-"""The schema of kreuzwerker/docker 4.5.0 for what the stand-in offers, and the values it fills in."""
+"""The schema of kreuzwerker/docker 4.5.0, as far as the stand-in implements it, and its defaults."""
 
 from typing import Any
 
@@ -11,10 +11,7 @@ _Nesting = pb.Schema.NestedBlock.NestingMode
 
 
 class Nested:
-    """A nested block of any nesting; its values stay as Terraform sends them: dicts in lists, a dict or None.
-
-    `tf` itself only has sets.
-    """
+    """A nested block with any nesting mode; `tf` itself supports only sets. Values are as Terraform sends them."""
 
     def __init__(self, type_name: str, nesting: str, block: Block, max_items: int = 0) -> None:
         self.type_name = type_name
@@ -23,7 +20,7 @@ class Nested:
         self._max_items = max_items
 
     def to_pb(self) -> pb.Schema.NestedBlock:
-        """Build the protocol's message for this block."""
+        """Return the protocol's message for this block."""
         return pb.Schema.NestedBlock(
             type_name=self.type_name,
             block=self.block.to_pb(),
@@ -32,15 +29,14 @@ class Nested:
         )
 
     def encode(self, value: Value) -> Value:
-        """Return the value as it is."""
+        """Return the value unchanged."""
         return value
 
     def decode(self, value: Value) -> Value:
-        """Return the value as it is."""
+        """Return the value unchanged."""
         return value
 
     def semantically_equal(self, one: Value, other: Value) -> bool:
-        """Compare two values of this block."""
         return bool(one == other)
 
 
@@ -153,15 +149,15 @@ DATA_SOURCE = Schema(
 
 
 def is_unknown(value: object) -> bool:
-    """Whether Terraform will know a value only later."""
-    # A tuple is msgpack's ExtType: an unknown value of which Terraform says something already, which `tf` leaves alone.
+    """Whether a value is unknown until apply."""
+    # A tuple is msgpack's ExtType, an unknown value with refinements, which `tf` does not decode.
     return value is Unknown or isinstance(value, tuple)
 
 
 def with_defaults(resource: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what the real provider shows in plans and state for arguments left out.
+    """Add the values that the real provider has in plans and state for missing arguments.
 
-    That is its defaults, and inside `build` an empty string or list.
+    These are its defaults, and inside `build` empty strings and lists.
     """
     filled = dict(resource)
     for name in ("keep_remotely", "insecure_skip_verify"):

@@ -1,6 +1,6 @@
 # mypy: disallow-subclassing-any=False
-# ruff: noqa: N802 - the protocol names its methods
-"""Terraform's plugin protocol, over `tf`: what `tf` itself leaves out, and a server that ends tidily."""
+# ruff: noqa: N802 - the protocol's method names
+"""Terraform's plugin protocol, on top of `tf`: what `tf` lacks, and a server that shuts down cleanly."""
 
 import base64
 import os
@@ -27,35 +27,35 @@ from .schema import with_defaults
 
 _COOKIE = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
 _CORE_PROTOCOL, _PLUGIN_PROTOCOL = 1, 6
-# A socket's path holds 104 characters at most on macOS, 108 on Linux.
-_LONGEST_SOCKET_FOLDER = 90
+# A socket's path has at most 104 characters on macOS, 108 on Linux.
+_MAX_SOCKET_FOLDER = 90
 _THREADS = 16
 
 
 class _Servicer(ProviderServicer):
-    def __init__(self, app: DockerProvider, over: threading.Event) -> None:
+    def __init__(self, app: DockerProvider, done: threading.Event) -> None:
         super().__init__(app)
         self._docker = app
-        self._over = over
+        self._done = done
         self.failed = False
 
     def ConfigureProvider(
         self, request: pb.ConfigureProvider.Request, context: grpc.ServicerContext
     ) -> pb.ConfigureProvider.Response:
-        """Configure; where the real provider ends its process instead of answering, end the program."""
+        """Configure. Exit where the real provider's process exits."""
         try:
             return super().ConfigureProvider(request, context)
         except FatalError as error:
             print(f"{datetime.now().astimezone():%Y/%m/%d %H:%M:%S} {error}", file=sys.stderr, flush=True)
             self.failed = True
-            self._over.set()
-            # What Terraform's side of the connection makes of a process that is gone.
+            self._done.set()
+            # What Terraform reports for a process that has exited.
             context.abort(grpc.StatusCode.UNAVAILABLE, "error reading from server: EOF")
 
     def PlanResourceChange(
         self, request: pb.PlanResourceChange.Request, context: grpc.ServicerContext
     ) -> pb.PlanResourceChange.Response:
-        """Plan as the real provider does: with its defaults; whatever changes inside `build` replaces."""
+        """Plan as the real provider does: with its defaults, and any change in `build` forces replacement."""
         proposed = read_dynamic_value(request.proposed_new_state)
         if proposed is None:
             return pb.PlanResourceChange.Response()
@@ -64,22 +64,22 @@ class _Servicer(ProviderServicer):
             return pb.PlanResourceChange.Response(diagnostics=Diagnostics().add_error(problem).to_pb())
         prior = read_dynamic_value(request.prior_state)
         if prior is not None and {**prior, "timeouts": None} == {**proposed, "timeouts": None}:
-            # Timeouts alone are no change.
+            # A change to timeouts alone is ignored.
             return pb.PlanResourceChange.Response(planned_state=request.prior_state, legacy_type_system=True)
         request.proposed_new_state.CopyFrom(to_dynamic_value(proposed))
         response = super().PlanResourceChange(request, context)
         if prior is not None and prior.get("build") != proposed.get("build"):
-            # Every argument, for the real one has `build` as a set: a changed element is another element.
+            # In the real schema `build` is a set, so any change makes it another element.
             build = pb.AttributePath(steps=[pb.AttributePath.Step(attribute_name="build")])
             response.requires_replace.append(build)
-        # As the real one's SDK says of itself: it plans values for arguments that were left out.
+        # As with the real provider's SDK, which plans values for missing arguments.
         response.legacy_type_system = True
         return response
 
     def ApplyResourceChange(
         self, request: pb.ApplyResourceChange.Request, context: grpc.ServicerContext
     ) -> pb.ApplyResourceChange.Response:
-        """Apply, with the same caveat as the plan."""
+        """Apply, with the same flag as the plan."""
         response = super().ApplyResourceChange(request, context)
         response.legacy_type_system = True
         return response
@@ -87,39 +87,39 @@ class _Servicer(ProviderServicer):
     def StopProvider(
         self, _request: pb.StopProvider.Request, _context: grpc.ServicerContext
     ) -> pb.StopProvider.Response:
-        """End the builds under way; the calls that wait for them answer with an error."""
+        """Stop running builds; their calls return an error."""
         self._docker.engine.stop()
         return pb.StopProvider.Response()
 
 
 class _Controller(controller_rpc.GRPCControllerServicer):
-    def __init__(self, over: threading.Event) -> None:
-        self._over = over
+    def __init__(self, done: threading.Event) -> None:
+        self._done = done
 
     def Shutdown(self, _request: controller.Empty, _context: grpc.ServicerContext) -> controller.Empty:
-        """End the program once this call is answered."""
-        self._over.set()
+        """Exit after this call."""
+        self._done.set()
         return controller.Empty()
 
 
 class _Stdio(stdio_rpc.GRPCStdioServicer):
     def StreamStdio(self, _request: object, _context: grpc.ServicerContext) -> Iterator[object]:
-        """Stream nothing: Terraform reads the program's own stderr."""
+        """Stream nothing: Terraform reads the process's stderr."""
         return iter(())
 
 
 def serve(provider: DockerProvider) -> None:
-    """Serve Terraform, which started this program, until it says goodbye or dies."""
+    """Serve the Terraform process that started this one, until it shuts down or dies."""
     if os.environ.get(_COOKIE[0]) != _COOKIE[1]:
         sys.exit("This is a Terraform provider: Terraform starts it.")
-    # Ctrl-C reaches the whole process group; Terraform then asks for a stop in its own time.
+    # Ctrl-C reaches the whole process group, but Terraform then calls StopProvider.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
-    over = threading.Event()
+    done = threading.Event()
     server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS))
-    servicer = _Servicer(provider, over)
+    servicer = _Servicer(provider, done)
     rpc.add_ProviderServicer_to_server(servicer, server)
-    controller_rpc.add_GRPCControllerServicer_to_server(_Controller(over), server)
+    controller_rpc.add_GRPCControllerServicer_to_server(_Controller(done), server)
     stdio_rpc.add_GRPCStdioServicer_to_server(_Stdio(), server)
     key, certificate, certificate_der = _certificate()
     with _socket_folder() as folder:
@@ -128,7 +128,7 @@ def serve(provider: DockerProvider) -> None:
         server.start()
         encoded = base64.b64encode(certificate_der).decode().rstrip("=")
         print(f"{_CORE_PROTOCOL}|{_PLUGIN_PROTOCOL}|unix|{socket}|grpc|{encoded}", flush=True)
-        while not over.wait(timeout=1):
+        while not done.wait(timeout=1):
             if os.getppid() != parent:
                 break
         provider.engine.stop()
@@ -139,14 +139,14 @@ def serve(provider: DockerProvider) -> None:
 
 def _socket_folder() -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory(prefix="tf-")
-    if len(folder.name) > _LONGEST_SOCKET_FOLDER:
+    if len(folder.name) > _MAX_SOCKET_FOLDER:
         folder.cleanup()
         folder = tempfile.TemporaryDirectory(prefix="tf-", dir="/tmp")
     return folder
 
 
 def _certificate() -> tuple[bytes, bytes, bytes]:
-    """Make a key and a certificate for this process alone: nothing is shared with others, or kept on disk."""
+    """Create a key and a certificate for this process only; nothing is shared or stored on disk."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

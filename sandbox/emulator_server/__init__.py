@@ -1,4 +1,4 @@
-"""The emulator's server: MiniStack on loopback, its faults handled in front of it. Runs in the emulator's environment.
+"""The emulator's server: MiniStack on loopback, behind fixes for its faults. Runs in the emulator's environment.
 
-It imports MiniStack, what MiniStack brings, and the standard library: the rest of the project is not installed there.
+It may import only MiniStack with its dependencies and the standard library; nothing else is installed there.
 """

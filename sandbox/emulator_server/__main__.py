@@ -19,12 +19,12 @@ from sandbox.emulator_server.strict.provisioning import Provisioning
 
 
 def held(app: App) -> App:
-    """Return the application without its faults, and behind the strict gate."""
+    """Return the application with its faults fixed, behind the strict gate."""
     return Gate(Preflights(Provisioning(faults.handled(app))))
 
 
 async def main(port: int) -> None:
-    """Serve until SIGTERM, as MiniStack's own program does but for the addresses it listens on."""
+    """Serve until SIGTERM, as MiniStack's own program does, but on loopback and the bridge only."""
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 75
@@ -37,7 +37,7 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    # A flood of new connections needs more open files than most systems give by default.
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # Many new connections at once need more open files than the default soft limit.
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     asyncio.run(main(int(os.environ["GATEWAY_PORT"])))

@@ -1,4 +1,4 @@
-"""ASGI by hand: requests that are read and sent again, responses that are held back."""
+"""ASGI helpers: read and replay requests, capture and build responses."""
 
 from __future__ import annotations
 
@@ -18,34 +18,33 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass
 class Response:
-    """A whole response; `messages` are what was sent, to be sent again."""
+    """A captured response; `messages` are its ASGI messages."""
 
     messages: list[Message] = field(default_factory=list)
 
     @property
     def status(self) -> int:
-        """Its status; 0 when the application sent none."""
+        """The status; 0 when the application sent none."""
         return next((m["status"] for m in self.messages if m["type"] == "http.response.start"), 0)
 
     @property
     def body(self) -> bytes:
-        """Its whole body."""
+        """The whole body."""
         return b"".join(m.get("body", b"") for m in self.messages if m["type"] == "http.response.body")
 
     @property
     def complete(self) -> bool:
-        """Whether its last message is there."""
+        """Whether it ends with a final body message."""
         last = self.messages[-1] if self.messages else {}
         return last.get("type") == "http.response.body" and not last.get("more_body", False)
 
     async def send(self, send: Send) -> None:
-        """Send it."""
         for message in self.messages:
             await send(dict(message))
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """Return a request's header, empty when it has none."""
+    """Return the value of a request's header, empty if absent."""
     return next((value for key, value in scope["headers"] if key.lower() == name), b"")
 
 
@@ -59,18 +58,18 @@ async def read(receive: Receive) -> bytes:
     return body
 
 
-def replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives a body that was read, then what else the client sends."""
-    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that returns a body that was already read, then the client's further messages."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def again() -> Message:
-        return left.pop() if left else await receive()
+    async def receive_again() -> Message:
+        return pending.pop() if pending else await receive()
 
-    return again
+    return receive_again
 
 
-async def ask(app: App, scope: Scope, receive: Receive, method: str, path: str, body: bytes = b"") -> Response:
-    """Send an application a request of our own, as the client of `scope` would, and return its response.
+async def subrequest(app: App, scope: Scope, receive: Receive, method: str, path: str, body: bytes = b"") -> Response:
+    """Send the application another request on behalf of the client of `scope`, and return the response.
 
     `path` is percent-encoded.
     """
@@ -79,29 +78,29 @@ async def ask(app: App, scope: Scope, receive: Receive, method: str, path: str, 
     if body:
         headers += [(b"content-type", b"application/json")]
     own = {**scope, "method": method, "path": unquote(path), "raw_path": path.encode(), "headers": headers}
-    return await held_back(app, own, replayed(body, receive))
+    return await call_app(app, own, replay(body, receive))
 
 
-async def held_back(app: App, scope: Scope, receive: Receive) -> Response:
-    """Return an application's response to a request in place of sending it."""
+async def call_app(app: App, scope: Scope, receive: Receive) -> Response:
+    """Call the application and return its response instead of sending it."""
     response = Response()
 
-    async def keep(message: Message) -> None:
+    async def capture(message: Message) -> None:
         response.messages.append(message)
 
-    await app(scope, receive, keep)
+    await app(scope, receive, capture)
     return response
 
 
-def whole(status: int, headers: dict[str, str], body: bytes) -> Response:
-    """Return a response of headers and a body."""
+def make_response(status: int, headers: dict[str, str], body: bytes) -> Response:
+    """Return a response with headers and a body."""
     pairs = [(key.encode(), value.encode("latin-1", "replace")) for key, value in headers.items()]
     pairs += [(b"content-length", str(len(body)).encode())] if body else []
     start: Message = {"type": "http.response.start", "status": status, "headers": pairs}
     return Response([start, {"type": "http.response.body", "body": body}])
 
 
-def document(status: int, value: Any, **headers: str) -> Response:
-    """Return a response whose body is a value's JSON; headers have _ for -."""
+def json_response(status: int, value: Any, **headers: str) -> Response:
+    """Return a response with a JSON body; underscores in header names become hyphens."""
     named = {key.replace("_", "-"): header for key, header in headers.items()}
-    return whole(status, {"content-type": "application/json"} | named, json.dumps(value).encode())
+    return make_response(status, {"content-type": "application/json"} | named, json.dumps(value).encode())

@@ -1,7 +1,7 @@
-"""The one way in besides loopback: from function containers, over the Docker engine's bridge, and from nowhere else.
+"""The only listener besides loopback: for function containers, on the Docker engine's bridge.
 
-Containers reach this machine at host.docker.internal, which is the bridge's address. That address is opened while the bridge
-exists. Where the engine's bridge is in another network namespace (Docker Desktop, rootless engines), nothing is opened.
+Containers reach this machine at host.docker.internal, which is the bridge's address. The emulator listens there while the
+bridge exists. If the bridge is in another network namespace (Docker Desktop, rootless engines), it does not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Interface
 BRIDGE = "docker0"
 POLL_SECONDS = 0.25  # the engine may start after the emulator, and more than once
 CHUNK = 65536
-# From linux/sockios.h; Python names none of them.
+# From linux/sockios.h; Python has no names for them.
 SIOCGIFADDR = 0x8915
 SIOCGIFNETMASK = 0x891B
 
@@ -27,19 +27,19 @@ logger = logging.getLogger("sandbox.bridge")
 
 @dataclass(frozen=True)
 class Bridge:
-    """A bridge as it is now. One that was deleted and made again has another index."""
+    """A bridge. A recreated bridge has another index."""
 
     name: str
     index: int
     interface: IPv4Interface
 
     def admits(self, peer: str) -> bool:
-        """Tell whether an address is a container's: in the bridge's network, and not this machine's own."""
+        """Whether an address is a container's: in the bridge's network, and not this machine's own."""
         return IPv4Address(peer) in self.interface.network and IPv4Address(peer) != self.interface.ip
 
 
 def find(name: str = BRIDGE) -> Bridge | None:
-    """Return the bridge of that name, None when there is none or it has no address."""
+    """Return the bridge of that name, or None if it does not exist or has no address."""
     request = struct.pack("256s", name.encode())
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
@@ -53,23 +53,25 @@ def find(name: str = BRIDGE) -> Bridge | None:
 
 
 async def follow(port: int, name: str = BRIDGE) -> None:
-    """Forward the port of the bridge's address to loopback while the bridge exists; forever."""
+    """Forward the port from the bridge's address to loopback while the bridge exists. Never returns."""
     served: Bridge | None = None
-    refused: Bridge | None = None
+    failed: Bridge | None = None
     server: asyncio.Server | None = None
     while True:
-        found = find(name)
-        if server is not None and found != served:
+        bridge = find(name)
+        if server is not None and bridge != served:
             server.close()
             server = served = None
-        if found is not None and server is None:
+        if bridge is not None and server is None:
             try:
-                server, served = await _serve(found, port), found
-                logger.info("containers reach the emulator at %s:%d", found.interface.ip, port)
+                server, served = await _serve(bridge, port), bridge
+                logger.info("containers reach the emulator at %s:%d", bridge.interface.ip, port)
             except OSError as error:
-                if found != refused:
-                    logger.warning("containers cannot reach the emulator at %s:%d: %s", found.interface.ip, port, error)
-                refused = found
+                if bridge != failed:
+                    logger.warning(
+                        "containers cannot reach the emulator at %s:%d: %s", bridge.interface.ip, port, error
+                    )
+                failed = bridge
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -89,11 +91,11 @@ async def _serve(bridge: Bridge, port: int) -> asyncio.Server:
 
 
 def _listener(bridge: Bridge, port: int) -> socket.socket:
-    """Return a socket that takes packets from the bridge alone, and from this machine itself, whose peers are refused."""
+    """Return a socket bound to the bridge. It also accepts connections from this machine, which `admits` refuses."""
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Older kernels allow it to root only; then the peers' addresses alone decide.
+        # Older kernels require root for this; without it, only the peer's address is checked.
         with suppress(PermissionError):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, bridge.name.encode() + b"\0")
         listener.bind((str(bridge.interface.ip), port))
@@ -104,7 +106,7 @@ def _listener(bridge: Bridge, port: int) -> socket.socket:
 
 
 async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    """Hand bytes on in both directions until the emulator closes the connection."""
+    """Copy bytes in both directions until the emulator closes the connection."""
     upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", port)
     requests = asyncio.create_task(_copy(reader, upstream_writer))
     try:

@@ -23,11 +23,11 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make_workspace(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workspace]:
     def make() -> Workspace:
-        made = Workspace(tmp_path_factory.mktemp("workspace") / "root", mirror)
-        made.file("context/Dockerfile", "FROM scratch\nCOPY message.txt /\n")
-        # Unlike in every other test, so that no two images have the same digest.
-        made.file("context/message.txt", uuid.uuid4().hex)
-        return made
+        workspace = Workspace(tmp_path_factory.mktemp("workspace") / "root", mirror)
+        workspace.file("context/Dockerfile", "FROM scratch\nCOPY message.txt /\n")
+        # Unique, so that no two images have the same digest.
+        workspace.file("context/message.txt", uuid.uuid4().hex)
+        return workspace
 
     return make
 
@@ -73,7 +73,7 @@ Serve = Callable[[type[GuardedRegistry]], str]
 
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Serve]:
-    """`serve(kind)`: the address of another registry of that kind."""
+    """`serve(kind)` starts a registry of that kind and returns its address."""
     with ExitStack() as running:
         yield lambda kind: running.enter_context(_serving(kind))
 

@@ -1,4 +1,4 @@
-"""Which docker command builds, how it is called, and what is taken from its log."""
+"""The choice of docker command, its arguments, and errors in its log."""
 
 import os
 import pwd
@@ -48,12 +48,12 @@ PATHS = ["--file", "../service/../Dockerfile", "../service"]
 
 
 def docker_command(folder: Path, version: str, *, buildx: bool) -> str:
-    """A docker command of some version that can only tell what it is."""
+    """Return a fake docker command that only prints its version."""
     folder.mkdir()
     script = folder / "docker"
-    answer = "echo buildx v0.12" if buildx else "exit 1"
+    plugin = "echo buildx v0.12" if buildx else "exit 1"
     script.write_text(
-        f'#!/bin/sh\ncase "$1" in\nbuildx) {answer};;\n--version) echo "Docker version {version}, build 1";;\nesac\n'
+        f'#!/bin/sh\ncase "$1" in\nbuildx) {plugin};;\n--version) echo "Docker version {version}, build 1";;\nesac\n'
     )
     script.chmod(0o755)
     return str(script)
@@ -73,7 +73,7 @@ def without_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
         (("28.2.2", False), ("18.06.1", False), ("first", CLASSIC)),
     ],
 )
-def test_the_docker_command_with_the_best_builder_is_chosen(
+def test_docker_command_with_the_best_builder_is_chosen(
     tmp_path: Path, first: tuple[str, bool], second: tuple[str, bool], chosen: tuple[str, str]
 ) -> None:
     commands = {
@@ -85,17 +85,17 @@ def test_the_docker_command_with_the_best_builder_is_chosen(
 
 
 @pytest.mark.parametrize(("version", "kind"), [("20.10.24", BUILDKIT), ("28.2.2", CLASSIC)])
-def test_the_legacy_builder_is_buildkit_where_the_command_has_it(tmp_path: Path, version: str, kind: str) -> None:
+def test_legacy_builder_is_buildkit_if_the_command_has_it(tmp_path: Path, version: str, kind: str) -> None:
     command = docker_command(tmp_path / "docker", version, buildx=True)
     assert choose_builder([command], legacy=True) == Builder(command, kind)
 
 
-def test_no_docker_command_is_an_error() -> None:
-    with pytest.raises(EngineError, match="docker command was not found"):
+def test_missing_docker_command_is_an_error() -> None:
+    with pytest.raises(EngineError, match="docker command, which is not on PATH"):
         choose_builder([])
 
 
-def test_buildx_gets_every_argument_that_the_real_provider_gives_it() -> None:
+def test_buildx_gets_the_same_arguments_as_from_the_real_provider() -> None:
     more = {
         "additional_contexts": ["common=../common"],
         "builder": "default",
@@ -114,7 +114,7 @@ def test_buildx_gets_every_argument_that_the_real_provider_gives_it() -> None:
     ]
 
 
-def test_built_in_buildkit_is_called_without_what_it_does_not_know() -> None:
+def test_built_in_buildkit_gets_no_buildx_flags() -> None:
     build = {**BUILD, "provenance": "false", "sbom": "disabled=true", "cache_to": ["type=inline"]}
     assert Builder("docker", BUILDKIT).arguments(build, "app:1") == [
         *("docker", "build", "--progress=plain", "--tag", "app:1"),
@@ -126,7 +126,7 @@ def test_built_in_buildkit_is_called_without_what_it_does_not_know() -> None:
     ]
 
 
-def test_the_legacy_builder_gets_limits_and_labels_as_flags() -> None:
+def test_legacy_builder_gets_limits_and_labels_as_flags() -> None:
     build = {**BUILD, "secrets": [], "remove": False, "force_remove": True, "squash": True}
     assert Builder("docker", CLASSIC).arguments(build, "app:1", legacy=True) == [
         *("docker", "build", "--tag", "app:1", "--rm=false"),
@@ -136,13 +136,13 @@ def test_the_legacy_builder_gets_limits_and_labels_as_flags() -> None:
     ]
 
 
-def test_the_date_of_the_source_is_a_build_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_date_epoch_is_a_build_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "7")
     assert "SOURCE_DATE_EPOCH=7" in Builder("docker", BUILDX).arguments(BUILD, "app:1")
 
 
 @pytest.mark.parametrize("context", ["https://example.com/app.git", "git@example.com:app.git"])
-def test_a_remote_context_and_its_dockerfile_are_passed_on(context: str) -> None:
+def test_remote_context_and_its_dockerfile_are_passed_on(context: str) -> None:
     arguments = Builder("docker", BUILDKIT).arguments({**BUILD, "context": context, "dockerfile": "a/Dockerfile"}, "a")
     assert arguments[-3:] == ["--file", "a/Dockerfile", context]
 
@@ -161,13 +161,13 @@ def test_a_remote_context_and_its_dockerfile_are_passed_on(context: str) -> None
         (CLASSIC, True, "secrets", BUILD["secrets"]),
     ],
 )
-def test_what_a_builder_cannot_honour_is_refused(kind: str, legacy: bool, argument: str, value: object) -> None:
+def test_unsupported_build_argument_is_refused(kind: str, legacy: bool, argument: str, value: object) -> None:
     build = {**BUILD, "secrets": [], argument: value}
-    with pytest.raises(EngineError, match=rf"build\.{argument} needs .* the stand-in provider does not have here"):
+    with pytest.raises(EngineError, match=rf"build\.{argument} needs .* not available to the stand-in provider"):
         Builder("docker", kind).arguments(build, "app:1", legacy=legacy)
 
 
-def test_the_legacy_builder_takes_no_remote_context() -> None:
+def test_legacy_builder_refuses_a_remote_context() -> None:
     with pytest.raises(EngineError, match=r"remote build\.context"):
         Builder("docker", BUILDKIT).arguments({**BUILD, "context": "https://a.test/b.git"}, "app:1", legacy=True)
 
@@ -191,11 +191,11 @@ def test_the_legacy_builder_takes_no_remote_context() -> None:
         (['unable to prepare context: path "x" not found'], 'unable to prepare context: path "x" not found'),
     ],
 )
-def test_a_failed_build_is_told_in_the_words_of_buildx(log: list[str], reason: str | None) -> None:
+def test_failed_build_reports_buildx_error(log: list[str], reason: str | None) -> None:
     expected = reason or "failed to solve: executor failed running [/bin/sh -c exit 3]"
     assert Builder("docker", BUILDX).reason(log) == expected
 
 
-def test_a_home_folder_in_a_context_is_that_of_the_user() -> None:
+def test_tilde_in_a_context_is_the_users_home() -> None:
     user = pwd.getpwuid(os.getuid())
     assert Builder("docker", BUILDX).arguments({"context": "~/app"}, "app:1")[-1] == f"{user.pw_dir}/app"

@@ -1,4 +1,4 @@
-"""The list of differences from the real provider names tests that exist, and everything that the code refuses."""
+"""differences.yaml lists existing tests, and every argument and error of the stand-in's own."""
 
 import ast
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ import pytest
 import yaml
 
 from sandbox import docker_provider
-from sandbox.docker_provider.engine import BEYOND, BEYOND_LEGACY
+from sandbox.docker_provider.engine import UNSUPPORTED as UNSUPPORTED_BUILD
+from sandbox.docker_provider.engine import UNSUPPORTED_LEGACY
 from sandbox.docker_provider.provider import UNSUPPORTED
 
 FOLDER = Path(docker_provider.__file__).parent
 DIFFERENCES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "differences.yaml").read_text())
 REQUIRED = {"name", "real", "stand_in", "why"}
-OPTIONAL = {"arguments", "says"}
+OPTIONAL = {"arguments", "error"}
 
 
 def syntax(folder: Path) -> Iterator[ast.AST]:
@@ -24,7 +25,7 @@ def syntax(folder: Path) -> Iterator[ast.AST]:
 
 
 @pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: str(difference["name"]))
-def test_a_difference_names_its_test_or_a_reason_for_none(difference: dict[str, Any]) -> None:
+def test_difference_has_a_test_or_a_reason_for_none(difference: dict[str, Any]) -> None:
     assert difference.keys() - OPTIONAL in (REQUIRED | {"test"}, REQUIRED | {"untested"})
     tests = {node.name for node in syntax(Path(__file__).parent) if isinstance(node, ast.FunctionDef)}
     assert "test" not in difference or difference["test"] in tests
@@ -35,20 +36,23 @@ def test_each_difference_is_listed_once() -> None:
     assert sorted(set(names)) == sorted(names)
 
 
-def test_the_list_names_every_argument_that_the_code_refuses() -> None:
+def test_every_refused_argument_is_listed() -> None:
     listed = [argument for difference in DIFFERENCES for argument in difference.get("arguments", [])]
-    refused = {*UNSUPPORTED, *(name for names in [*BEYOND.values(), *BEYOND_LEGACY.values()] for name in names)}
+    refused = {
+        *UNSUPPORTED,
+        *(name for names in [*UNSUPPORTED_BUILD.values(), *UNSUPPORTED_LEGACY.values()] for name in names),
+    }
     assert sorted(listed) == sorted(refused)
 
 
-def test_the_list_quotes_every_error_in_which_the_code_speaks_of_itself() -> None:
-    quoted = {difference["says"] for difference in DIFFERENCES if "says" in difference}
+def test_every_error_that_mentions_the_stand_in_is_listed() -> None:
+    listed = {difference["error"] for difference in DIFFERENCES if "error" in difference}
     raised = [node.exc for node in syntax(FOLDER) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)]
     messages = {text_of(error.args[0]) for error in raised if error.args}
-    assert {message for message in messages if "stand-in" in message} == quoted
+    assert {message for message in messages if "stand-in" in message} == listed
 
 
 def text_of(node: ast.expr) -> str:
-    """The text of a literal, with {} for what an f-string fills in."""
+    """Return the text of a literal, with {} for the expressions of an f-string."""
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)

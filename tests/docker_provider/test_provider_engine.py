@@ -1,4 +1,4 @@
-"""The stand-in with a real engine and a registry that answers as ECR does."""
+"""The stand-in with a real engine and an emulated ECR registry."""
 
 import re
 import shutil
@@ -36,25 +36,23 @@ def build(**arguments: object) -> JSON:
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["buildx", "legacy builder"])
-def test_builds_and_pushes_a_plain_image_whose_digest_the_registry_confirms(
+def test_build_and_push_of_an_image_returns_the_registrys_digest(
     workspace: Workspace, repository: Repository, legacy: bool
 ) -> None:
     workspace.image(repository.registry, name=repository.tag("1"), build=build(use_legacy_builder=legacy))
     applied = workspace.apply()
     assert applied.code == 0, applied.text
 
-    answer = repository.request("HEAD", "manifests/1")
-    assert workspace.state()["sha256_digest"] == answer.headers["Docker-Content-Digest"]
-    assert workspace.state()["id"] == answer.headers["Docker-Content-Digest"]
-    assert answer.headers["Content-Type"] not in INDEXES
+    response = repository.request("HEAD", "manifests/1")
+    assert workspace.state()["sha256_digest"] == response.headers["Docker-Content-Digest"]
+    assert workspace.state()["id"] == response.headers["Docker-Content-Digest"]
+    assert response.headers["Content-Type"] not in INDEXES
     assert len(repository.request("GET", "manifests/1").json()["layers"]) == 1
     assert workspace.actions() == {}
     assert not (workspace.root / "home" / ".docker").exists()
 
 
-def test_the_plan_stays_empty_without_the_image_and_without_any_engine(
-    workspace: Workspace, repository: Repository
-) -> None:
+def test_plan_is_empty_without_the_local_image_or_an_engine(workspace: Workspace, repository: Repository) -> None:
     workspace.image(repository.registry, name=repository.tag("1"), build=build())
     assert workspace.apply().code == 0
     subprocess.run(["docker", "image", "rm", repository.tag("1")], check=True, capture_output=True)
@@ -63,7 +61,7 @@ def test_the_plan_stays_empty_without_the_image_and_without_any_engine(
     assert workspace.actions() == {}
 
 
-def test_the_arguments_of_a_build_reach_the_image(workspace: Workspace, repository: Repository) -> None:
+def test_build_arguments_reach_the_image(workspace: Workspace, repository: Repository) -> None:
     workspace.file(
         "Dockerfile",
         "FROM scratch AS slim\nARG VERSION\nCOPY message.txt /\nLABEL version=$VERSION\nFROM slim\nLABEL stage=last\n",
@@ -84,7 +82,7 @@ def test_the_arguments_of_a_build_reach_the_image(workspace: Workspace, reposito
     assert repository.labels("1") == {"version": "7 or so", "team": "ours"}
 
 
-def test_the_dockerignore_of_the_context_counts(workspace: Workspace, repository: Repository) -> None:
+def test_dockerignore_of_the_context_applies(workspace: Workspace, repository: Repository) -> None:
     workspace.file("context/.dockerignore", "message.txt\n")
     workspace.image(repository.registry, name=repository.tag("1"), build=build())
     applied = workspace.apply()
@@ -92,7 +90,7 @@ def test_the_dockerignore_of_the_context_counts(workspace: Workspace, repository
     assert "message.txt" in applied.text
 
 
-def test_changed_build_arguments_make_a_new_image(workspace: Workspace, repository: Repository) -> None:
+def test_changed_build_arguments_replace_the_image(workspace: Workspace, repository: Repository) -> None:
     workspace.file("context/Dockerfile", "FROM scratch\nARG V\nCOPY message.txt /\nLABEL v=$V\n")
     workspace.image(repository.registry, name=repository.tag("1"), build=build(build_args={"V": "1"}))
     assert workspace.apply().code == 0
@@ -106,9 +104,7 @@ def test_changed_build_arguments_make_a_new_image(workspace: Workspace, reposito
     assert repository.labels("2") == {"v": "2"}
 
 
-def test_a_failed_build_shows_the_failing_line_and_keeps_the_old_image_in_the_state(
-    workspace: Workspace, repository: Repository
-) -> None:
+def test_failed_build_reports_the_line_and_keeps_the_state(workspace: Workspace, repository: Repository) -> None:
     workspace.image(
         repository.registry,
         name=repository.tag("1"),
@@ -137,7 +133,9 @@ def test_a_failed_build_shows_the_failing_line_and_keeps_the_old_image_in_the_st
     assert repository.request("HEAD", "manifests/2").status_code == 404
 
 
-def test_the_log_of_a_failed_build_is_lost_unless_asked_for(workspace: Workspace, repository: Repository) -> None:
+def test_log_of_a_failed_build_is_discarded_without_build_log_file(
+    workspace: Workspace, repository: Repository
+) -> None:
     scratch = workspace.root / "scratch"
     scratch.mkdir()
     workspace.variables["TMPDIR"] = str(scratch)
@@ -149,11 +147,9 @@ def test_the_log_of_a_failed_build_is_lost_unless_asked_for(workspace: Workspace
     assert list(scratch.iterdir()) == []
 
 
-def test_a_command_that_fails_is_told_with_its_words_and_exit_code(
-    workspace: Workspace, repository: Repository
-) -> None:
-    # There is no shell in an empty image, so the command is the program itself.
-    shutil.copy(a_static_program(workspace), workspace.root / "context" / "program")
+def test_failed_command_is_reported_with_its_exit_code(workspace: Workspace, repository: Repository) -> None:
+    # An empty image has no shell, so the command is the program itself.
+    shutil.copy(static_program(workspace), workspace.root / "context" / "program")
     workspace.file("context/Dockerfile", 'FROM scratch\nCOPY program /\nRUN ["/program", "exit 3"]\n')
     workspace.image(repository.registry, name=repository.tag("1"), build=build())
     applied = workspace.apply()
@@ -163,19 +159,17 @@ def test_a_command_that_fails_is_told_with_its_words_and_exit_code(
     )
 
 
-def a_static_program(workspace: Workspace) -> Path:
-    """A program for any Linux that ends with exit code 3."""
+def static_program(workspace: Workspace) -> Path:
+    """Return a static program that exits with code 3."""
     source, program = workspace.root / "program.c", workspace.root / "program"
     source.write_text("int main(void) { return 3; }\n")
     compiled = subprocess.run(["cc", "-static", "-o", program, source], capture_output=True)
     if compiled.returncode != 0:
-        pytest.skip("no C compiler that links statically")
+        pytest.skip("no C compiler with static linking")
     return program
 
 
-def test_the_legacy_builder_tells_a_failed_build_in_the_engines_words(
-    workspace: Workspace, repository: Repository
-) -> None:
+def test_failed_legacy_build_reports_the_engines_error(workspace: Workspace, repository: Repository) -> None:
     workspace.file("context/Dockerfile", "FROM scratch\nCOPY no-such-file.txt /\n")
     arguments = build(use_legacy_builder=True, build_log_file="build.log")
     workspace.image(repository.registry, name=repository.tag("1"), build=arguments)
@@ -194,7 +188,7 @@ def test_the_legacy_builder_tells_a_failed_build_in_the_engines_words(
         ({"cache_to": ["type=registry,ref=a.test/b"]}, "Cache export is not supported for the docker driver."),
     ],
 )
-def test_what_the_engine_cannot_do_is_refused_at_apply(
+def test_features_that_the_engine_lacks_are_refused_at_apply(
     workspace: Workspace, repository: Repository, arguments: JSON, reason: str
 ) -> None:
     workspace.image(repository.registry, name=repository.tag("1"), build=build(**arguments))
@@ -203,7 +197,7 @@ def test_what_the_engine_cannot_do_is_refused_at_apply(
     assert f"Error running buildx build: {reason}" in applied.text
 
 
-def test_limits_are_build_arguments_and_labels_have_no_effect(workspace: Workspace, repository: Repository) -> None:
+def test_limits_are_build_arguments_and_labels_are_ignored(workspace: Workspace, repository: Repository) -> None:
     workspace.file("context/Dockerfile", "FROM scratch\nARG memory\nCOPY message.txt /\nLABEL memory=$memory\n")
     arguments = build(
         memory=512,
@@ -222,7 +216,7 @@ def test_limits_are_build_arguments_and_labels_have_no_effect(workspace: Workspa
     assert repository.labels("1") == {"memory": "512"}
 
 
-def test_docker_buildkit_0_means_the_legacy_builder(workspace: Workspace, repository: Repository) -> None:
+def test_docker_buildkit_0_selects_the_legacy_builder(workspace: Workspace, repository: Repository) -> None:
     workspace.variables["DOCKER_BUILDKIT"] = "0"
     arguments = build(labels={"team": "ours"}, label={"team": "theirs"})
     workspace.image(repository.registry, name=repository.tag("1"), build=arguments)
@@ -235,7 +229,7 @@ def test_docker_buildkit_0_means_the_legacy_builder(workspace: Workspace, reposi
     assert "DOCKER_BUILDKIT environment variable expects boolean value" in workspace.apply().text
 
 
-def test_a_missing_dockerfile_is_named(workspace: Workspace, repository: Repository) -> None:
+def test_missing_dockerfile_is_reported(workspace: Workspace, repository: Repository) -> None:
     workspace.image(repository.registry, name=repository.tag("1"), build=build(dockerfile="../Nowhere"))
     applied = workspace.apply()
     assert applied.code == 1
@@ -243,7 +237,7 @@ def test_a_missing_dockerfile_is_named(workspace: Workspace, repository: Reposit
     assert f"Error mapping build attributes: dockerfile not found at path: {missing}" in applied.text
 
 
-def test_a_build_log_that_cannot_be_written_is_named(workspace: Workspace, repository: Repository) -> None:
+def test_unwritable_build_log_is_reported(workspace: Workspace, repository: Repository) -> None:
     arguments = build(build_log_file="nowhere/build.log")
     workspace.image(repository.registry, name=repository.tag("1"), build=arguments)
     applied = workspace.apply()
@@ -253,9 +247,7 @@ def test_a_build_log_that_cannot_be_written_is_named(workspace: Workspace, repos
     ) in applied.text
 
 
-def test_a_tag_that_may_not_move_is_refused_in_the_registrys_words(
-    workspace: Workspace, immutable_repository: Repository
-) -> None:
+def test_immutable_tag_fails_with_the_registrys_error(workspace: Workspace, immutable_repository: Repository) -> None:
     name = immutable_repository.tag("1")
     keep = {"name": name, "keep_remotely": True, "build": build()}
     workspace.image(immutable_repository.registry, **keep, triggers={"hash": "a"})
@@ -270,7 +262,7 @@ def test_a_tag_that_may_not_move_is_refused_in_the_registrys_words(
 
 
 @pytest.mark.parametrize("setting", ["DOCKER_HOST", "host"])
-def test_an_engine_that_does_not_answer_is_named(workspace: Workspace, repository: Repository, setting: str) -> None:
+def test_unreachable_engine_is_reported(workspace: Workspace, repository: Repository, setting: str) -> None:
     images = {"this": {"name": repository.tag("1"), "build": build()}}
     login = {"address": f"http://{repository.registry}", "auth_disabled": True}
     if setting == "host":
@@ -286,7 +278,7 @@ def test_an_engine_that_does_not_answer_is_named(workspace: Workspace, repositor
     ) in applied.text
 
 
-def test_without_the_check_an_engine_that_does_not_answer_fails_the_build(
+def test_without_the_daemon_check_an_unreachable_engine_fails_the_build(
     workspace: Workspace, repository: Repository
 ) -> None:
     images = {"this": {"name": repository.tag("1"), "build": build()}}
@@ -301,7 +293,7 @@ def test_without_the_check_an_engine_that_does_not_answer_fails_the_build(
     assert "failed to create Docker client" not in applied.text
 
 
-def test_an_image_is_built_before_its_login_is_missed(workspace: Workspace, repository: Repository) -> None:
+def test_image_is_built_before_a_missing_login_is_reported(workspace: Workspace, repository: Repository) -> None:
     workspace.image("localhost:2", name=repository.tag("1"), build=build(build_log_file="build.log"))
     applied = workspace.apply()
     assert applied.code == 1
@@ -312,7 +304,7 @@ def test_an_image_is_built_before_its_login_is_missed(workspace: Workspace, repo
     assert (workspace.root / "build.log").read_text()
 
 
-def test_a_name_without_a_registry_is_docker_hubs(workspace: Workspace, repository: Repository) -> None:
+def test_default_registry_is_docker_hub(workspace: Workspace, repository: Repository) -> None:
     workspace.image(repository.registry, name=f"{repository.name}:1", build=build())
     try:
         assert "no auth config found for registry registry-1.docker.io" in workspace.apply().text
@@ -320,7 +312,7 @@ def test_a_name_without_a_registry_is_docker_hubs(workspace: Workspace, reposito
         remove_images(repository.name)
 
 
-def test_an_image_that_the_engine_does_not_have_is_not_pushed(workspace: Workspace, repository: Repository) -> None:
+def test_missing_local_image_is_an_error(workspace: Workspace, repository: Repository) -> None:
     workspace.image(repository.registry, name=repository.tag("missing"))
     applied = workspace.apply()
     assert applied.code == 1
@@ -328,7 +320,7 @@ def test_an_image_that_the_engine_does_not_have_is_not_pushed(workspace: Workspa
     assert "An image does not exist locally with the tag" in applied.text
 
 
-def test_engine_20_takes_no_push_without_a_login(workspace: Workspace, repository: Repository) -> None:
+def test_engine_20_refuses_a_push_without_a_login(workspace: Workspace, repository: Repository) -> None:
     login = {"address": f"http://{repository.registry}", "config_file_content": "{}"}
     image = {"name": repository.tag("1"), "build": build()}
     workspace.configure(login, resource={"docker_registry_image": {"this": image}})
@@ -342,7 +334,7 @@ def test_engine_20_takes_no_push_without_a_login(workspace: Workspace, repositor
 
 
 @pytest.mark.parametrize(("keep", "status"), [(True, 200), (False, 404)])
-def test_destroy_deletes_the_image_unless_it_is_kept(
+def test_destroy_deletes_the_image_unless_keep_remotely(
     workspace: Workspace, repository: Repository, keep: bool, status: int
 ) -> None:
     workspace.image(repository.registry, name=repository.tag("1"), keep_remotely=keep, build=build())
@@ -352,7 +344,7 @@ def test_destroy_deletes_the_image_unless_it_is_kept(
     assert repository.request("HEAD", "manifests/1").status_code == status
 
 
-def test_an_image_deleted_behind_terraforms_back_is_planned_again(workspace: Workspace, repository: Repository) -> None:
+def test_image_deleted_outside_terraform_is_created_again(workspace: Workspace, repository: Repository) -> None:
     workspace.image(repository.registry, name=repository.tag("1"), build=build())
     assert workspace.apply().code == 0
     digest = workspace.state()["sha256_digest"]
@@ -360,7 +352,7 @@ def test_an_image_deleted_behind_terraforms_back_is_planned_again(workspace: Wor
     assert workspace.actions() == {ADDRESS: ["create"]}
 
 
-def test_an_image_of_the_engine_is_pushed_without_a_build(workspace: Workspace, repository: Repository) -> None:
+def test_local_image_is_pushed_without_a_build(workspace: Workspace, repository: Repository) -> None:
     name = repository.tag("1")
     subprocess.run(["docker", "build", "-t", name, "context"], cwd=workspace.root, check=True, capture_output=True)
     workspace.image(repository.registry, name=name)
@@ -368,7 +360,7 @@ def test_an_image_of_the_engine_is_pushed_without_a_build(workspace: Workspace, 
     assert repository.request("HEAD", "manifests/1").status_code == 200
 
 
-def test_a_push_logs_in_with_the_users_name_and_password(workspace: Workspace, guarded_registry: str) -> None:
+def test_push_uses_username_and_password(workspace: Workspace, guarded_registry: str) -> None:
     login = {"address": f"http://{guarded_registry}", "username": "me", "password": "secret"}
     image = {"name": f"{guarded_registry}/app:2", "build": build()}
     workspace.configure(login, resource={"docker_registry_image": {"this": image}})
@@ -381,14 +373,14 @@ def test_a_push_logs_in_with_the_users_name_and_password(workspace: Workspace, g
     assert "me may not push here" not in refused.text
 
 
-def test_a_resources_own_login_wins(workspace: Workspace, guarded_registry: str) -> None:
+def test_auth_config_of_a_resource_takes_precedence(workspace: Workspace, guarded_registry: str) -> None:
     own = {"address": f"http://{guarded_registry}", "username": "me", "password": "secret"}
     image = {"name": f"{guarded_registry}/app:2", "build": build(), "auth_config": own}
     workspace.configure(None, resource={"docker_registry_image": {"this": image}})
     assert "me may not push here" in workspace.apply().text
 
 
-def test_several_images_are_built_in_one_apply(workspace: Workspace, repository: Repository) -> None:
+def test_one_apply_builds_three_images(workspace: Workspace, repository: Repository) -> None:
     names = {f"image{number}": {"name": repository.tag(str(number)), "build": build()} for number in range(3)}
     login = {"address": f"http://{repository.registry}", "auth_disabled": True}
     workspace.configure(login, resource={"docker_registry_image": names})
@@ -399,62 +391,60 @@ def test_several_images_are_built_in_one_apply(workspace: Workspace, repository:
 
 @pytest.fixture
 def never_ending_file() -> Iterator[str]:
-    """The address of a file whose server takes the request and never answers."""
+    """URL of a file on a server that accepts requests and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=_take_connections, args=[server], daemon=True).start()
+        threading.Thread(target=_accept_connections, args=[server], daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/file"
 
 
-def _take_connections(server: socket.socket) -> None:
-    taken = []
+def _accept_connections(server: socket.socket) -> None:
+    connections = []
     while True:
         try:
-            taken.append(server.accept())
+            connections.append(server.accept())
         except OSError:
             return
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def builds_under_way(name: str) -> bool:
+def build_is_running(name: str) -> bool:
     return subprocess.run(["pgrep", "-f", f"docker.*build.*{name}"], capture_output=True).returncode == 0
 
 
-def test_a_cancelled_apply_ends_its_build(workspace: Workspace, repository: Repository, never_ending_file: str) -> None:
+def test_cancelled_apply_stops_its_build(workspace: Workspace, repository: Repository, never_ending_file: str) -> None:
     workspace.file("context/Dockerfile", f"FROM scratch\nADD {never_ending_file} /\n")
     workspace.image(repository.registry, name=repository.tag("1"), build=build())
     run = workspace.start("apply", "-auto-approve")
-    wait_until(lambda: builds_under_way(repository.name))
+    wait_until(lambda: build_is_running(repository.name))
     run.send_signal(signal.SIGINT)
     text, _ = run.communicate(timeout=30)
     assert run.returncode == 1
     assert "Error running buildx build: context canceled" in text
-    assert not builds_under_way(repository.name)
+    assert not build_is_running(repository.name)
 
 
-def test_a_build_ends_when_terraform_is_killed(
+def test_build_stops_when_terraform_is_killed(
     workspace: Workspace, repository: Repository, never_ending_file: str
 ) -> None:
     workspace.file("context/Dockerfile", f"FROM scratch\nADD {never_ending_file} /\n")
     workspace.image(repository.registry, name=repository.tag("1"), build=build())
     run = workspace.start("apply", "-auto-approve")
-    wait_until(lambda: builds_under_way(repository.name))
+    wait_until(lambda: build_is_running(repository.name))
     run.kill()
     run.communicate(timeout=30)
-    wait_until(lambda: not builds_under_way(repository.name))
+    wait_until(lambda: not build_is_running(repository.name))
 
 
-def test_a_build_that_outlasts_its_timeout_is_ended(
-    workspace: Workspace, repository: Repository, never_ending_file: str
-) -> None:
+def test_build_stops_at_its_timeout(workspace: Workspace, repository: Repository, never_ending_file: str) -> None:
     workspace.file("context/Dockerfile", f"FROM scratch\nADD {never_ending_file} /\n")
     workspace.image(repository.registry, name=repository.tag("1"), build=build(), timeouts={"create": "2s"})
     applied = workspace.apply()
     assert applied.code == 1
     assert "Error running buildx build: context deadline exceeded" in applied.text
-    assert not builds_under_way(repository.name)
+    assert not build_is_running(repository.name)

@@ -1,7 +1,7 @@
-"""Plans and refusals: none of these needs an engine, or a registry but the test's own.
+"""Plans and errors, without an engine or an external registry.
 
-Terraform and the provider's processes are most of what a case costs, so that cases share a root module wherever they can: each
-has an object of its own in it, or a configuration of the provider of its own.
+Starting Terraform and the provider takes most of the time, so cases share a root module where possible, each with its own
+resource or provider configuration.
 """
 
 import base64
@@ -17,11 +17,11 @@ import pytest
 from sandbox.docker_provider.provider import UNSUPPORTED
 from sandbox.docker_provider.registry import read_logins
 from tests.docker_provider.conftest import Serve
-from tests.docker_provider.workspace import DIGEST, JSON, SOURCE, GuardedRegistry, TokenRegistry, Told, Workspace
+from tests.docker_provider.workspace import DIGEST, JSON, SOURCE, GuardedRegistry, JsonResult, TokenRegistry, Workspace
 
 ADDRESS = "docker_registry_image.this"
-REGISTRY = "localhost:1"  # nothing answers there
-ANYONE: JSON = {"address": f"http://{REGISTRY}", "auth_disabled": True}
+REGISTRY = "localhost:1"  # nothing listens there
+ANONYMOUS: JSON = {"address": f"http://{REGISTRY}", "auth_disabled": True}
 IMAGE: JSON = {
     "name": f"{REGISTRY}/app:1",
     "triggers": {"hash": "a"},
@@ -41,15 +41,15 @@ def images(**arguments: JSON) -> JSON:
 
 @pytest.fixture(scope="module")
 def attributes(make_workspace: Callable[[], Workspace]) -> JSON:
-    """IMAGE in the state, as an apply leaves it: what its configuration plans, and a digest."""
+    """IMAGE in the state after an apply: its planned values, and a digest."""
     workspace = make_workspace()
     workspace.image(REGISTRY, **IMAGE)
     [planned] = workspace.plan()["planned_values"]["root_module"]["resources"]
     return {**planned["values"], "id": OLD_DIGEST, "sha256_digest": OLD_DIGEST}
 
 
-def remember(workspace: Workspace, **applied: JSON) -> None:
-    """Put images into the state, by the names of their resources."""
+def write_state(workspace: Workspace, **applied: JSON) -> None:
+    """Write a state with images, by resource name."""
     resources = [
         {
             "mode": "managed",
@@ -70,7 +70,7 @@ REPLACED: dict[str, JSON] = {
     "context": changed({"context": "."}),
     "target": changed({"target": "slim"}),
     "secrets": changed({"secrets": [{"id": "token", "env": "TOKEN"}]}),
-    # The real provider's schema does not mark these two, but its `build` is a set of objects, and a changed object is another one.
+    # Not marked in the real provider's schema, but `build` is a set of objects, so any change replaces.
     "label": changed({"label": {"team": "a"}}),
     "tag": changed({"tag": ["localhost:1/app:latest"]}),
 }
@@ -100,91 +100,91 @@ NAMES = {"without_registry": "app:1", "with_digest": f"{REGISTRY}/app@{DIGEST}",
 
 @pytest.fixture(scope="module")
 def change(make_workspace: Callable[[], Workspace], attributes: JSON) -> Callable[[str], JSON]:
-    """`change(name)`: what one plan without a refresh does to an image of those above."""
+    """`change(name)`: the change of one of the images above in a plan without a refresh."""
     workspace = make_workspace()
     applied = {**SAME, **TIMEOUTS, **UPDATED, **REPLACED}
     new = {name: changed(build) for name, build in BUILDS.items()}
     new |= {name: {**IMAGE, "name": image} for name, image in NAMES.items()}
-    workspace.configure(ANYONE, resource=images(**applied, **new))
-    remember(workspace, **dict.fromkeys(applied, attributes))
+    workspace.configure(ANONYMOUS, resource=images(**applied, **new))
+    write_state(workspace, **dict.fromkeys(applied, attributes))
     changes = {change["name"]: change["change"] for change in workspace.plan("-refresh=false")["resource_changes"]}
     assert changes.keys() == applied.keys() | new.keys()
     return lambda name: dict(changes[name])
 
 
-def test_the_same_configuration_plans_nothing(change: Callable[[str], JSON]) -> None:
+def test_same_configuration_is_no_change(change: Callable[[str], JSON]) -> None:
     assert change("same")["actions"] == ["no-op"]
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_what_makes_another_image_replaces(change: Callable[[str], JSON], name: str) -> None:
+def test_argument_that_affects_the_image_replaces_it(change: Callable[[str], JSON], name: str) -> None:
     assert change(name)["actions"] == ["delete", "create"]
     assert change(name)["after_unknown"]["sha256_digest"] is True
 
 
 @pytest.mark.parametrize("name", UPDATED)
-def test_what_leaves_the_image_alone_is_planned_in_place_and_keeps_the_digest(
-    change: Callable[[str], JSON], name: str
-) -> None:
+def test_other_argument_is_updated_in_place_and_keeps_the_digest(change: Callable[[str], JSON], name: str) -> None:
     assert change(name)["actions"] == ["update"]
     assert change(name)["after"]["sha256_digest"] == OLD_DIGEST
 
 
 @pytest.mark.parametrize("name", TIMEOUTS)
-def test_changed_timeouts_are_no_change(change: Callable[[str], JSON], name: str) -> None:
+def test_changed_timeouts_are_ignored(change: Callable[[str], JSON], name: str) -> None:
     assert change(name)["actions"] == ["no-op"]
 
 
-def test_arguments_spelt_out_with_their_default_plan_nothing(change: Callable[[str], JSON]) -> None:
+def test_explicit_default_is_no_change(change: Callable[[str], JSON]) -> None:
     assert change("defaults")["actions"] == ["no-op"]
 
 
 @pytest.mark.parametrize("name", BUILDS)
-def test_every_argument_of_a_build_is_accepted_at_plan(change: Callable[[str], JSON], name: str) -> None:
+def test_every_build_argument_is_accepted_at_plan(change: Callable[[str], JSON], name: str) -> None:
     assert change(name)["actions"] == ["create"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_is_accepted_at_plan(change: Callable[[str], JSON], name: str) -> None:
+def test_every_image_name_is_accepted_at_plan(change: Callable[[str], JSON], name: str) -> None:
     assert change(name)["actions"] == ["create"]
 
 
-def test_a_registry_that_does_not_answer_drops_the_image_from_the_state(workspace: Workspace, attributes: JSON) -> None:
+def test_unreachable_registry_removes_the_image_from_the_state(workspace: Workspace, attributes: JSON) -> None:
     workspace.image(REGISTRY, **IMAGE)
-    remember(workspace, this=attributes)
-    assert workspace.told("plan") == Told(0, {ADDRESS: "create"})
+    write_state(workspace, this=attributes)
+    assert workspace.run_json("plan") == JsonResult(0, {ADDRESS: "create"})
 
 
 @pytest.fixture(scope="module")
-def updated(make_workspace: Callable[[], Workspace], serve: Serve, attributes: JSON) -> tuple[Told, dict[str, JSON]]:
-    """How an update in place of two images ended, only one of whose registries answers, and the state after it."""
+def updated(
+    make_workspace: Callable[[], Workspace], serve: Serve, attributes: JSON
+) -> tuple[JsonResult, dict[str, JSON]]:
+    """The result of an update in place of two images, with only one registry reachable, and the state after it."""
     workspace, registry = make_workspace(), serve(GuardedRegistry)
     login = {"address": f"http://{registry}", "username": "me", "password": "secret"}
-    answered: JSON = {"name": f"{registry}/app:1"}
-    after = {"answered": changed(**answered, keep_remotely=False), "unanswered": changed(keep_remotely=False)}
-    workspace.configure([login, ANYONE], resource=images(**after))
-    remember(workspace, answered=attributes | answered, unanswered=attributes)
-    told = workspace.told("apply", "-refresh=false", "-auto-approve")
-    return told, workspace.states()
+    reachable: JSON = {"name": f"{registry}/app:1"}
+    after = {"reachable": changed(**reachable, keep_remotely=False), "unreachable": changed(keep_remotely=False)}
+    workspace.configure([login, ANONYMOUS], resource=images(**after))
+    write_state(workspace, reachable=attributes | reachable, unreachable=attributes)
+    result = workspace.run_json("apply", "-refresh=false", "-auto-approve")
+    return result, workspace.states()
 
 
-def test_an_update_in_place_reads_the_digest_again(updated: tuple[Told, dict[str, JSON]]) -> None:
-    told, states = updated
-    address = "docker_registry_image.answered"
-    assert told.actions[address] == "update"
-    assert address not in told.errors
+def test_update_in_place_reads_the_digest_again(updated: tuple[JsonResult, dict[str, JSON]]) -> None:
+    result, states = updated
+    address = "docker_registry_image.reachable"
+    assert result.actions[address] == "update"
+    assert address not in result.errors
     assert states[address]["sha256_digest"] == DIGEST
     assert states[address]["keep_remotely"] is False
 
 
-def test_an_update_in_place_without_an_answer_fails_and_keeps_the_state(
-    updated: tuple[Told, dict[str, JSON]],
+def test_update_in_place_fails_if_the_registry_is_unreachable(
+    updated: tuple[JsonResult, dict[str, JSON]],
 ) -> None:
-    told, states = updated
-    address = "docker_registry_image.unanswered"
-    assert told.code == 1
-    assert told.actions[address] == "update"
-    [error] = told.errors[""]
+    result, states = updated
+    address = "docker_registry_image.unreachable"
+    assert result.code == 1
+    assert result.actions[address] == "update"
+    [error] = result.errors[""]
     assert f"the provider returned a null object for {address}" in error
     assert states[address]["keep_remotely"] is True
 
@@ -196,7 +196,7 @@ def ecr_login(address: str, password: str) -> JSON:
     return {"address": address, "username": "AWS", "password": password}
 
 
-# Configurations of the provider that a plan must refuse, DOCKER_CONFIG naming no file, and in which words.
+# Provider configurations that a plan must reject, with DOCKER_CONFIG set to a missing file, and the expected errors.
 CONFIGURATIONS: dict[str, tuple[JSON, str]] = {
     "unknown_context": ({"context": "no-such"}, "Error loading Docker context 'no-such': "),
     "no_configuration": (
@@ -204,14 +204,14 @@ CONFIGURATIONS: dict[str, tuple[JSON, str]] = {
         "Error loading registry auth config: could not open config file from filePath: nowhere.json. "
         "Error: open nowhere.json: no such file or directory",
     ),
-    # Values still unknown count as empty ones.
+    # Unknown values count as empty.
     "unknown_login": (
         {"registry_auth": {"address": REGISTRY, "username": "${terraform_data.this.id}", "password": "secret"}},
         "could not open config file from filePath: nowhere.json",
     ),
 }
-# ECR passwords in no known form, each with the place of its first wrong character.
-ENDING: dict[str, tuple[JSON, int]] = {
+# ECR passwords in unknown formats, each with the position of its first invalid character.
+FATAL: dict[str, tuple[JSON, int]] = {
     "ecr": (ecr_login(ECR, "emulator-token"), 8),
     "ecr_by_url": (ecr_login(f"https://{ECR}/v2", "another-token"), 7),
     "public_ecr": (ecr_login("public.ecr.aws", "abc"), 0),
@@ -219,73 +219,76 @@ ENDING: dict[str, tuple[JSON, int]] = {
 
 
 @pytest.fixture(scope="module")
-def refused(make_workspace: Callable[[], Workspace], serve: Serve, attributes: JSON) -> tuple[Told, str]:
-    """What a plan says of all that it must refuse, and its log."""
+def refused(make_workspace: Callable[[], Workspace], serve: Serve, attributes: JSON) -> tuple[JsonResult, str]:
+    """The result of a plan with everything that it must reject, and its log."""
     workspace = make_workspace()
     basic, wrong, token = serve(GuardedRegistry), serve(GuardedRegistry), serve(TokenRegistry)
     passwords = {basic: "secret", wrong: "wrong", token: "wrong"}
     logins = [{"address": f"http://{at}", "username": "me", "password": key} for at, key in passwords.items()]
     providers = {
         **{name: arguments for name, (arguments, _) in CONFIGURATIONS.items()},
-        **{name: {"registry_auth": login} for name, (login, _) in ENDING.items()},
+        **{name: {"registry_auth": login} for name, (login, _) in FATAL.items()},
         "other_login": {"registry_auth": {"address": "http://localhost:2", "auth_disabled": True}},
     }
-    made = {name: {**IMAGE, "provider": f"docker.{name}"} for name in providers}
-    made |= {"fine": IMAGE, "soon": {**IMAGE, "timeouts": {"create": "soon"}}}
+    resources = {name: {**IMAGE, "provider": f"docker.{name}"} for name in providers}
+    resources |= {"valid": IMAGE, "soon": {**IMAGE, "timeouts": {"create": "soon"}}}
     read = {"missing": f"{basic}/app:2", "wrong_password": f"{wrong}/app:1", "no_token": f"{token}/app:1"}
     workspace.configure_providers(
-        [{"registry_auth": [*logins, ANYONE]}, *({"alias": name, **given} for name, given in providers.items())],
-        resource={**images(**made), "terraform_data": {"this": {}}},
+        [
+            {"registry_auth": [*logins, ANONYMOUS]},
+            *({"alias": name, **arguments} for name, arguments in providers.items()),
+        ],
+        resource={**images(**resources), "terraform_data": {"this": {}}},
         data=images(**{name: {"name": image} for name, image in read.items()}),
     )
-    remember(workspace, other_login=attributes)
+    write_state(workspace, other_login=attributes)
     workspace.variables |= {"DOCKER_CONFIG": "nowhere.json", "TF_LOG": "debug", "TF_LOG_PATH": "terraform.log"}
-    told = workspace.told("plan")
-    assert told.code == 1
-    return told, (workspace.root / "terraform.log").read_text()
+    result = workspace.run_json("plan")
+    assert result.code == 1
+    return result, (workspace.root / "terraform.log").read_text()
 
 
-def errors(refused: tuple[Told, str], address: str) -> str:
-    told, _ = refused
-    [error] = told.errors[address]
+def errors(refused: tuple[JsonResult, str], address: str) -> str:
+    result, _ = refused
+    [error] = result.errors[address]
     return error
 
 
-def test_what_is_refused_at_plan_is_valid_and_leaves_the_others_alone(refused: tuple[Told, str]) -> None:
-    # A plan begins with a validation, and an error in it would have been its only result.
-    told, _ = refused
-    assert told.actions == {"docker_registry_image.fine": "create", "terraform_data.this": "create"}
+def test_rejected_configurations_validate_and_do_not_affect_others(refused: tuple[JsonResult, str]) -> None:
+    # A plan starts with validation; an error there would be its only result.
+    result, _ = refused
+    assert result.actions == {"docker_registry_image.valid": "create", "terraform_data.this": "create"}
 
 
-def test_a_timeout_that_is_no_duration_is_refused_at_plan(refused: tuple[Told, str]) -> None:
+def test_invalid_timeout_is_refused_at_plan(refused: tuple[JsonResult, str]) -> None:
     expected = 'error parsing "create" timeout: time: invalid duration "soon"'
     assert expected in errors(refused, "docker_registry_image.soon")
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_a_configuration_that_cannot_be_used_is_refused_at_plan(refused: tuple[Told, str], name: str) -> None:
+def test_invalid_provider_configuration_is_refused_at_plan(refused: tuple[JsonResult, str], name: str) -> None:
     assert CONFIGURATIONS[name][1] in errors(refused, f'provider["{SOURCE}"].{name}')
 
 
-def test_an_image_without_a_login_for_its_registry_is_not_read(refused: tuple[Told, str]) -> None:
+def test_image_without_a_login_is_an_error(refused: tuple[JsonResult, str]) -> None:
     assert (
         "resourceDockerRegistryImageRead: Unable to get authConfig for registry: "
         "no auth config found for registry localhost:1 in auth configs: localhost:2"
     ) in errors(refused, "docker_registry_image.other_login")
 
 
-@pytest.mark.parametrize("name", ENDING)
-def test_an_ecr_password_in_no_known_form_ends_the_process(refused: tuple[Told, str], name: str) -> None:
-    told, log = refused
-    _, place = ENDING[name]
-    assert f"docker_registry_image.{name}" not in told.actions
-    assert len(told.errors[""]) == len(ENDING)
-    assert all("Plugin did not respond" in error and "ConfigureProvider" in error for error in told.errors[""])
-    assert f"Error creating registry request: illegal base64 data at input byte {place}\n" in log
-    assert log.count('error="exit status 1"') == len(ENDING)
+@pytest.mark.parametrize("name", FATAL)
+def test_invalid_ecr_password_ends_the_process(refused: tuple[JsonResult, str], name: str) -> None:
+    result, log = refused
+    _, position = FATAL[name]
+    assert f"docker_registry_image.{name}" not in result.actions
+    assert len(result.errors[""]) == len(FATAL)
+    assert all("Plugin did not respond" in error and "ConfigureProvider" in error for error in result.errors[""])
+    assert f"Error creating registry request: illegal base64 data at input byte {position}\n" in log
+    assert log.count('error="exit status 1"') == len(FATAL)
 
 
-def test_an_ecr_password_from_the_environment_ends_the_process_too(workspace: Workspace) -> None:
+def test_invalid_ecr_password_in_the_environment_ends_the_process(workspace: Workspace) -> None:
     workspace.variables |= {"DOCKER_REGISTRY_USER": "AWS", "DOCKER_REGISTRY_PASS": "emulator-token"}
     workspace.configure({"address": ECR}, resource=images(this=IMAGE))
     assert "Plugin did not respond" in workspace.terraform("plan").text
@@ -307,26 +310,24 @@ def test_an_ecr_password_from_the_environment_ends_the_process_too(workspace: Wo
     ],
     ids=["missing", "wrong_password", "no_token"],
 )
-def test_the_data_source_passes_on_the_registrys_refusal(refused: tuple[Told, str], name: str, refusal: str) -> None:
+def test_data_source_reports_the_registrys_error(refused: tuple[JsonResult, str], name: str, refusal: str) -> None:
     assert refusal in errors(refused, f"data.docker_registry_image.{name}")
 
 
 @pytest.fixture(scope="module")
-def unsupported(make_workspace: Callable[[], Workspace]) -> Told:
-    """How an apply ended that has one argument of the provider that the stand-in cannot honour for each of its images."""
+def unsupported(make_workspace: Callable[[], Workspace]) -> JsonResult:
+    """The result of an apply with an image for each unsupported provider argument."""
     workspace = make_workspace()
     values = {argument: ["-v"] if argument == "ssh_opts" else "something" for argument in UNSUPPORTED}
     workspace.configure_providers(
-        [{"alias": argument, "registry_auth": ANYONE, argument: value} for argument, value in values.items()],
+        [{"alias": argument, "registry_auth": ANONYMOUS, argument: value} for argument, value in values.items()],
         resource=images(**{argument: {**IMAGE, "provider": f"docker.{argument}"} for argument in values}),
     )
-    return workspace.told("apply", "-auto-approve")
+    return workspace.run_json("apply", "-auto-approve")
 
 
 @pytest.mark.parametrize("argument", [*UNSUPPORTED])
-def test_a_provider_argument_that_cannot_be_honoured_is_refused_before_a_build(
-    unsupported: Told, argument: str
-) -> None:
+def test_unsupported_provider_argument_is_refused_before_a_build(unsupported: JsonResult, argument: str) -> None:
     address = f"docker_registry_image.{argument}"
     assert unsupported.code == 1
     assert unsupported.actions[address] == "create"
@@ -334,7 +335,7 @@ def test_a_provider_argument_that_cannot_be_honoured_is_refused_before_a_build(
     assert f"{argument} is not supported by the stand-in provider" in error
 
 
-def test_a_login_without_an_address_is_refused(workspace: Workspace) -> None:
+def test_login_without_an_address_is_refused(workspace: Workspace) -> None:
     workspace.configure({"address": ""}, resource=images(this=IMAGE))
     assert 'expected "registry_auth.0.address" to not be an empty string' in workspace.terraform("validate").text
 
@@ -357,13 +358,13 @@ LOGINS = {
 
 
 @pytest.mark.parametrize("login", LOGINS.values(), ids=LOGINS)
-def test_every_other_login_is_accepted(login: JSON) -> None:
+def test_other_logins_are_accepted(login: JSON) -> None:
     assert list(read_logins([login])) == [login["address"]]
 
 
-def test_every_other_login_is_accepted_at_plan(workspace: Workspace) -> None:
+def test_other_logins_are_accepted_at_plan(workspace: Workspace) -> None:
     workspace.configure([*LOGINS.values()], resource=images(this=IMAGE))
-    assert workspace.told("plan") == Told(0, {ADDRESS: "create"})
+    assert workspace.run_json("plan") == JsonResult(0, {ADDRESS: "create"})
 
 
 def config_json(registry: str) -> str:
@@ -372,7 +373,7 @@ def config_json(registry: str) -> str:
 
 @pytest.fixture(scope="module")
 def digests(make_workspace: Callable[[], Workspace], serve: Serve) -> dict[str, str]:
-    """What the data source reads, by the way in which the provider gets its login, each of another registry."""
+    """Digests from the data source by source of the login, each from another registry."""
     workspace = make_workspace()
     basic = {way: serve(GuardedRegistry) for way in ("password", "config_file_content", "config_file")}
     registries = {**basic, "token": serve(TokenRegistry)}
@@ -392,20 +393,20 @@ def digests(make_workspace: Callable[[], Workspace], serve: Serve) -> dict[str, 
     return {way: states[f"data.docker_registry_image.{way}"]["sha256_digest"] for way in registries}
 
 
-def test_the_data_source_reads_the_digest_with_user_and_password(digests: dict[str, str]) -> None:
+def test_data_source_uses_username_and_password(digests: dict[str, str]) -> None:
     assert digests["password"] == DIGEST
 
 
 @pytest.mark.parametrize("argument", ["config_file_content", "config_file"])
-def test_a_login_may_come_from_a_docker_configuration(digests: dict[str, str], argument: str) -> None:
+def test_login_may_come_from_a_docker_configuration(digests: dict[str, str], argument: str) -> None:
     assert digests[argument] == DIGEST
 
 
-def test_the_data_source_fetches_the_token_that_a_registry_asks_for(digests: dict[str, str]) -> None:
+def test_data_source_gets_a_token_if_required(digests: dict[str, str]) -> None:
     assert digests["token"] == DIGEST
 
 
-def test_several_runs_at_once_do_not_meet_and_leave_nothing_in_the_home(workspace: Workspace) -> None:
+def test_concurrent_runs_succeed_and_leave_nothing_in_the_home(workspace: Workspace) -> None:
     workspace.image(REGISTRY, **IMAGE)
     with ThreadPoolExecutor() as pool:
         runs = list(pool.map(lambda _: workspace.terraform("plan", "-lock=false"), range(3)))
@@ -414,14 +415,14 @@ def test_several_runs_at_once_do_not_meet_and_leave_nothing_in_the_home(workspac
     assert written <= {".terraform.d", "checkpoint_signature", "checkpoint_cache"}
 
 
-def test_it_runs_without_a_home_to_write_to(workspace: Workspace) -> None:
+def test_runs_without_a_writable_home(workspace: Workspace) -> None:
     workspace.image(REGISTRY, **IMAGE)
     workspace.variables["HOME"] = "/nonexistent"
     assert workspace.terraform("plan").code == 0
 
 
-def test_the_program_runs_from_anywhere_and_says_what_it_is(mirror: Path, tmp_path: Path) -> None:
-    # A module of this name in the working directory would break a program that looks for modules there.
+def test_program_runs_from_any_folder_and_says_what_it_is(mirror: Path, tmp_path: Path) -> None:
+    # It would shadow the real module if the working directory were on the path.
     (tmp_path / "grpc.py").write_text("raise RuntimeError")
     [program] = mirror.rglob("terraform-provider-docker_v*")
     assert len(program.read_text().splitlines()[0]) < 127

@@ -39,12 +39,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("a.test/app@sha256:ab", ("a.test", "app@sha256", "ab")),
     ],
 )
-def test_an_image_name_is_split(name: str, parts: tuple[str, str, str]) -> None:
+def test_image_name_is_parsed(name: str, parts: tuple[str, str, str]) -> None:
     assert ImageName.parse(name) == ImageName(*parts)
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "position"),
     [
         ("!!!!", 0),
         ("====", 0),
@@ -63,17 +63,18 @@ def test_an_image_name_is_split(name: str, parts: tuple[str, str, str]) -> None:
         ("A!\n", 1),
     ],
 )
-def test_an_ecr_password_that_is_not_base64_is_told_as_go_tells_it(text: str, place: int) -> None:
-    # The cases are those of Go's own test of its decoder.
-    with pytest.raises(FatalError, match=rf"illegal base64 data at input byte {place}$"):
+def test_invalid_base64_in_an_ecr_password_has_gos_error(text: str, position: int) -> None:
+    # The cases of Go's own test of its decoder.
+    with pytest.raises(FatalError, match=rf"illegal base64 data at input byte {position}$"):
         read_logins([{"address": ECR, "username": "AWS", "password": text}])
 
 
 @pytest.mark.parametrize(
-    ("password", "kept"), [("eyJx", "eyJx"), ("AWS:x", "x"), ("QVdTOng=", "AWS:x"), ("QVdT\nOng=\n", "AWS:x"), ("", "")]
+    ("password", "expected"),
+    [("eyJx", "eyJx"), ("AWS:x", "x"), ("QVdTOng=", "AWS:x"), ("QVdT\nOng=\n", "AWS:x"), ("", "")],
 )
-def test_an_ecr_password_is_brought_into_the_form_of_the_engine(password: str, kept: str) -> None:
-    assert read_logins([{"address": ECR, "username": "AWS", "password": password}])[ECR].password == kept
+def test_ecr_password_is_converted_for_the_engine(password: str, expected: str) -> None:
+    assert read_logins([{"address": ECR, "username": "AWS", "password": password}])[ECR].password == expected
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_an_ecr_password_is_brought_into_the_form_of_the_engine(password: str, k
         ("mine.azurecr.io", "x", "Bearer eA=="),
     ],
 )
-def test_registries_take_passwords_in_different_ways(registry: str, password: str, header: str) -> None:
+def test_authorization_header_depends_on_the_registry(registry: str, password: str, header: str) -> None:
     assert Login(f"https://{registry}", "me", password).authorization(registry) == header
 
 
@@ -96,11 +97,11 @@ def docker_config(**content: Any) -> dict[str, str]:
     return {"address": "a.test", "config_file_content": json.dumps(content)}
 
 
-def test_a_registry_that_a_docker_configuration_does_not_name_is_asked_anonymously() -> None:
+def test_registry_missing_from_the_docker_configuration_is_anonymous() -> None:
     assert read_logins([docker_config(auths={"b.test": {}})]) == {"a.test": Login("https://a.test")}
 
 
-def test_docker_hub_is_found_under_each_of_its_names() -> None:
+def test_docker_hub_login_is_found_under_every_name() -> None:
     token = base64.b64encode(b"me:x").decode()
     content = json.dumps({"auths": {"https://index.docker.io/v1/": {"auth": token}}})
     logins = read_logins([{"address": "registry-1.docker.io", "config_file_content": content}])
@@ -123,18 +124,18 @@ def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("helper")
 @pytest.mark.parametrize("content", [{"credsStore": "test"}, {"credHelpers": {"a.test": "test"}}])
-def test_a_credential_helper_is_asked(content: dict[str, Any]) -> None:
+def test_credential_helper_is_used(content: dict[str, Any]) -> None:
     assert read_logins([docker_config(**content)]) == {"a.test": Login("https://a.test", "me", "x")}
 
 
 @pytest.mark.usefixtures("helper")
-def test_a_credential_helper_may_know_nothing() -> None:
+def test_credential_helper_without_credentials_means_anonymous() -> None:
     assert read_logins([{**docker_config(credsStore="test"), "address": "b.test"}])["b.test"].username == ""
 
 
 @pytest.mark.usefixtures("helper")
 @pytest.mark.parametrize("name", ["test", "missing"])
-def test_a_credential_helper_that_fails_is_an_error(tmp_path: Path, name: str) -> None:
+def test_failing_credential_helper_is_an_error(tmp_path: Path, name: str) -> None:
     block = {**docker_config(credsStore=name), "address": "c.test"}
     with pytest.raises(RegistryError, match=r"couldn't find registry config for 'c\.test' in file content"):
         read_logins([block])
@@ -153,18 +154,18 @@ def test_a_credential_helper_that_fails_is_an_error(tmp_path: Path, name: str) -
         ({"config_file": "~/nowhere"}, "could not open config file from filePath: /"),
     ],
 )
-def test_a_docker_configuration_that_cannot_be_read_is_an_error(arguments: dict[str, str], reason: str) -> None:
+def test_invalid_docker_configuration_is_an_error(arguments: dict[str, str], reason: str) -> None:
     with pytest.raises(RegistryError, match=reason):
         read_logins([{"address": "a.test", **arguments}])
 
 
-def test_a_docker_configuration_may_be_named_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_config_may_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.json").write_text('{"auths": {"a.test": {"username": "me", "password": "x"}}}')
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     assert read_logins([{"address": "a.test"}])["a.test"].username == "me"
 
 
-def test_without_a_login_the_registries_are_told_and_no_password() -> None:
-    with pytest.raises(RegistryError) as told:
+def test_missing_login_error_names_registries_and_no_password() -> None:
+    with pytest.raises(RegistryError) as error:
         find_login({"a.test": Login("https://a.test", "me", "secret")}, "b.test")
-    assert str(told.value) == "no auth config found for registry b.test in auth configs: a.test"
+    assert str(error.value) == "no auth config found for registry b.test in auth configs: a.test"

@@ -17,7 +17,7 @@ def real_schema() -> JSON:
     path = os.environ.get("DOCKER_PROVIDER_SCHEMA")
     if not path:
         pytest.skip(
-            "DOCKER_PROVIDER_SCHEMA is unset: it names a file with the real provider's "
+            "DOCKER_PROVIDER_SCHEMA is unset: set it to a file with the real provider's "
             "`terraform providers schema -json`"
         )
     return dict(json.loads(Path(path).read_text())["provider_schemas"][docker_provider.SOURCE])
@@ -45,15 +45,15 @@ def without_descriptions(schema: JSON) -> JSON:
     }
 
 
-def test_the_provider_block_is_the_real_ones(own_schema: JSON, real_schema: JSON) -> None:
+def test_provider_schema_equals_the_real_one(own_schema: JSON, real_schema: JSON) -> None:
     assert own_schema["provider"] == real_schema["provider"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_docker_registry_image_is_the_real_ones(own_schema: JSON, real_schema: JSON, kind: str) -> None:
+def test_docker_registry_image_schema_equals_the_real_one(own_schema: JSON, real_schema: JSON, kind: str) -> None:
     assert own_schema[kind]["docker_registry_image"] == real_schema[kind]["docker_registry_image"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_docker_registry_image_is_offered(own_schema: JSON, kind: str) -> None:
+def test_schema_has_only_docker_registry_image(own_schema: JSON, kind: str) -> None:
     assert list(own_schema[kind]) == ["docker_registry_image"]

@@ -1,4 +1,4 @@
-"""Real Terraform runs against the stand-in, each in a folder of its own."""
+"""Runs of the real Terraform with the stand-in, each in its own folder."""
 
 import base64
 import json
@@ -18,23 +18,23 @@ from sandbox import terraform
 JSON = dict[str, Any]
 MINUTES = 60
 DIGEST = "sha256:" + "0" * 64
-# In the registry of the Terraform, or the OpenTofu, that these tests run.
+# In the default registry of the Terraform or OpenTofu under test.
 SOURCE = f"{terraform.find().product.registry}/kreuzwerker/docker"
 
 
 @dataclass
 class Finished:
-    """How a Terraform run ended; `text` is all it printed, with its line breaks within sentences undone."""
+    """The result of a Terraform run; `text` is its output with whitespace collapsed."""
 
     code: int
     text: str
 
 
 @dataclass
-class Told:
-    """How a run with `-json` ended: its exit code, and by address what was planned for it and the errors about it.
+class JsonResult:
+    """The result of a run with `-json`: exit code, and planned actions and errors by address.
 
-    What Terraform says of a provider that misbehaves is under no address: "".
+    Errors about the provider itself have the address "".
     """
 
     code: int
@@ -44,7 +44,7 @@ class Told:
 
 @dataclass
 class Workspace:
-    """A Terraform root module with a Docker build context beside it, and a home folder of its own."""
+    """A Terraform root module with a Docker build context and its own home folder."""
 
     root: Path
     mirror: Path
@@ -58,7 +58,7 @@ class Workspace:
         )
 
     def file(self, name: str, content: str) -> None:
-        """Write a file, named from the root module's folder."""
+        """Write a file, by its path relative to the root module."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
@@ -66,15 +66,15 @@ class Workspace:
     def configure(
         self, registry_auth: JSON | list[JSON] | None, *, provider: JSON | None = None, **blocks: JSON
     ) -> None:
-        """Write the configuration, as Terraform's JSON, and install the provider."""
+        """Write the configuration as JSON, and install the provider."""
         arguments = {"registry_auth": registry_auth, **(provider or {})}
         self.configure_providers([{key: value for key, value in arguments.items() if value is not None}], **blocks)
 
     def configure_providers(self, providers: list[JSON], **blocks: JSON) -> None:
-        """Do the same with several configurations of the provider, each of which Terraform starts by itself."""
-        needed = {"docker": {"source": "kreuzwerker/docker", "version": ">= 4.3.0, < 5.0.0"}}
+        """Do the same with more than one provider configuration; Terraform starts a process for each."""
+        required = {"docker": {"source": "kreuzwerker/docker", "version": ">= 4.3.0, < 5.0.0"}}
         configuration = {
-            "terraform": {"required_providers": needed},
+            "terraform": {"required_providers": required},
             "provider": {"docker": providers},
             **blocks,
         }
@@ -83,14 +83,14 @@ class Workspace:
             assert self.terraform("init").code == 0
 
     def image(self, registry: str, **arguments: object) -> None:
-        """Configure one `docker_registry_image.this` in a registry that takes anyone over http."""
+        """Configure one `docker_registry_image.this` in an http registry without authentication."""
         self.configure(
             {"address": f"http://{registry}", "auth_disabled": True},
             resource={"docker_registry_image": {"this": arguments}},
         )
 
     def environment(self) -> dict[str, str]:
-        """Keep the caller's engine, drop the caller's Terraform settings, and have a home of its own."""
+        """Return this process's environment without Terraform settings, and with another home."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
         return {
             **inherited,
@@ -101,7 +101,7 @@ class Workspace:
         }
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start Terraform in a process group of its own."""
+        """Start Terraform in its own process group."""
         return subprocess.Popen(
             [terraform.program(), *arguments, "-no-color"],
             cwd=self.root,
@@ -113,37 +113,36 @@ class Workspace:
         )
 
     def terraform(self, *arguments: str) -> Finished:
-        """Run Terraform to its end."""
+        """Run Terraform and return its result."""
         process = self.start(*arguments)
         text, _ = process.communicate(timeout=5 * MINUTES)
         return Finished(process.returncode, " ".join(text.replace("│", " ").split()))
 
-    def told(self, *arguments: str) -> Told:
-        """Run Terraform to its end, and tell what it planned and refused apart by address."""
+    def run_json(self, *arguments: str) -> JsonResult:
+        """Run Terraform with `-json`, and return actions and errors by address."""
         process = self.start(*arguments, "-input=false", "-json")
         output, _ = process.communicate(timeout=5 * MINUTES)
-        told = Told(process.returncode)
+        result = JsonResult(process.returncode)
         for event in map(json.loads, output.splitlines()):
             if event["type"] == "planned_change":
-                told.actions[event["change"]["resource"]["addr"]] = event["change"]["action"]
+                result.actions[event["change"]["resource"]["addr"]] = event["change"]["action"]
             elif event["type"] == "diagnostic":
                 error = event["diagnostic"]
                 text = " ".join(f"{error['summary']} {error['detail']}".split())
-                told.errors.setdefault(error.get("address", ""), []).append(text)
-        return told
+                result.errors.setdefault(error.get("address", ""), []).append(text)
+        return result
 
     def apply(self) -> Finished:
-        """Apply without asking."""
         return self.terraform("apply", "-auto-approve", "-input=false")
 
     def plan(self, *options: str) -> JSON:
-        """Return the plan of a change, as Terraform's JSON."""
+        """Return the plan as JSON."""
         planned = self.terraform("plan", "-input=false", "-out=planned", *options)
         assert planned.code == 0, planned.text
         return self._json("show", "-json", "planned")
 
     def actions(self, *options: str) -> dict[str, list[str]]:
-        """Return what a plan would do to each resource that it would touch."""
+        """Return the planned actions of each resource that changes."""
         changes = self.plan(*options)["resource_changes"]
         return {
             change["address"]: change["change"]["actions"]
@@ -152,11 +151,11 @@ class Workspace:
         }
 
     def state(self, address: str = "docker_registry_image.this") -> JSON:
-        """Return the values of one object in the state."""
+        """Return the values of one resource in the state."""
         return self.states()[address]
 
     def states(self) -> dict[str, JSON]:
-        """Return the values of every object in the state by its address."""
+        """Return the values of every resource in the state by address."""
         module = self._json("show", "-json")["values"]["root_module"]
         return {item["address"]: item["values"] for item in module["resources"]}
 
@@ -179,11 +178,11 @@ class Repository:
     name: str
 
     def tag(self, tag: str) -> str:
-        """Name an image in it."""
+        """Return the name of an image in it."""
         return f"{self.registry}/{self.name}:{tag}"
 
     def request(self, method: str, reference: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
-        """Ask the registry about `manifests/<tag or digest>` or `blobs/<digest>`."""
+        """Send a request for `manifests/<tag or digest>` or `blobs/<digest>`."""
         accept = {
             "Accept": ", ".join(
                 [
@@ -197,21 +196,21 @@ class Repository:
         return httpx2.request(method, url, headers={**accept, **(headers or {})}, trust_env=False)
 
     def labels(self, tag: str) -> dict[str, str]:
-        """Return the labels of the image that was pushed."""
+        """Return the labels of a pushed image."""
         manifest = self.request("GET", f"manifests/{tag}").json()
         config = self.request("GET", f"blobs/{manifest['config']['digest']}").json()
         return dict(config["config"]["Labels"])
 
 
 def remove_images(repository: str) -> None:
-    """Remove what a test built from the engine: all of `registry/repository`, tagged or not."""
-    listed = subprocess.run(["docker", "image", "ls", "--quiet", repository], capture_output=True, text=True)
-    for image in set(listed.stdout.split()):
+    """Remove all images of `registry/repository` from the engine, tagged or not."""
+    result = subprocess.run(["docker", "image", "ls", "--quiet", repository], capture_output=True, text=True)
+    for image in set(result.stdout.split()):
         subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True)
 
 
 class GuardedRegistry(BaseHTTPRequestHandler):
-    """Knows the one image `app:1`, takes no push, and tells only `me`, whose password is `secret`."""
+    """Has one image, `app:1`, accepts no push, and requires the login `me:secret`."""
 
     protocol_version = "HTTP/1.1"
     server: HTTPServer
@@ -219,21 +218,21 @@ class GuardedRegistry(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         known = self.path == "/v2/app/manifests/1" and "manifest.v2+json" in self.headers["Accept"]
-        self._answer(200 if known else 404)
+        self._respond(200 if known else 404)
 
     def do_GET(self) -> None:
-        self._answer(200)
+        self._respond(200)
 
     def do_POST(self) -> None:
-        self._answer(403, b'{"errors": [{"code": "DENIED", "message": "me may not push here"}]}')
+        self._respond(403, b'{"errors": [{"code": "DENIED", "message": "me may not push here"}]}')
 
-    def _answer(self, status: int, body: bytes = b"") -> None:
+    def _respond(self, status: int, body: bytes = b"") -> None:
         if self.headers.get("Authorization") == self.login:
-            self._reply(status, {"Docker-Content-Digest": DIGEST}, body)
+            self._send(status, {"Docker-Content-Digest": DIGEST}, body)
         else:
-            self._reply(401, {"WWW-Authenticate": 'Basic realm="test"'}, b"")
+            self._send(401, {"WWW-Authenticate": 'Basic realm="test"'}, b"")
 
-    def _reply(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -247,20 +246,20 @@ class GuardedRegistry(BaseHTTPRequestHandler):
 
 
 class TokenRegistry(GuardedRegistry):
-    """Knows the same image, and shows it only to the holder of a token, which `me` can get."""
+    """Has the same image, and requires a token, which `me` can get."""
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         allowed = address.path == "/token" and self.headers.get("Authorization") == GuardedRegistry.login
-        asked = parse_qs(address.query)
-        if allowed and asked == {"service": ["test"], "scope": ["repository:app:push,pull"]}:
-            self._reply(200, {}, b'{"token": "a-token"}')
+        query = parse_qs(address.query)
+        if allowed and query == {"service": ["test"], "scope": ["repository:app:push,pull"]}:
+            self._send(200, {}, b'{"token": "a-token"}')
         else:
-            self._reply(403, {}, b"")
+            self._send(403, {}, b"")
 
-    def _answer(self, status: int, body: bytes = b"") -> None:
+    def _respond(self, status: int, body: bytes = b"") -> None:
         realm = f"http://localhost:{self.server.server_port}/token"
         if self.headers.get("Authorization") == "Bearer a-token":
-            self._reply(status, {"Docker-Content-Digest": DIGEST}, body)
+            self._send(status, {"Docker-Content-Digest": DIGEST}, body)
         else:
-            self._reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="test"'}, b"")
+            self._send(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="test"'}, b"")

@@ -20,8 +20,8 @@ from tests.service.documented import with_documented_resources
 
 STEPS = (
     "Terraform",
-    "Emulator of AWS",
-    "Issuer of tokens",
+    "AWS emulator",
+    "Token issuer",
     "Docker engine",
     "Base image",
     "Terraform providers",

@@ -1,4 +1,4 @@
-"""The harness tested on roots of its own, which need neither a provider nor an account."""
+"""Roots for the harness's own tests, which need neither a provider nor an account."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ output "given" {
 }
 """
 
-# One resource is made, the other's provisioner does not end.
+# One resource is created; the other's provisioner never ends.
 HANGING = """
 resource "terraform_data" "quick" {}
 resource "terraform_data" "hangs" {
@@ -80,7 +80,7 @@ def root_of(tmp_path: Path) -> Callable[..., Root]:
 
 
 def make_root(folder: Path, hcl: str, sub: str = "") -> Root:
-    """Return a root, initialised, with a module in its folder `sub`."""
+    """Return an initialised root with a module in its folder `sub`."""
     folder.mkdir()
     root = Root(folder)
     root.write("main.tf", hcl)
@@ -89,34 +89,34 @@ def make_root(folder: Path, hcl: str, sub: str = "") -> Root:
     return root
 
 
-def processes_that_mention(text: str) -> list[str]:
-    found = []
+def processes_with(text: str) -> list[str]:
+    commands = []
     for entry in Path("/proc").iterdir():
         try:
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if entry.name.isdigit() and int(entry.name) != os.getpid() and text in command:
-            found.append(command)
-    return found
+            commands.append(command)
+    return commands
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project that knows nothing of this one, with a copy of the harness."""
+    """Another project, with a copy of the harness."""
 
     path: Path
 
     def pytest(self, *arguments: str, **environment: str) -> str:
-        """Run its tests and return all that pytest said."""
+        """Run its tests and return pytest's output."""
         with self.start(*arguments, **environment) as running:
             return running.communicate()[0]
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start its tests, isolated, so that nothing of this project can be imported."""
-        start = "import sys, pytest; sys.path.insert(0, '.'); sys.exit(pytest.main(sys.argv[1:]))"
+        """Start its tests in isolated mode, so that nothing of this project can be imported."""
+        code = "import sys, pytest; sys.path.insert(0, '.'); sys.exit(pytest.main(sys.argv[1:]))"
         return subprocess.Popen(
-            [sys.executable, "-I", "-c", start, "-q", *arguments],
+            [sys.executable, "-I", "-c", code, "-q", *arguments],
             cwd=self.path,
             env=os.environ | environment,
             stdout=subprocess.PIPE,
@@ -125,13 +125,12 @@ class Project:
         )
 
     def write(self, name: str, text: str) -> None:
-        """Write one of its files."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
     def applied(self) -> Path:
-        """The root that the last of its tests to write it down has applied."""
+        """The applied root that its last test recorded."""
         return Path((self.path / "applied").read_text())
 
     def state(self) -> str:
@@ -140,7 +139,7 @@ class Project:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Project:
-    """A folder with nothing but a copy of the harness."""
+    """A folder with only a copy of the harness."""
     copy_harness(tmp_path)
     return Project(tmp_path)
 

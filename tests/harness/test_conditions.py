@@ -1,4 +1,4 @@
-"""What a module refuses, and the test that finds what nobody has tested."""
+"""Conditions read from HCL, and the check that each of them is tested."""
 
 from __future__ import annotations
 
@@ -82,39 +82,39 @@ FOUND = [
 TESTED = ["other has", "five is", "this has", "id must", "it is not", "size (…) must", "size must be below"]
 
 
-def test_every_kind_of_condition_is_found(tmp_path: Path) -> None:
+def test_finds_every_kind_of_condition(tmp_path: Path) -> None:
     (tmp_path / "variables.tf").write_text(VARIABLES)
     (tmp_path / "main.tf").write_text(MAIN)
 
     assert sorted(conditions(tmp_path), key=str) == sorted(FOUND, key=str)
 
 
-def test_a_folder_without_a_module_is_an_error(tmp_path: Path) -> None:
+def test_folder_without_tf_files_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has no \.tf file"):
         conditions(tmp_path)
 
 
-def test_all_tested() -> None:
+def test_passes_when_every_condition_is_tested() -> None:
     assert_every_condition_is_tested(FOUND, TESTED)
 
 
 @pytest.mark.parametrize(
     ("tested", "problem"),
     [
-        (TESTED[1:], "no test refuses this postcondition of data.terraform_remote_state.other: other has no outputs"),
-        ([*TESTED, "other has no"], "all begin the postcondition of data"),
-        ([*TESTED, "size must be abvoe"], "'size must be abvoe' begins no condition's message"),
-        ([*TESTED[:-2], "size"], "'size' begins several messages"),
-        ([], "no test refuses"),
+        (TESTED[1:], "no test covers the postcondition of data.terraform_remote_state.other: other has no outputs"),
+        ([*TESTED, "other has no"], "all match the postcondition of data"),
+        ([*TESTED, "size must be abvoe"], "'size must be abvoe' matches no condition's message"),
+        ([*TESTED[:-2], "size"], "'size' matches more than one message"),
+        ([], "no test covers"),
     ],
 )
-def test_what_nobody_tests_or_what_tests_nothing_is_named(tested: list[str], problem: str) -> None:
+def test_untested_conditions_and_unmatched_tests_are_named(tested: list[str], problem: str) -> None:
     with pytest.raises(AssertionError, match=problem):
         assert_every_condition_is_tested(FOUND, tested)
 
 
 @pytest.mark.parametrize(
-    ("message", "text", "answer"),
+    ("message", "text", "expected"),
     [
         ("size must", "size must be below 10", True),
         ("size (…) must", "size (0) must be\n  above 0", True),
@@ -123,5 +123,5 @@ def test_what_nobody_tests_or_what_tests_nothing_is_named(tested: list[str], pro
         ("a.b", "axb", False),
     ],
 )
-def test_a_text_states_a_message(message: str, text: str, answer: bool) -> None:
-    assert states(message, text) is answer
+def test_states_matches_a_prefix_with_placeholders(message: str, text: str, expected: bool) -> None:
+    assert states(message, text) is expected

@@ -1,4 +1,4 @@
-"""A test run cannot reach the state that a root declares: proved with state that is really there."""
+"""A test run cannot reach the state that a root declares. Proved with real state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BACKENDS = {
 
 
 def terraform(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Terraform as the team does, past the harness."""
+    """Run Terraform without the harness, as the team does."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     command = [default_binary(), *arguments, "-no-color"]
     return subprocess.run(
@@ -50,12 +50,11 @@ def declare(folder: Path, backend: str, more: str = RESOURCE) -> Path:
     return folder
 
 
-def copied(project: Path, into: Path) -> Root:
+def copy_of(project: Path, into: Path) -> Root:
     return Root(copy_project(project, into))
 
 
-def a_test_run(root: Root) -> None:
-    """What a test does at most."""
+def run_everything(root: Root) -> None:
     root.apply(name="test")
     root.assert_idempotent()
     root.destroy()
@@ -63,7 +62,7 @@ def a_test_run(root: Root) -> None:
 
 @pytest.fixture
 def real(tmp_path: Path) -> Path:
-    """A team's root whose state is a file outside its folder, with something applied."""
+    """A team's applied root, whose state is a file outside its folder."""
     folder = declare(tmp_path / "real", f'backend "local" {{\n    path = "{tmp_path}/production.tfstate"\n  }}')
     for arguments in (["init"], ["apply", "-auto-approve"]):
         done = terraform(folder, *arguments, "-input=false")
@@ -72,19 +71,19 @@ def real(tmp_path: Path) -> Path:
 
 
 def unchanged(real: Path) -> bool:
-    """Whether what the team applied is still there, and a plan of theirs is empty."""
+    """Whether the team's resources still exist, and their plan is empty."""
     state = json.loads((real.parent / "production.tfstate").read_text())
     planned = terraform(real, "plan", "-detailed-exitcode", "-input=false").returncode
     return state["serial"] == 1 and len(state["resources"]) == 1 and planned == 0
 
 
-def test_a_local_backend_outside_the_copy_is_not_touched(real: Path, tmp_path: Path) -> None:
-    a_test_run(copied(real, tmp_path / "copy"))
+def test_local_backend_outside_the_copy_is_untouched(real: Path, tmp_path: Path) -> None:
+    run_everything(copy_of(real, tmp_path / "copy"))
 
     assert unchanged(real)
 
 
-def test_an_s3_backend_with_something_applied_in_it_is_not_touched(tmp_path: Path, emulator: Emulator) -> None:
+def test_s3_backend_with_applied_state_is_untouched(tmp_path: Path, emulator: Emulator) -> None:
     state = emulator.environment()
     options = "use_path_style = true\n    skip_credentials_validation = true\n    skip_requesting_account_id = true"
     backend = f'backend "s3" {{\n    bucket = "state"\n    key = "production"\n    {options}\n  }}'
@@ -97,9 +96,9 @@ def test_an_s3_backend_with_something_applied_in_it_is_not_touched(tmp_path: Pat
         assert done.returncode == 0, done.stderr
     before = emulator.client("s3").get_object(Bucket="state", Key="production")["Body"].read()
 
-    root = copied(real, tmp_path / "copy")
+    root = copy_of(real, tmp_path / "copy")
     root.terraform.environment |= state
-    a_test_run(root)
+    run_everything(root)
 
     assert emulator.client("s3").get_object(Bucket="state", Key="production")["Body"].read() == before
     assert len(json.loads(before)["resources"]) == 1
@@ -107,28 +106,28 @@ def test_an_s3_backend_with_something_applied_in_it_is_not_touched(tmp_path: Pat
 
 
 @pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
-def test_a_backend_that_cannot_even_be_reached_from_here_is_replaced(backend: str, tmp_path: Path) -> None:
-    root = copied(declare(tmp_path / "real", backend), tmp_path / "copy")
+def test_unreachable_backend_is_replaced(backend: str, tmp_path: Path) -> None:
+    root = copy_of(declare(tmp_path / "real", backend), tmp_path / "copy")
 
     root.apply(name="test")
 
     assert json.loads((root.path / "terraform.tfstate").read_text())["resources"]
-    a_test_run(root)
+    run_everything(root)
 
 
-def test_a_backend_in_json_or_in_an_override_of_the_team_is_replaced(tmp_path: Path) -> None:
+def test_backend_in_json_or_in_an_override_file_is_replaced(tmp_path: Path) -> None:
     real = declare(tmp_path / "real", 'backend "s3" {}')
     (real / "backend.tf.json").write_text('{"output": {"x": {"value": 1}}}')
     (real / "zz_override.tf.json").write_text('{"terraform": {"backend": {"s3": {"bucket": "production"}}}}')
 
-    a_test_run(copied(real, tmp_path / "copy"))
+    run_everything(copy_of(real, tmp_path / "copy"))
 
 
-def test_a_partial_backend_of_a_nested_module_is_ignored(tmp_path: Path) -> None:
+def test_backend_of_a_nested_module_is_ignored(tmp_path: Path) -> None:
     real = declare(tmp_path / "real", "", RESOURCE + 'module "nested" {\n  source = "./nested"\n}\n')
     declare(real / "nested", 'backend "s3" {}')
 
-    a_test_run(copied(real, tmp_path / "copy"))
+    run_everything(copy_of(real, tmp_path / "copy"))
 
 
 @pytest.mark.parametrize(
@@ -144,12 +143,12 @@ def test_a_partial_backend_of_a_nested_module_is_ignored(tmp_path: Path) -> None
     ],
     ids=lambda shell: next(iter(shell)),
 )
-def test_what_the_shell_sets_for_another_root_changes_nothing(
+def test_shell_variables_for_another_root_have_no_effect(
     shell: Mapping[str, str], real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in shell.items():
         monkeypatch.setenv(name, value.format(real=real, state=tmp_path / "production.tfstate"))
-    root = copied(real, tmp_path / "copy")
+    root = copy_of(real, tmp_path / "copy")
 
     assert root.plan().values["terraform_data.this"]["input"] == "real"
     root.apply()
@@ -160,12 +159,10 @@ def test_what_the_shell_sets_for_another_root_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ["TF_WORKSPACE", "TF_CLI_ARGS_apply", "TF_CLOUD_ORGANIZATION"])
-def test_an_environment_of_the_test_that_chooses_another_state_is_refused_before_init(
-    name: str, real: Path, tmp_path: Path
-) -> None:
+def test_environment_that_selects_another_state_is_refused_before_init(name: str, real: Path, tmp_path: Path) -> None:
     root = Root(copy_project(real, tmp_path / "copy"), environment={name: "production"})
 
-    with pytest.raises(IsolationError, match=f"the test's environment sets {name}: leave it out"):
+    with pytest.raises(IsolationError, match=f"the test's environment sets {name}: remove it"):
         root.init()
     assert_nothing_ran(root)
 
@@ -175,11 +172,11 @@ def assert_nothing_ran(root: Root) -> None:
     assert not (root.path / OVERRIDE).exists()
 
 
-def test_a_folder_that_is_no_copy_is_refused_before_init(real: Path) -> None:
+def test_initialised_folder_is_refused_before_init(real: Path) -> None:
     root = Root(real)
 
     with pytest.raises(
-        IsolationError, match=r"it holds \.terraform/terraform\.tfstate, which no test made: test a copy"
+        IsolationError, match=r"it contains \.terraform/terraform\.tfstate, which no test created: test a copy"
     ):
         root.plan()
     assert unchanged(real)
@@ -187,11 +184,11 @@ def test_a_folder_that_is_no_copy_is_refused_before_init(real: Path) -> None:
 
 
 @pytest.mark.parametrize("trace", ["terraform.tfstate", "terraform.tfstate.d", ".terraform.tfstate.lock.info"])
-def test_a_folder_with_local_state_of_its_own_is_refused(trace: str, tmp_path: Path) -> None:
+def test_folder_with_local_state_is_refused(trace: str, tmp_path: Path) -> None:
     real = declare(tmp_path / "real", "")
     (real / trace).write_text("{}")
 
-    with pytest.raises(IsolationError, match="which no test made"):
+    with pytest.raises(IsolationError, match="which no test created"):
         Root(real).apply()
     assert (real / trace).read_text() == "{}"
 
@@ -204,7 +201,7 @@ def test_a_folder_with_local_state_of_its_own_is_refused(trace: str, tmp_path: P
         ("state.tf", 'terraform {\n  state_store "aws_s3" {}\n}', r"state\.tf declares a state_store"),
     ],
 )
-def test_a_file_that_would_win_over_local_state_is_refused_before_init(
+def test_file_that_overrides_local_state_is_refused_before_init(
     name: str, text: str, reason: str, tmp_path: Path
 ) -> None:
     root = Root(declare(tmp_path / "real", 'backend "s3" {}'))
@@ -215,16 +212,14 @@ def test_a_file_that_would_win_over_local_state_is_refused_before_init(
     assert_nothing_ran(root)
 
 
-def test_an_init_that_chose_another_backend_after_all_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_init_that_configures_another_backend_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.isolation.LOCAL_STATE", "")
 
-    with pytest.raises(IsolationError, match="chose the backend None instead of local state"):
+    with pytest.raises(IsolationError, match="configured the backend None instead of local state"):
         Root(declare(tmp_path / "root", "")).plan()
 
 
-def test_a_root_behind_a_link_that_leads_out_of_the_copy_is_refused(tmp_path: Path) -> None:
+def test_root_behind_a_symlink_out_of_the_copy_is_refused(tmp_path: Path) -> None:
     real = declare(tmp_path / "real/root", 'backend "s3" {}')
     project = tmp_path / "project"
     (project / "infra").mkdir(parents=True)
@@ -233,14 +228,14 @@ def test_a_root_behind_a_link_that_leads_out_of_the_copy_is_refused(tmp_path: Pa
     copy = copy_project(project, tmp_path / "copy")
 
     for path in ("infra/link", "infra/above/root"):
-        with pytest.raises(IsolationError, match=f"{path} is a link to .*/real/root, which is no copy"):
+        with pytest.raises(IsolationError, match=f"{path} is a symlink to .*/real/root, which is not in the copy"):
             copied_root(copy, path)
-    with pytest.raises(IsolationError, match=r"it is a link to .*/real/root, which is no copy"):
+    with pytest.raises(IsolationError, match=r"it is a symlink to .*/real/root, which is not a copy"):
         Root(copy / "infra/link").plan()
     assert sorted(path.name for path in real.iterdir()) == ["main.tf"]
 
 
-def test_a_file_written_into_a_copy_does_not_go_through_a_link(real: Path, tmp_path: Path) -> None:
+def test_write_does_not_follow_a_symlink(real: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "root").mkdir(parents=True)
     (project / "root" / "main.tf").symlink_to(real / "main.tf")
@@ -249,14 +244,14 @@ def test_a_file_written_into_a_copy_does_not_go_through_a_link(real: Path, tmp_p
     root = Root(copy_project(project, tmp_path / "copy") / "root")
 
     root.write("main.tf", RESOURCE)
-    with pytest.raises(IsolationError, match=r"app/main\.tf lies behind a link"):
+    with pytest.raises(IsolationError, match=r"app/main\.tf is behind a symlink"):
         root.write("app/main.tf", RESOURCE)
 
     assert (real / "main.tf").read_text() == before
     assert (root.path / "main.tf").read_text() == RESOURCE
 
 
-def test_what_would_be_imported_is_not_applied_unless_the_test_says_so(tmp_path: Path) -> None:
+def test_imports_are_applied_only_with_imports_allowed(tmp_path: Path) -> None:
     block = 'import {\n  to = terraform_data.this\n  id = "real"\n}\n'
     root = Root(declare(tmp_path / "root", "", 'resource "terraform_data" "this" {}\n' + block))
 
@@ -269,19 +264,19 @@ def test_what_would_be_imported_is_not_applied_unless_the_test_says_so(tmp_path:
     root.destroy()
 
 
-def test_what_is_kept_for_the_next_run_is_isolated_as_well(real: Path, tmp_path: Path) -> None:
+def test_kept_root_is_isolated_too(real: Path, tmp_path: Path) -> None:
     kept = Kept(tmp_path / "kept", ".")
     for _ in range(2):
-        root = kept.renew(real, Root)
+        root = kept.refresh(real, Root)
         root.apply(name="test")
-        kept.leave(root)
-    root = kept.take_up(Root)
+        kept.save(root)
+    root = kept.load(Root)
     root.destroy()
 
     assert unchanged(real)
 
 
-def test_a_lock_file_is_honoured_and_stays_as_it_is(tmp_path: Path, terraform_environment: Mapping[str, str]) -> None:
+def test_lock_file_is_honoured_and_unchanged(tmp_path: Path, terraform_environment: Mapping[str, str]) -> None:
     real = declare(tmp_path / "real", "", 'data "aws_partition" "this" {}\n')
     shutil.copy(ROOT / "versions.tf", real)
     root = Root(copy_project(real, tmp_path / "copy"), environment=terraform_environment)
@@ -295,11 +290,11 @@ def test_a_lock_file_is_honoured_and_stays_as_it_is(tmp_path: Path, terraform_en
 
     (real / ".terraform.lock.hcl").write_text(lock.replace("5.100.0", "5.100.99"))
     other = Root(copy_project(real, tmp_path / "other"), environment=terraform_environment, retry=Retry(attempts=1))
-    with pytest.raises(TerraformError, match=r"the providers are those that \.terraform\.lock\.hcl pins.*5\.100\.99"):
+    with pytest.raises(TerraformError, match=r"\.terraform\.lock\.hcl pins the providers.*5\.100\.99"):
         other.init()
 
 
-def test_a_shared_init_checks_the_providers_for_all_copies_but_for_those_with_a_lock_file(
+def test_shared_init_drops_checksums_except_for_a_root_with_a_lock_file(
     tmp_path: Path, terraform_environment: Mapping[str, str]
 ) -> None:
     real = declare(tmp_path / "real", "", 'data "aws_partition" "this" {}\n')
@@ -320,9 +315,7 @@ def test_a_shared_init_checks_the_providers_for_all_copies_but_for_those_with_a_
     assert lock("pinned").count("h1:") == 2
 
 
-def test_a_root_without_a_lock_file_may_come_to_need_another_provider(
-    tmp_path: Path, terraform_environment: Mapping[str, str]
-) -> None:
+def test_root_without_a_lock_file_may_add_a_provider(tmp_path: Path, terraform_environment: Mapping[str, str]) -> None:
     root = Root(declare(tmp_path / "root", "", 'data "aws_partition" "this" {}\n'), environment=terraform_environment)
     root.init()
 
@@ -332,9 +325,7 @@ def test_a_root_without_a_lock_file_may_come_to_need_another_provider(
     assert "kreuzwerker/docker" in (root.path / ".terraform.lock.hcl").read_text()
 
 
-def test_a_command_of_the_lowest_layer_is_kept_from_the_shell_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shell_variables_do_not_reach_terraform_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CLI_ARGS", "-no-such-flag")
 
     assert Terraform(tmp_path).version().code == 0

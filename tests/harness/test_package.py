@@ -1,4 +1,4 @@
-"""The harness as a package: installed with pip from a git address, it works in a project that has only its name."""
+"""The harness as a package, installed with pip from a git URL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN = ("benchmarks", "policies", "sandbox", "service", "tests", "tools")
 
 
 def imported(path: Path) -> set[str]:
-    """Return the first names of all that a file imports by an absolute name."""
+    """Return the top-level packages of a file's absolute imports."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -33,12 +33,12 @@ def importers(folders: tuple[str, ...], of: set[str]) -> list[str]:
     return [str(path.relative_to(PROJECT)) for path in files if imported(path) & of]
 
 
-def test_nothing_outside_of_the_tests_imports_from_them() -> None:
+def test_only_tests_import_from_tests() -> None:
     assert importers(PRODUCT, {"tests"}) == []
     assert importers(("tests",), {"tests"}) != []
 
 
-def test_the_harness_imports_nothing_of_the_project() -> None:
+def test_harness_imports_nothing_of_the_project() -> None:
     assert importers(("harness",), set(OWN)) == []
 
 
@@ -55,29 +55,29 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The package in a project's own folder, which its tests have on their path, and nothing else."""
+    """A project with the package in its folder, and nothing else on its path."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    address = f"git+file://{repository}#subdirectory=harness"
+    url = f"git+file://{repository}#subdirectory=harness"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*pip, "--target", str(folder), address], check=True)
-    made = Project(folder)
-    made.write("pytest.ini", "[pytest]\n")
-    made.write("modules/greeting/main.tf", 'variable "name" {}\noutput "name" {\n  value = var.name\n}\n')
-    made.write(
+    subprocess.run([*pip, "--target", str(folder), url], check=True)
+    project = Project(folder)
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("modules/greeting/main.tf", 'variable "name" {}\noutput "name" {\n  value = var.name\n}\n')
+    project.write(
         "test_greeting.py",
         "def test_plans(terraform_root):\n"
         '    assert terraform_root("modules/greeting").plan(name="ada").outputs == {"name": "ada"}\n',
     )
-    return made
+    return project
 
 
 @pytest.mark.parametrize(
-    "conftest", ["", 'pytest_plugins = ["harness.pytest_plugin"]\n'], ids=["unnamed", "named in conftest.py, too"]
+    "conftest", ["", 'pytest_plugins = ["harness.pytest_plugin"]\n'], ids=["entry point only", "in conftest.py too"]
 )
-def test_installed_from_a_git_address_it_brings_its_fixtures_and_its_types(conftest: str, installed: Project) -> None:
+def test_installed_from_a_git_url_it_has_fixtures_and_types(conftest: str, installed: Project) -> None:
     installed.write("conftest.py", conftest)
 
-    said = installed.pytest()
+    output = installed.pytest()
 
-    assert "1 passed" in said, said
+    assert "1 passed" in output, output
     assert (installed.path / "harness/py.typed").exists()

@@ -1,4 +1,4 @@
-"""What a plan says, and how an inventory is compared with it."""
+"""Plans as data, and their comparison with an inventory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from harness import Plan, Root, ScenarioError, assert_contains, dropped_attributes, scenarios
 
 
-def test_a_plan_by_address(root: Root) -> None:
+def test_plan_is_keyed_by_address(root: Root) -> None:
     plan = root.plan(text="two")
 
     assert plan.changed
@@ -24,7 +24,7 @@ def test_a_plan_by_address(root: Root) -> None:
     assert plan.unknown_outputs == {"text"}
 
 
-def test_references_are_those_of_the_configuration(root: Root) -> None:
+def test_references_come_from_the_configuration(root: Root) -> None:
     plan = root.plan()
 
     assert "var.text" in plan.references("terraform_data.first", "input")
@@ -35,7 +35,7 @@ def test_references_are_those_of_the_configuration(root: Root) -> None:
         plan.references("terraform_data.third", "input")
 
 
-def test_a_module_is_seen_with_its_own_addresses(root_of: Callable[[str], Root]) -> None:
+def test_within_uses_the_modules_own_addresses(root_of: Callable[[str], Root]) -> None:
     root = root_of("")
     root.write("main.tf", 'module "sub" {\n  source = "./sub"\n}\n')
     root.write("sub/main.tf", 'variable "a" {\n  default = 1\n}\nresource "terraform_data" "x" {\n  input = var.a\n}\n')
@@ -51,7 +51,7 @@ def test_a_module_is_seen_with_its_own_addresses(root_of: Callable[[str], Root])
         plan.within("module.other")
 
 
-def test_drift_outside_of_terraform_is_not_mistaken_for_a_change() -> None:
+def test_drift_is_not_a_change() -> None:
     drift = {
         "address": "a.b",
         "mode": "managed",
@@ -77,33 +77,33 @@ def test_drift_outside_of_terraform_is_not_mistaken_for_a_change() -> None:
         ({"a": True}, {"a": True}),
     ],
 )
-def test_contains(actual: Any, expected: Any) -> None:
+def test_assert_contains_passes(actual: Any, expected: Any) -> None:
     assert_contains(actual, expected)
 
 
 @pytest.mark.parametrize(
     ("actual", "expected", "difference"),
     [
-        ({"a": 1}, {"a": 2}, "a: expected 2, is 1"),
-        ({}, {"a": 1}, "a: expected 1, is absent or unknown until apply"),
-        ({"a": {"b": 1}}, {"a": {"c": 1}}, "a → c: expected 1, is absent"),
+        ({"a": 1}, {"a": 2}, "a: expected 2, got 1"),
+        ({}, {"a": 1}, "a: expected 1, but it is absent or unknown until apply"),
+        ({"a": {"b": 1}}, {"a": {"c": 1}}, "a → c: expected 1, but it is absent"),
         ({"a": [1, 2]}, {"a": [1]}, "a: expected 1 items"),
-        ({"a": [1]}, {"a": [2]}, r"a\[0\]: expected 2, is 1"),
-        ({"a": 1}, {"a": "__missing__"}, "a: expected to be absent or unknown, is 1"),
-        ({"a": ""}, {"a": "__missing__"}, "a: expected to be absent or unknown, is ''"),
-        ({"a": True}, {"a": 1}, "a: expected 1, is True"),
-        ({"a": "1"}, {"a": 1}, "a: expected 1, is '1'"),
+        ({"a": [1]}, {"a": [2]}, r"a\[0\]: expected 2, got 1"),
+        ({"a": 1}, {"a": "__missing__"}, "a: expected absent or unknown until apply, got 1"),
+        ({"a": ""}, {"a": "__missing__"}, "a: expected absent or unknown until apply, got ''"),
+        ({"a": True}, {"a": 1}, "a: expected 1, got True"),
+        ({"a": "1"}, {"a": 1}, "a: expected 1, got '1'"),
         ({"a": "text"}, {"a": {"b": 1}}, "which is not JSON"),
         ({"a": 1}, {"a": {"b": 1}}, "expected a mapping"),
         ({"a": 1, "b": 2}, {"a": 0, "b": 0}, "(?s)a: expected 0.*b: expected 0"),
     ],
 )
-def test_does_not_contain(actual: Any, expected: Any, difference: str) -> None:
+def test_assert_contains_reports_the_difference(actual: Any, expected: Any, difference: str) -> None:
     with pytest.raises(AssertionError, match=difference):
         assert_contains(actual, expected)
 
 
-def test_attributes_that_terraform_drops_are_named(root_of: Callable[[str], Root]) -> None:
+def test_dropped_attributes_are_named(root_of: Callable[[str], Root]) -> None:
     kind = "object({ size = number, parts = optional(list(object({ name = string })), []) })"
     root = root_of(f'variable "box" {{\n  type = {kind}\n}}\noutput "taken" {{\n  value = {{ box = var.box }}\n}}\n')
     given = {"box": {"size": 1, "sise": 2, "parts": [{"name": "lid", "nmae": "lib"}]}}
@@ -116,16 +116,16 @@ def test_attributes_that_terraform_drops_are_named(root_of: Callable[[str], Root
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({}, "holds no scenario"),
+        ({}, "has no scenario"),
         ({"a.tfvars": ""}, r"a\.tfvars has no a\.yaml"),
         ({"a.yaml": "counts: {x: 1}"}, r"a\.yaml has no a\.tfvars"),
         ({"a.tfvars": "", "a.yaml": "valeus: {x: 1}"}, r"unknown sections \['valeus'\]"),
-        ({"a.tfvars": "", "a.yaml": ""}, "states nothing"),
-        ({"a.tfvars": "", "a.yaml": "counts: {}"}, "its section counts states nothing"),
+        ({"a.tfvars": "", "a.yaml": ""}, "is empty: expected a mapping"),
+        ({"a.tfvars": "", "a.yaml": "counts: {}"}, "section counts is empty"),
         ({"a.tfvars": "", "a.yml": "counts: {x: 1}"}, r"a\.yml is neither \.tfvars nor \.yaml"),
     ],
 )
-def test_a_scenario_that_could_pass_unseen_is_an_error(files: dict[str, str], problem: str, tmp_path: Path) -> None:
+def test_scenario_without_any_check_is_an_error(files: dict[str, str], problem: str, tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
 
@@ -133,13 +133,13 @@ def test_a_scenario_that_could_pass_unseen_is_an_error(files: dict[str, str], pr
         scenarios(tmp_path)
 
 
-def test_a_scenario_that_plans_something_else_fails(root: Root) -> None:
+def test_scenario_with_a_different_plan_fails(root: Root) -> None:
     file = root.write("scenarios/two.tfvars", 'text = "two"')
     root.write("scenarios/two.yaml", "values: {terraform_data.first: {input: one}}\ncounts: {terraform_data: 3}\n")
 
     (scenario,) = scenarios(file.parent)
 
-    with pytest.raises(AssertionError, match=r"two, values:\nterraform_data\.first → input: expected 'one', is 'two'"):
+    with pytest.raises(AssertionError, match=r"two, values:\nterraform_data\.first → input: expected 'one', got 'two'"):
         scenario.check(root.plan(var_file=scenario.tfvars))
 
 
@@ -152,9 +152,7 @@ def test_a_scenario_that_plans_something_else_fails(root: Root) -> None:
         ("outputs: {txet: __missing__}", "no output txet"),
     ],
 )
-def test_a_scenario_that_misspells_what_it_says_is_missing_is_an_error(
-    inventory: str, unknown: str, root: Root
-) -> None:
+def test_unknown_name_in_an_inventory_is_an_error(inventory: str, unknown: str, root: Root) -> None:
     file = root.write("scenarios/two.tfvars", 'text = "two"')
     root.write("scenarios/two.yaml", inventory)
 
@@ -164,7 +162,7 @@ def test_a_scenario_that_misspells_what_it_says_is_missing_is_an_error(
         scenario.check(root.plan(var_file=scenario.tfvars))
 
 
-def test_a_scenario_may_say_of_each_kind_that_it_is_missing(root_of: Callable[[str], Root]) -> None:
+def test_each_section_accepts_missing(root_of: Callable[[str], Root]) -> None:
     root = root_of('resource "terraform_data" "none" {\n  count = 0\n}\noutput "none" {\n  value = null\n}\n')
     file = root.write("scenarios/none.tfvars", "")
     missing = "values: {'terraform_data.none[0]': __missing__}\ncounts: {terraform_data: __missing__}\noutputs: {none: __missing__}"

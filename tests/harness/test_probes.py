@@ -1,4 +1,4 @@
-"""HTTP asked of a server of the tests' own, on this machine."""
+"""Probes against a local HTTP server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness import Probe, probe, wait_for_answer
 
 
 class Server(ThreadingHTTPServer):
-    """Answers what the test says: a status, by default 200, and a text."""
+    """Responds with the statuses that a test sets, by default 200, and a text."""
 
     daemon_threads = True
 
@@ -22,7 +22,7 @@ class Server(ThreadingHTTPServer):
         self.statuses: list[int] = []
         self.text = "hello"
         self.requests = 0
-        self.asked = Event()
+        self.requested = Event()
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
 
@@ -37,10 +37,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        self.server.asked.set()
+        self.server.requested.set()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
-        """Say nothing."""
+        pass
 
 
 @pytest.fixture
@@ -58,91 +58,91 @@ def closed_port() -> str:
         return gone.url
 
 
-def test_waits_for_a_good_answer_and_returns_it(server: Server) -> None:
+def test_wait_for_answer_returns_the_first_good_response(server: Server) -> None:
     server.statuses = [503, 404]
 
     assert wait_for_answer(server.url, pause=0).text == "hello"
     assert server.requests == 3
 
 
-def test_what_is_good_is_for_the_caller_to_say(server: Server) -> None:
+def test_good_is_configurable(server: Server) -> None:
     server.statuses = [200, 503]
 
-    assert wait_for_answer(server.url, good=lambda answer: answer.status_code == 503, pause=0).status_code == 503
+    assert wait_for_answer(server.url, good=lambda response: response.status_code == 503, pause=0).status_code == 503
 
 
-def test_tells_the_last_answer_when_none_was_good_in_time(server: Server) -> None:
+def test_timeout_reports_the_last_response(server: Server) -> None:
     server.statuses = [503] * 1000
 
-    with pytest.raises(AssertionError, match=r"gave no good answer within 0\.1 s; the last: 503 hello"):
+    with pytest.raises(AssertionError, match=r"returned no good response within 0\.1 s; last: 503 hello"):
         wait_for_answer(server.url, within=0.1, pause=0.01)
 
 
-def test_tells_the_last_failure_when_nothing_answered() -> None:
-    with pytest.raises(AssertionError, match="within 0 s; the last: ConnectError"):
+def test_timeout_reports_the_last_connection_error() -> None:
+    with pytest.raises(AssertionError, match="within 0 s; last: ConnectError"):
         wait_for_answer(closed_port(), within=0)
 
 
-def test_asks_with_the_clients_own_headers(server: Server) -> None:
-    answer = wait_for_answer("/", client=lambda: httpx2.Client(base_url=server.url, headers={"x-name": "ada"}))
+def test_client_headers_are_sent(server: Server) -> None:
+    response = wait_for_answer("/", client=lambda: httpx2.Client(base_url=server.url, headers={"x-name": "ada"}))
 
-    assert answer.text == "hello ada"
+    assert response.text == "hello ada"
 
 
-def test_a_probe_counts_every_request_and_every_kind_of_answer(server: Server) -> None:
-    with probe(server.url, clients=3) as asked:
-        assert server.asked.wait(10)
+def test_probe_counts_requests_and_distinct_responses(server: Server) -> None:
+    with probe(server.url, clients=3) as result:
+        assert server.requested.wait(10)
         server.text = "goodbye"
-        server.asked.clear()
-        assert server.asked.wait(10)
-        server.asked.clear()
-        assert server.asked.wait(10)
+        server.requested.clear()
+        assert server.requested.wait(10)
+        server.requested.clear()
+        assert server.requested.wait(10)
 
-    asked.assert_none_failed(least=3)
-    assert asked.sent == server.requests
-    assert asked.answers == {"hello", "goodbye"}
-    assert asked.slowest > 0
+    result.assert_none_failed(least=3)
+    assert result.sent == server.requests
+    assert result.answers == {"hello", "goodbye"}
+    assert result.slowest > 0
 
 
-def test_one_bad_answer_among_good_ones_fails_the_probe(server: Server) -> None:
-    with probe(server.url, clients=2) as asked:
-        assert server.asked.wait(10)
+def test_one_bad_response_fails_the_probe(server: Server) -> None:
+    with probe(server.url, clients=2) as result:
+        assert server.requested.wait(10)
         server.statuses = [502]
         while server.statuses:
-            server.asked.clear()
-            assert server.asked.wait(10)
+            server.requested.clear()
+            assert server.requested.wait(10)
 
-    with pytest.raises(AssertionError, match=rf"1 of {asked.sent} requests failed:\n502 hello"):
-        asked.assert_none_failed()
+    with pytest.raises(AssertionError, match=rf"1 of {result.sent} requests failed:\n502 hello"):
+        result.assert_none_failed()
 
 
-def test_a_refused_connection_is_a_failed_request() -> None:
+def test_refused_connection_is_a_failed_request() -> None:
     url = closed_port()
-    with probe(url, clients=1) as asked:
-        while not asked.sent:
+    with probe(url, clients=1) as result:
+        while not result.sent:
             pass
 
     with pytest.raises(AssertionError, match="requests failed:\nConnectError"):
-        asked.assert_none_failed()
+        result.assert_none_failed()
 
 
-def test_a_probe_that_asked_too_little_proves_nothing() -> None:
+def test_probe_fails_with_fewer_requests_than_least() -> None:
     with pytest.raises(AssertionError, match="0 requests were sent, fewer than 1"):
         Probe().assert_none_failed()
 
 
-def test_a_pause_is_kept_after_each_answer_and_ends_with_the_block(server: Server) -> None:
-    with probe(server.url, clients=2, pause=600) as asked:
+def test_pause_follows_each_response_and_ends_with_the_block(server: Server) -> None:
+    with probe(server.url, clients=2, pause=600) as result:
         while server.requests < 2:
             pass
 
-    assert asked.sent == server.requests == 2
+    assert result.sent == server.requests == 2
 
 
-def test_a_failure_in_the_block_ends_the_probe_too(server: Server) -> None:
+def test_exception_in_the_block_ends_the_probe(server: Server) -> None:
     with pytest.raises(RuntimeError, match="apply failed"), probe(server.url):
         raise RuntimeError("apply failed")
-    asked = server.requests
+    sent = server.requests
 
     wait_for_answer(server.url)
-    assert server.requests == asked + 1
+    assert server.requests == sent + 1

@@ -1,4 +1,4 @@
-"""The fixtures, in a project that is not this one and cannot import it."""
+"""The fixtures, in another project that cannot import this one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from harness import BinaryError
 from harness.terraform import usable
-from tests.harness.conftest import HANGING, Project, copy_harness, processes_that_mention
+from tests.harness.conftest import HANGING, Project, copy_harness, processes_with
 
 MODULE = 'variable "name" {}\nresource "terraform_data" "this" {\n  input = var.name\n}\n'
 TESTS = """
@@ -27,7 +27,7 @@ def test_plans(terraform_root):
     assert root.plan(name="ada").values["terraform_data.this"]["input"] == "ada"
 
 
-def test_refuses_a_misspelt_variable(terraform_root):
+def test_undeclared_variable_is_refused(terraform_root):
     with pytest.raises(PlanError, match="undeclared"):
         terraform_root("modules/greeting").plan(name="ada", nmae="bob")
 
@@ -40,13 +40,13 @@ def test_applies(terraform_root, pytestconfig):
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_made_once(number, once_per_run, pytestconfig):
+def test_runs_once(number, once_per_run, pytestconfig):
     def make():
-        with (pytestconfig.rootpath / "made").open("a") as file:
+        with (pytestconfig.rootpath / "calls").open("a") as file:
             file.write("x")
-        return {"answer": 42}
+        return {"value": 42}
 
-    assert once_per_run("answer", make) == {"answer": 42}
+    assert once_per_run("value", make) == {"value": 42}
 """
 
 SLOW = 'resource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 1.5"\n  }\n}\n'
@@ -75,7 +75,7 @@ import pytest
 def test_applies(apply, pytestconfig, stage):
     root = apply("modules/greeting", name=os.environ.get("GREET", "ada"))
     (pytestconfig.rootpath / "applied").write_text(str(root.path))
-    if stage("look"):
+    if stage("verify"):
         assert root.terraform.cmd("state list").out == "terraform_data.this\\n"
 
 
@@ -90,7 +90,7 @@ def test_shares(shared, number, pytestconfig):
         file.write(f"{shared.path}\\n")
     assert "terraform_data.this" in shared.terraform.cmd("state list").out
 """
-STUBBORN = """
+FAILING_DESTROY = """
 import pytest
 from harness import Retry
 
@@ -110,13 +110,13 @@ EMPTY = '"resources": []'
 
 
 def greeting(folder: Path) -> Project:
-    """A project with one module, and a copy of the harness."""
+    """A project with one module and a copy of the harness."""
     copy_harness(folder)
-    made = Project(folder)
-    made.write("modules/greeting/main.tf", MODULE)
-    made.write("conftest.py", 'pytest_plugins = ["harness.pytest_plugin"]\n')
-    made.write("pytest.ini", "[pytest]\n")
-    return made
+    project = Project(folder)
+    project.write("modules/greeting/main.tf", MODULE)
+    project.write("conftest.py", 'pytest_plugins = ["harness.pytest_plugin"]\n')
+    project.write("pytest.ini", "[pytest]\n")
+    return project
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="module", autouse=True)
 def without_other_plugins() -> Iterator[None]:
-    """Whatever else is installed beside pytest would only make its start in these projects slow."""
+    """Other installed plugins would only slow down pytest's start in these projects."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         yield
@@ -137,10 +137,10 @@ PARALLEL = ("-p", "xdist", "-n", "2")
 
 @dataclass(frozen=True)
 class Run:
-    """A project and what pytest said of it."""
+    """A project and the output of a pytest run in it."""
 
     project: Project
-    said: str
+    output: str
 
 
 @pytest.fixture(scope="module")
@@ -154,18 +154,18 @@ def parallel(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def serial(parallel: Run) -> Run:
-    """Another run of some of the same tests, in one process."""
+    """Run some of the same tests again, in one process."""
     return Run(parallel.project, parallel.project.pytest("test_named_and_slow.py"))
 
 
-def test_the_fixtures_work_in_another_project_and_in_parallel(parallel: Run) -> None:
-    assert "10 passed" in parallel.said, parallel.said
-    assert (parallel.project.path / "made").read_text() == "x"
+def test_fixtures_work_in_another_project_in_parallel(parallel: Run) -> None:
+    assert "10 passed" in parallel.output, parallel.output
+    assert (parallel.project.path / "calls").read_text() == "x"
     assert EMPTY in parallel.project.state()
 
 
-def test_a_name_is_one_for_a_checkout_whatever_run_and_worker_asks(parallel: Run, serial: Run) -> None:
-    assert "3 passed" in serial.said, serial.said
+def test_unique_name_is_the_same_in_every_run_and_worker(parallel: Run, serial: Run) -> None:
+    assert "3 passed" in serial.output, serial.output
     names = (parallel.project.path / "names").read_text().split()
     assert len(names) == 4
     assert len(set(names)) == 1
@@ -173,56 +173,56 @@ def test_a_name_is_one_for_a_checkout_whatever_run_and_worker_asks(parallel: Run
 
 
 @pytest.mark.parametrize("workers", ["serial", "parallel"])
-def test_progress_is_shown_while_pytest_captures(workers: str, request: pytest.FixtureRequest) -> None:
+def test_progress_is_shown_despite_capture(workers: str, request: pytest.FixtureRequest) -> None:
     run: Run = request.getfixturevalue(workers)
-    assert "waits for terraform_data.slow" in run.said, run.said
+    assert "waiting for terraform_data.slow" in run.output, run.output
 
 
 @pytest.fixture(scope="module")
 def failing(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One test that fails in its stage `look`, one of whose applies cannot be destroyed, and a binary that writes down its use."""
+    """A test that fails in its stage `verify`, a test with a failing destroy, and a binary that logs its commands."""
     project = greeting(tmp_path_factory.mktemp("failing"))
     project.write("test_greeting.py", APPLIES.replace("terraform_data.this\\n", "something else"))
-    project.write("test_stubborn.py", STUBBORN)
+    project.write("test_failing_destroy.py", FAILING_DESTROY)
     wrapper = project.path / "tofu"
     wrapper.write_text(f'#!/bin/sh\necho "$1" >> {project.path}/verbs\nexec terraform "$@"\n')
     wrapper.chmod(0o755)
     return Run(project, project.pytest(*PARALLEL, "--dist", "loadfile", TERRAFORM=str(wrapper)))
 
 
-def test_what_a_test_applied_is_destroyed_though_it_fails(failing: Run) -> None:
-    assert "1 failed, 3 passed, 1 error" in failing.said, failing.said
+def test_failed_test_destroys_what_it_applied(failing: Run) -> None:
+    assert "1 failed, 3 passed, 1 error" in failing.output, failing.output
     assert EMPTY in failing.project.state()
     (shared,) = set((failing.project.path / "shared").read_text().split())
     assert EMPTY in (Path(shared) / "terraform.tfstate").read_text()
 
 
-def test_one_destroy_that_fails_does_not_keep_the_others_from_theirs(failing: Run) -> None:
-    assert "ERROR test_stubborn.py::test_two" in failing.said, failing.said
-    assert "exit status 4" in failing.said
-    assert "What is left is in the state in" in failing.said
+def test_failing_destroy_does_not_stop_the_others(failing: Run) -> None:
+    assert "ERROR test_failing_destroy.py::test_two" in failing.output, failing.output
+    assert "exit status 4" in failing.output
+    assert "The remaining resources are in the state in" in failing.output
     good = Path((failing.project.path / "good").read_text())
     assert EMPTY in (good / "terraform.tfstate").read_text()
 
 
-def test_the_binary_that_the_environment_names_is_the_one_that_runs(failing: Run) -> None:
+def test_binary_from_the_environment_is_used(failing: Run) -> None:
     verbs = (failing.project.path / "verbs").read_text().split()
     assert {"version", "init", "plan", "apply", "destroy"} <= set(verbs)
 
 
 def test_stages_are_skipped_by_name(failing: Run) -> None:
-    assert "FAILED test_greeting.py::test_applies" in failing.said, failing.said
-    said = failing.project.pytest("-k", "applies", SKIP_LOOK="1", SKIP_DESTROY="1")
-    assert "1 passed" in said, said
+    assert "FAILED test_greeting.py::test_applies" in failing.output, failing.output
+    output = failing.project.pytest("-k", "applies", SKIP_VERIFY="1", SKIP_DESTROY="1")
+    assert "1 passed" in output, output
     assert "terraform_data" in failing.project.state()
 
 
-def test_an_interrupted_run_saves_its_state_and_destroys_what_it_made(project: Project) -> None:
+def test_interrupted_run_saves_state_and_destroys(project: Project) -> None:
     hanging = HANGING.replace("sleep 86399.25", "touch ../../started && sleep 86397.25")
     project.write("modules/greeting/hangs.tf", hanging)
-    # A shell without job control has its background processes, such as these, ignore Ctrl-C.
-    listens = "import signal\n\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    project.write("conftest.py", listens + (project.path / "conftest.py").read_text())
+    # A shell without job control starts background processes with SIGINT ignored.
+    handler = "import signal\n\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    project.write("conftest.py", handler + (project.path / "conftest.py").read_text())
     project.write(
         "test_hangs.py",
         "import pytest\n\n\ndef test_hangs(terraform_root, pytestconfig):\n"
@@ -235,21 +235,21 @@ def test_an_interrupted_run_saves_its_state_and_destroys_what_it_made(project: P
             assert running.poll() is None
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
-        said, _ = running.communicate()
+        output, _ = running.communicate()
 
-    assert "KeyboardInterrupt" in said, said
-    assert processes_that_mention("86397.25") == []
+    assert "KeyboardInterrupt" in output, output
+    assert processes_with("86397.25") == []
     assert EMPTY in project.state()
-    # Terraform, when killed at once, does not write down the object that it was about to make.
+    # Had Terraform been killed at once, state would lack the resource in creation.
     destroyed = json.loads((project.applied() / "terraform.tfstate.backup").read_text())["resources"]
     assert {resource["name"] for resource in destroyed} == {"this", "quick", "hangs"}
 
 
-def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one_without_keep(project: Project) -> None:
+def test_kept_root_is_updated_by_the_next_run_and_destroyed_without_keep(project: Project) -> None:
     project.write("test_greeting.py", APPLIES)
 
-    said = project.pytest("--keep", "-k", "applies")
-    assert f"kept, applied: {project.applied()}" in said, said
+    output = project.pytest("--keep", "-k", "applies")
+    assert f"kept: {project.applied()}" in output, output
     first = json.loads(project.state())
     module = project.path / "modules/greeting/main.tf"
     module.write_text(MODULE.replace("input = var.name", 'input = "Hello ${var.name}"'))
@@ -261,8 +261,8 @@ def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one
     assert "Hello ada" in project.state()
     (project.path / "modules/greeting/gone.tf").unlink()
 
-    untouched = project.pytest("--keep", "-k", "applies", SKIP_APPLY="1", GREET="bob")
-    assert "1 passed" in untouched, untouched
+    unchanged = project.pytest("--keep", "-k", "applies", SKIP_APPLY="1", GREET="bob")
+    assert "1 passed" in unchanged, unchanged
     assert json.loads(project.state()) == second
     assert (project.applied() / "gone.tf").exists()
 
@@ -271,27 +271,27 @@ def test_what_is_kept_is_brought_up_to_date_by_the_next_run_and_destroyed_by_one
     assert list((project.path / ".pytest_cache/d/terraform-kept").iterdir()) == []
 
 
-def test_an_apply_that_is_skipped_with_nothing_kept_is_an_error(project: Project) -> None:
+def test_skip_apply_without_a_kept_root_is_an_error(project: Project) -> None:
     project.write("test_greeting.py", APPLIES)
 
-    said = project.pytest("-k", "applies", SKIP_APPLY="1")
+    output = project.pytest("-k", "applies", SKIP_APPLY="1")
 
-    assert "SKIP_APPLY is set, but nothing of modules/greeting is kept: run the test once with --keep" in said
+    assert "SKIP_APPLY is set, but modules/greeting has not been kept: run the test once with --keep" in output
 
 
-def test_without_the_cache_of_pytest_everything_works_but_keeping(project: Project) -> None:
+def test_without_pytests_cache_only_keep_fails(project: Project) -> None:
     project.write("test_greeting.py", APPLIES + "\n\ndef test_name(unique_name):\n    assert unique_name('a') != 'a'\n")
 
-    said = project.pytest("-p", "no:cacheprovider", *PARALLEL)
-    assert "4 passed" in said, said
+    output = project.pytest("-p", "no:cacheprovider", *PARALLEL)
+    assert "4 passed" in output, output
     assert EMPTY in project.state()
 
-    said = project.pytest("-p", "no:cacheprovider", "--keep", "-k", "applies")
-    assert "--keep and SKIP_… need pytest's cache, which -p no:cacheprovider turns off" in said, said
+    output = project.pytest("-p", "no:cacheprovider", "--keep", "-k", "applies")
+    assert "--keep and SKIP_… need pytest's cache, which -p no:cacheprovider turns off" in output, output
 
 
 def fake(folder: Path, version: str) -> str:
-    """A stand-in for another version of Terraform, or for OpenTofu: it only tells its version."""
+    """Return a fake Terraform or OpenTofu that only prints its version."""
     path = folder / "other"
     path.write_text(f"#!/bin/sh\necho '{version}'\n")
     path.chmod(0o755)
@@ -299,28 +299,31 @@ def fake(folder: Path, version: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("version", "sentence"),
+    ("version", "message"),
     [
-        (None, "terrafrom is not on PATH: install Terraform or OpenTofu, or name another binary: TERRAFORM=tofu"),
+        (
+            None,
+            "terrafrom is not on PATH: install Terraform or OpenTofu, or set TERRAFORM to another binary, such as tofu",
+        ),
         (
             '{"terraform_version": "1.8.5"}',
-            "other 1.8.5 is too old: the harness needs 1.9 or newer. Name another: TERRAFORM=…",
+            "other 1.8.5 is too old: the harness needs 1.9 or newer. Set TERRAFORM to another binary",
         ),
-        ("no version", "tells no version, so it is no Terraform: 'no version'"),
+        ("no version", "printed no version, so it is not Terraform: 'no version'"),
     ],
     ids=["missing", "too old", "another program"],
 )
-def test_a_binary_that_cannot_be_used_is_one_sentence(tmp_path: Path, version: str | None, sentence: str) -> None:
-    with pytest.raises(BinaryError) as told:
+def test_unusable_binary_is_a_one_line_error(tmp_path: Path, version: str | None, message: str) -> None:
+    with pytest.raises(BinaryError) as error:
         usable(fake(tmp_path, version) if version else "terrafrom")
-    assert sentence in str(told.value)
-    assert "\n" not in str(told.value)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_binary_that_cannot_be_used_fails_a_test_with_its_sentence_alone(project: Project) -> None:
+def test_unusable_binary_fails_a_test_without_a_traceback(project: Project) -> None:
     project.write("test_greeting.py", APPLIES)
 
-    said = project.pytest("-k", "applies", TERRAFORM=fake(project.path, '{"terraform_version": "1.8.5"}'))
+    output = project.pytest("-k", "applies", TERRAFORM=fake(project.path, '{"terraform_version": "1.8.5"}'))
 
-    assert "other 1.8.5 is too old: the harness needs 1.9 or newer" in said, said
-    assert "Traceback" not in said
+    assert "other 1.8.5 is too old: the harness needs 1.9 or newer" in output, output
+    assert "Traceback" not in output

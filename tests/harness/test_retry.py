@@ -1,4 +1,4 @@
-"""Commands that fail: those that are tried again, and those that are not."""
+"""Which failed commands are retried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_PAUSE = Retry(pause_seconds=0)
 
 
 def failing(times: int, error: str, when: str = "create") -> str:
-    """A root that counts its attempts in the file `attempts` and says `error` in the first of them."""
+    """Return a root that counts its attempts in the file `attempts`, and fails the first `times` with `error`."""
     return f"""
 resource "terraform_data" "made" {{}}
 resource "terraform_data" "fails" {{
@@ -40,20 +40,20 @@ def root_with(root_of: Callable[[str], Root]) -> Callable[[str], Root]:
     return make
 
 
-def test_an_apply_that_fails_for_a_moment_is_tried_again_from_a_fresh_plan(root_with: Callable[[str], Root]) -> None:
+def test_transient_apply_error_is_retried_with_a_new_plan(root_with: Callable[[str], Root]) -> None:
     root = root_with(failing(1, "read tcp 10.0.0.1:443: connection reset by peer"))
-    told: list[str] = []
-    root.terraform.progress = told.append
+    lines: list[str] = []
+    root.terraform.progress = lines.append
 
     root.apply()
 
     assert attempts(root) == 2
-    assert len(told) == 1
-    assert told[0].startswith("attempt 2 of 3, since the network failed for a moment: terraform apply failed")
+    assert len(lines) == 1
+    assert lines[0].startswith("retry (transient network error), attempt 2 of 3: terraform apply failed")
     root.assert_idempotent()
 
 
-def test_an_apply_that_fails_for_a_reason_of_its_own_is_not(root_with: Callable[[str], Root]) -> None:
+def test_other_apply_error_is_not_retried(root_with: Callable[[str], Root]) -> None:
     root = root_with(failing(1, "AccessDenied: not authorized"))
 
     with pytest.raises(TerraformError, match="AccessDenied"):
@@ -62,7 +62,7 @@ def test_an_apply_that_fails_for_a_reason_of_its_own_is_not(root_with: Callable[
     assert attempts(root) == 1
 
 
-def test_an_apply_that_goes_on_failing_fails_with_the_last_reason(root_with: Callable[[str], Root]) -> None:
+def test_apply_that_keeps_failing_raises_the_last_error(root_with: Callable[[str], Root]) -> None:
     root = root_with(failing(9, "ThrottlingException: Rate exceeded"))
 
     with pytest.raises(TerraformError, match="Rate exceeded"):
@@ -71,7 +71,7 @@ def test_an_apply_that_goes_on_failing_fails_with_the_last_reason(root_with: Cal
     assert attempts(root) == 3
 
 
-def test_a_destroy_that_fails_once_is_tried_again_whatever_the_reason(root_with: Callable[[str], Root]) -> None:
+def test_destroy_is_retried_after_any_error(root_with: Callable[[str], Root]) -> None:
     root = root_with(failing(1, "DependencyViolation: has a dependent object", when="destroy"))
     root.apply()
 
@@ -81,7 +81,7 @@ def test_a_destroy_that_fails_once_is_tried_again_whatever_the_reason(root_with:
     assert root.terraform.cmd("state list").out == ""
 
 
-def test_a_destroy_that_goes_on_failing_tells_where_its_state_is(root_with: Callable[[str], Root]) -> None:
+def test_destroy_that_keeps_failing_reports_its_state(root_with: Callable[[str], Root]) -> None:
     root = root_with(failing(9, "DependencyViolation", when="destroy"))
     root.apply()
 
@@ -89,11 +89,11 @@ def test_a_destroy_that_goes_on_failing_tells_where_its_state_is(root_with: Call
         root.destroy()
 
     assert attempts(root) == 3
-    assert failure.value.__notes__ == [f"What is left is in the state in {root.path}"]
+    assert failure.value.__notes__ == [f"The remaining resources are in the state in {root.path}"]
     assert "terraform_data.fails" in root.terraform.cmd("state list").out
 
 
-def test_patterns_of_ones_own(root_with: Callable[[str], Root]) -> None:
+def test_custom_patterns(root_with: Callable[[str], Root]) -> None:
     root = root_with(failing(1, "OperationAborted: a conflicting operation"))
     root.retry = Retry({**TRANSIENT_ERRORS, "operationaborted": "S3 names are released late"}, pause_seconds=0)
 
@@ -102,19 +102,19 @@ def test_patterns_of_ones_own(root_with: Callable[[str], Root]) -> None:
     assert attempts(root) == 2
 
 
-def test_an_init_is_tried_again_and_its_words_are_matched(tmp_path: Path) -> None:
+def test_init_is_retried(tmp_path: Path) -> None:
     root = Root(tmp_path, retry=Retry({"unreadable module directory": "it comes late"}, pause_seconds=0))
     root.write("main.tf", 'module "late" {\n  source = "./late"\n}\n')
 
-    def comes(line: str) -> None:
+    def create_module(line: str) -> None:
         root.write("late/main.tf", "")
 
-    root.terraform.progress = comes
+    root.terraform.progress = create_module
 
     root.init()
 
 
-def test_a_command_that_was_interrupted_is_not_tried_again() -> None:
+def test_timeout_is_not_retried() -> None:
     calls: list[int] = []
 
     def hang() -> None:
@@ -127,6 +127,6 @@ def test_a_command_that_was_interrupted_is_not_tried_again() -> None:
     assert len(calls) == 1
 
 
-def test_a_command_that_would_never_run_is_refused() -> None:
+def test_zero_attempts_is_an_error() -> None:
     with pytest.raises(ValueError, match="attempts is 0"):
         Retry(attempts=0)

@@ -1,4 +1,4 @@
-"""Roots under test: copies, one init, plans that are never stale, and what a second apply would change."""
+"""Roots under test: copies, the shared init, plan, apply and idempotence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from harness import InitCache, PlanError, Root, TerraformError, copy_project
 
 
-def test_a_refusal_carries_the_words_of_terraform_unbroken(root: Root) -> None:
+def test_refusal_has_terraforms_message_on_one_line(root: Root) -> None:
     with pytest.raises(PlanError, match="since the sign outside has no room for more of them than that, and it is lit"):
         root.plan(text="too long")
 
 
-def test_a_misspelt_variable_is_an_error(root: Root) -> None:
+def test_undeclared_variable_is_an_error(root: Root) -> None:
     with pytest.raises(PlanError, match=r'Value for undeclared variable: .*"txet"'):
         root.plan(txet="two")
     with pytest.raises(PlanError, match="undeclared variable"):
@@ -25,17 +25,17 @@ def test_a_misspelt_variable_is_an_error(root: Root) -> None:
     assert not (root.path / "terraform.tfstate").exists()
 
 
-def test_three_misspelt_variables_are_an_error_too(root: Root) -> None:
+def test_three_undeclared_variables_are_an_error(root: Root) -> None:
     with pytest.raises(PlanError, match="undeclared variable"):
         root.plan(a="1", b="2", c="3")
 
 
-def test_a_misspelt_variable_in_a_file_is_an_error(root: Root) -> None:
+def test_undeclared_variable_in_a_file_is_an_error(root: Root) -> None:
     with pytest.raises(PlanError, match=r'undeclared variable: .*"txet"'):
         root.plan(var_file=root.write("given.tfvars", 'txet = "two"'))
 
 
-def test_a_failed_plan_leaves_no_earlier_plan_to_be_read(root: Root) -> None:
+def test_failed_plan_removes_the_previous_plan_file(root: Root) -> None:
     root.plan()
     assert list(root.path.glob("*.tfplan"))
 
@@ -45,7 +45,7 @@ def test_a_failed_plan_leaves_no_earlier_plan_to_be_read(root: Root) -> None:
     assert list(root.path.glob("*.tfplan")) == []
 
 
-def test_a_plan_from_before_another_apply_is_refused(root: Root) -> None:
+def test_stale_plan_is_refused(root: Root) -> None:
     root.plan(text="two")
     stale = root.path / "stale.tfplan"
     next(root.path.glob("*.tfplan")).rename(stale)
@@ -57,7 +57,7 @@ def test_a_plan_from_before_another_apply_is_refused(root: Root) -> None:
     assert [d.summary for d in result.diagnostics] == ["Saved plan is stale"]
 
 
-def test_a_plan_that_was_read_is_applied_as_it_was_read(root: Root) -> None:
+def test_apply_planned_applies_exactly_the_plan(root: Root) -> None:
     planned = root.plan(text="two")
     root.write("later.tf", 'output "later" {\n  value = "not in the plan"\n}\n')
 
@@ -68,20 +68,20 @@ def test_a_plan_that_was_read_is_applied_as_it_was_read(root: Root) -> None:
     assert root.applied == ({"text": "two"}, None)
 
 
-def test_without_a_plan_that_was_taken_nothing_is_applied(root: Root) -> None:
+def test_apply_planned_needs_a_successful_new_plan(root: Root) -> None:
     root.plan(text="two")
     with pytest.raises(PlanError):
         root.plan(text="too long")
-    with pytest.raises(AssertionError, match="nothing is planned"):
+    with pytest.raises(AssertionError, match="no plan to apply"):
         root.apply_planned()
     root.plan(text="two")
     root.apply_planned()
-    with pytest.raises(AssertionError, match="nothing is planned"):
+    with pytest.raises(AssertionError, match="no plan to apply"):
         root.apply_planned()
 
 
 @pytest.mark.parametrize("sensitive", ["false", "true"])
-def test_an_apply_returns_all_outputs_secret_ones_too(root: Root, sensitive: str) -> None:
+def test_apply_returns_all_outputs_including_sensitive_ones(root: Root, sensitive: str) -> None:
     root.write("more.tf", f'output "more" {{\n  value     = toset(["a"])\n  sensitive = {sensitive}\n}}\n')
 
     outputs = root.apply(text="two")
@@ -90,13 +90,13 @@ def test_an_apply_returns_all_outputs_secret_ones_too(root: Root, sensitive: str
     assert outputs["more"] == ["a"]
 
 
-def test_a_second_apply_changes_nothing(root: Root) -> None:
+def test_assert_idempotent_passes_without_changes(root: Root) -> None:
     root.apply(text="two")
 
     root.assert_idempotent()
 
 
-def test_what_a_second_apply_would_change_is_named(root: Root) -> None:
+def test_assert_idempotent_names_each_change(root: Root) -> None:
     root.apply(text="two")
     main = root.path / "main.tf"
     root.write("main.tf", main.read_text().replace("= var.text", '= "three"', 1))
@@ -105,12 +105,12 @@ def test_what_a_second_apply_would_change_is_named(root: Root) -> None:
         root.assert_idempotent()
 
 
-def test_what_is_not_applied_is_not_called_idempotent(root: Root) -> None:
+def test_assert_idempotent_needs_an_apply(root: Root) -> None:
     with pytest.raises(AssertionError, match="nothing is applied"):
         root.assert_idempotent()
 
 
-def test_an_output_that_changes_is_a_change(root: Root) -> None:
+def test_changed_output_is_a_change(root: Root) -> None:
     root.apply()
     root.write("more.tf", 'output "more" {\n  value = 1\n}\n')
 
@@ -118,7 +118,7 @@ def test_an_output_that_changes_is_a_change(root: Root) -> None:
         root.assert_idempotent()
 
 
-def test_a_replacement_is_seen_as_a_destroy(root: Root) -> None:
+def test_replacement_is_a_destroy(root: Root) -> None:
     root.apply()
 
     plan = root.plan(replace="b")
@@ -128,7 +128,7 @@ def test_a_replacement_is_seen_as_a_destroy(root: Root) -> None:
     assert root.plan(text="two").no_destroys
 
 
-def test_a_move_is_no_destroy_and_its_absence_is_one(root: Root) -> None:
+def test_rename_is_a_destroy_without_a_moved_block(root: Root) -> None:
     root.apply()
     main = root.path / "main.tf"
     main.write_text(
@@ -142,7 +142,7 @@ def test_a_move_is_no_destroy_and_its_absence_is_one(root: Root) -> None:
     assert plan.moved == {"terraform_data.first": "terraform_data.renamed"}
 
 
-def test_destroy_takes_what_apply_made_and_may_be_called_twice(root: Root) -> None:
+def test_destroy_may_be_called_twice(root: Root) -> None:
     root.apply(text="two")
 
     root.destroy()
@@ -151,7 +151,7 @@ def test_destroy_takes_what_apply_made_and_may_be_called_twice(root: Root) -> No
     assert root.terraform.cmd("state list").out == ""
 
 
-def test_a_failed_apply_tells_why_and_can_be_destroyed(root_of: Callable[[str], Root]) -> None:
+def test_failed_apply_reports_the_reason_and_can_be_destroyed(root_of: Callable[[str], Root]) -> None:
     root = root_of(
         'resource "terraform_data" "made" {}\n'
         'resource "terraform_data" "fails" {\n  depends_on = [terraform_data.made]\n'
@@ -166,14 +166,14 @@ def test_a_failed_apply_tells_why_and_can_be_destroyed(root_of: Callable[[str], 
     assert root.terraform.cmd("state list").out == ""
 
 
-def test_dependencies_are_followed_through_locals(root: Root) -> None:
+def test_dependencies_resolve_locals(root: Root) -> None:
     assert root.dependencies() == {
         "terraform_data.first": frozenset(),
         "terraform_data.second": frozenset({"terraform_data.first"}),
     }
 
 
-def test_dependencies_are_the_same_by_a_graph_of_everything(
+def test_dependencies_are_the_same_from_opentofus_graph(
     root_of: Callable[..., Root], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = root_of(
@@ -185,17 +185,17 @@ def test_dependencies_are_the_same_by_a_graph_of_everything(
         'variable "given" {}\nresource "terraform_data" "of" {\n  for_each = toset(["a"])\n  input = var.given\n}\n'
         'output "made" {\n  value = terraform_data.of["a"].output\n}\n',
     )
-    of_resources = root.dependencies()
+    expected = root.dependencies()
     graph = root.terraform.graph
-    # OpenTofu's graph, which Terraform's was before 1.7, and still is when asked for.
+    # The format of OpenTofu's graph, and of Terraform's before 1.7. `-type=plan` still prints it.
     monkeypatch.setattr(root.terraform, "graph", lambda: graph(type="plan"), raising=False)
 
-    assert root.dependencies() == of_resources
-    assert of_resources["terraform_data.last"] == {"terraform_data.first", "module.sub.terraform_data.of"}
-    assert of_resources["terraform_data.apart"] == frozenset()
+    assert root.dependencies() == expected
+    assert expected["terraform_data.last"] == {"terraform_data.first", "module.sub.terraform_data.of"}
+    assert expected["terraform_data.apart"] == frozenset()
 
 
-def test_a_copy_leaves_leftovers_behind_and_keeps_relative_paths(tmp_path: Path) -> None:
+def test_copy_omits_working_files_and_keeps_relative_paths(tmp_path: Path) -> None:
     project = tmp_path / "project"
     for name in (
         "a/main.tf",
@@ -218,12 +218,12 @@ def test_a_copy_leaves_leftovers_behind_and_keeps_relative_paths(tmp_path: Path)
         copy_project(project, tmp_path / "none", ["misspelt"])
 
 
-def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_missing_root_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no root module to test"):
         Root(tmp_path / "nowhere")
 
 
-def test_equal_roots_share_one_init_and_others_do_not(tmp_path: Path) -> None:
+def test_equal_roots_share_one_init(tmp_path: Path) -> None:
     cache = InitCache(tmp_path / "cache")
 
     def initialise(name: str, hcl: str) -> Root:
@@ -245,7 +245,7 @@ def test_equal_roots_share_one_init_and_others_do_not(tmp_path: Path) -> None:
     third.plan()
 
 
-def test_a_failed_init_is_not_kept_for_the_next(tmp_path: Path) -> None:
+def test_failed_init_is_not_cached(tmp_path: Path) -> None:
     cache = InitCache(tmp_path / "cache")
     root = Root(tmp_path)
     root.write("main.tf", 'module "sub" {\n  source = "./sub"\n}\n')

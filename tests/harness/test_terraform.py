@@ -1,4 +1,4 @@
-"""The mended python-terraform."""
+"""Fixes to python-terraform."""
 
 from __future__ import annotations
 
@@ -11,71 +11,69 @@ from typing import Any
 import pytest
 
 from harness import CommandTimeoutError, IsFlagged, Root, Terraform, TerraformError, terraform
-from tests.harness.conftest import HANGING, processes_that_mention
+from tests.harness.conftest import HANGING, processes_with
 
-# Neither it nor its child listens to an interrupt.
-DEAF = """#!/bin/sh
+# Ignores SIGINT, as does its child.
+IGNORES_SIGINT = """#!/bin/sh
 trap '' INT
 sleep 86398.25 &
 wait
 """
 
 
-def test_a_command_that_outlives_its_limit_is_interrupted_with_its_state_kept_and_no_process_left(
+def test_timeout_interrupts_terraform_keeps_state_and_leaves_no_process(
     root_of: Callable[[str], Root],
 ) -> None:
     root = root_of(HANGING)
 
-    with pytest.raises(CommandTimeoutError, match=r"apply failed\nnot done within 5 s; it ended when interrupted"):
+    with pytest.raises(CommandTimeoutError, match=r"apply failed\ntimed out after 5 s; it exited on SIGINT"):
         root.terraform.apply(timeout=5)
 
-    assert processes_that_mention("86399.25") == []
+    assert processes_with("86399.25") == []
     state = root.terraform.cmd("state list")
     assert "terraform_data.quick" in state.out.split()
 
 
-def test_a_command_that_ignores_the_interrupt_is_killed_with_all_of_its_group(
+def test_command_that_ignores_sigint_is_killed_with_its_process_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terraform, "GRACE_SECONDS", 0.5)
-    deaf = tmp_path / "deaf"
-    deaf.write_text(DEAF)
-    deaf.chmod(0o755)
+    binary = tmp_path / "terraform"
+    binary.write_text(IGNORES_SIGINT)
+    binary.chmod(0o755)
 
-    with pytest.raises(CommandTimeoutError, match="ignored the interrupt and was killed"):
-        Terraform(tmp_path, binary=str(deaf)).apply(timeout=0.5)
+    with pytest.raises(CommandTimeoutError, match="ignored SIGINT and was killed"):
+        Terraform(tmp_path, binary=str(binary)).apply(timeout=0.5)
 
-    assert processes_that_mention("86398.25") == []
+    assert processes_with("86398.25") == []
 
 
-def test_a_long_command_tells_what_is_done_and_what_it_waits_for(
-    root_of: Callable[[str], Root], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_command_reports_progress(root_of: Callable[[str], Root], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terraform, "PROGRESS_SECONDS", 0.2)
     root = root_of(HANGING.replace("sleep 86399.25", "until test -e go; do sleep 0.1; done"))
-    told: list[str] = []
+    lines: list[str] = []
 
     def progress(line: str) -> None:
-        told.append(line)
-        if line.endswith("1 done, waits for terraform_data.hangs"):
+        lines.append(line)
+        if line.endswith("1 done, waiting for terraform_data.hangs"):
             root.write("go", "")
 
     root.terraform.progress = progress
 
     assert root.terraform.apply(timeout=60).code == 0
-    assert told[-1].startswith("terraform apply, ")
+    assert lines[-1].startswith("terraform apply, ")
 
 
-def test_a_short_command_tells_nothing(root: Root) -> None:
-    told: list[str] = []
-    root.terraform.progress = told.append
+def test_short_command_reports_no_progress(root: Root) -> None:
+    lines: list[str] = []
+    root.terraform.progress = lines.append
 
     root.apply()
 
-    assert told == []
+    assert lines == []
 
 
-def test_an_unknown_attribute_is_an_error_and_runs_nothing(tmp_path: Path) -> None:
+def test_unknown_attribute_is_an_error_and_runs_nothing(tmp_path: Path) -> None:
     runner = Terraform(tmp_path, binary="/does/not/exist")
 
     with pytest.raises(AttributeError, match="has no 'aply'"):
@@ -84,7 +82,7 @@ def test_an_unknown_attribute_is_an_error_and_runs_nothing(tmp_path: Path) -> No
         _ = copy.copy(runner).__wrapped__
 
 
-def test_further_commands_are_passed_on(root: Root) -> None:
+def test_other_commands_are_passed_through(root: Root) -> None:
     assert root.terraform.validate(json=IsFlagged).code == 0
     assert root.terraform.version().out.startswith(("Terraform v", "OpenTofu v"))
 
@@ -95,11 +93,11 @@ def test_outputs_are_values(root: Root) -> None:
     assert root.output("text", str) == "two"
     with pytest.raises(TypeError, match="output text is 'two', not a dict"):
         root.output("text", dict)
-    with pytest.raises(KeyError, match=r"no output txet; the outputs are \['given', 'text'\]"):
+    with pytest.raises(KeyError, match=r"no output txet; outputs are \['given', 'text'\]"):
         root.output("txet", str)
 
 
-def test_outputs_have_the_type_that_is_asked_for_and_nothing_is_converted(root_of: Callable[[str], Root]) -> None:
+def test_outputs_are_validated_and_not_converted(root_of: Callable[[str], Root]) -> None:
     root = root_of(
         'output "one" {\n  value = 1\n}\noutput "yes" {\n  value = true\n}\n'
         'output "names" {\n  value = toset(["a", "b"])\n}\noutput "ports" {\n  value = { a = 1 }\n}\n'
@@ -117,14 +115,14 @@ def test_outputs_have_the_type_that_is_asked_for_and_nothing_is_converted(root_o
         root.output("ports", dict[str, str])
 
 
-def test_variables_win_over_a_variable_file(root: Root) -> None:
+def test_variables_override_a_variable_file(root: Root) -> None:
     file = root.write("given.tfvars", 'text = "file"')
 
     assert root.plan(var_file=file).outputs["given"] == "file"
     assert root.plan(var_file=file, text="word").outputs["given"] == "word"
 
 
-def test_values_arrive_as_they_are(root_of: Callable[[str], Root]) -> None:
+def test_values_round_trip(root_of: Callable[[str], Root]) -> None:
     root = root_of('variable "value" {\n  type = any\n}\noutput "value" {\n  value = var.value\n}\n')
 
     values: list[Any] = [{"a": [1, None, True]}, 'ä $${b} "quoted"\n', [], False]
@@ -148,13 +146,13 @@ def test_threads_share_an_instance(root_of: Callable[[str], Root]) -> None:
     assert codes == dict.fromkeys(range(6), 2)
 
 
-def test_an_environment_is_added_to_the_present_one(root: Root) -> None:
+def test_environment_is_added_to_the_process_environment(root: Root) -> None:
     root.terraform.environment["TF_VAR_text"] = "three"
 
     assert root.plan().outputs["given"] == "three"
 
 
-def test_a_failed_init_tells_why(tmp_path: Path) -> None:
+def test_failed_init_reports_the_reason(tmp_path: Path) -> None:
     root = Root(tmp_path)
     root.write("main.tf", 'module "a" {\n  source = "./nowhere"\n}\n')
 

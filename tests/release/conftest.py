@@ -1,4 +1,4 @@
-"""A project to release: the module as it is, recorded as 0.1.0 just now, so that nothing has changed yet."""
+"""A project with the current module, recorded as 0.1.0 without changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [0.1.0] - 2026-01-01\n\n### Ad
 
 @pytest.fixture(scope="session")
 def interface() -> dict[str, Any]:
-    """The module's interface as it is."""
+    """The module's current interface."""
     return snapshot(ROOT / MODULE)
 
 

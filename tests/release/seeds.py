@@ -1,4 +1,4 @@
-"""Changes of the module to try on a copy, each with what release-check must say of it."""
+"""Changes to a copy of the module, each with the expected report of release-check."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tools.release.records import MODULE
 
 @dataclass(frozen=True)
 class Seed:
-    """An edit of a file of the module: `old` (a regular expression; empty for the end of the file) becomes `new`."""
+    """An edit of a module file: `old` (a regular expression, empty for the end of the file) becomes `new`."""
 
     level: str
-    says: str
+    message: str
     file: str
     old: str
     new: str
 
-    def sow(self, project: Path) -> None:
-        """Make the edit. AssertionError when there is nothing to edit: the module has changed under the seed."""
+    def apply(self, project: Path) -> None:
+        """Make the edit. AssertionError when `old` is not found, since the module has changed."""
         path = project / MODULE / self.file
         text = path.read_text()
-        edited, times = re.subn(self.old or r"\Z", self.new, text, count=1, flags=re.MULTILINE | re.DOTALL)
-        assert times == 1, f"{self.file} does not have {self.old}"
+        edited, count = re.subn(self.old or r"\Z", self.new, text, count=1, flags=re.MULTILINE | re.DOTALL)
+        assert count == 1, f"{self.file} does not have {self.old}"
         assert edited != text
         path.write_text(edited)
 
 
 def block(label: str) -> str:
-    """Return a pattern of a whole block."""
+    """Return a pattern for a whole block."""
     return rf"^{label} \{{\n.*?^\}}\n"
 
 
@@ -53,7 +53,7 @@ BREAKING = {
         r"(memory_mb\s*= optional\(number, )512",
         r"\g<1>1024",
     ),
-    "default of an attribute taken away": Seed(
+    "default of an attribute removed": Seed(
         "breaking",
         "function.tracing: required, was optional",
         "variables.tf",
@@ -77,7 +77,7 @@ BREAKING = {
         r"optional\(set\(string\), \[\]\)",
         "optional(list(string), [])",
     ),
-    "null no longer taken": Seed(
+    "null no longer accepted": Seed(
         "breaking",
         "alarms: no longer takes null",
         "variables.tf",
@@ -119,9 +119,9 @@ BREAKING = {
         r'"aws_apigatewayv2_stage" "default"',
         '"aws_apigatewayv2_stage" "this"',
     ),
-    "resource moved to nowhere": Seed(
+    "resource moved to a missing address": Seed(
         "breaking",
-        "aws_apigatewayv2_stage.default: moved to aws_apigatewayv2_stage.that, which is not there",
+        "aws_apigatewayv2_stage.default: moved to aws_apigatewayv2_stage.that, which does not exist",
         "api.tf",
         r'resource "aws_apigatewayv2_stage" "default" \{',
         "moved {\n  from = aws_apigatewayv2_stage.default\n  to   = aws_apigatewayv2_stage.that\n}\n\n"
@@ -152,7 +152,11 @@ BREAKING = {
         r'\1    random = {\n      source = "hashicorp/random"\n    }\n',
     ),
     "permission to apply needed": Seed(
-        "breaking", "aws_sqs_queue: new: whoever applies", "main.tf", "", '\nresource "aws_sqs_queue" "this" {}\n'
+        "breaking",
+        "aws_sqs_queue: new: the principal that applies",
+        "main.tf",
+        "",
+        '\nresource "aws_sqs_queue" "this" {}\n',
     ),
     "permission of the role needed": Seed(
         "breaking",
@@ -184,21 +188,21 @@ FEATURES = {
         r"audience = list\(string\)",
         "audience = optional(list(string), [])",
     ),
-    "null taken": Seed(
+    "null accepted": Seed(
         "feature", "name: takes null", "variables.tf", r"(variable \"name\".*?)  nullable    = false\n", r"\1"
     ),
     "output new": Seed("feature", "output owner: new", "outputs.tf", "", '\noutput "owner" {\n  value = "people"\n}\n'),
     "provider's range wider": Seed(
         "feature", 'provider aws: the version range is ">= 5.100, != 6.2.0, != 6.3.0, < 8"', "versions.tf", "< 7", "< 8"
     ),
-    "permission needed where asked for": Seed(
+    "permission needed if configured": Seed(
         "feature",
-        "aws_sqs_queue: new where it is asked for: whoever applies",
+        "aws_sqs_queue: new if configured: the principal that applies",
         "main.tf",
         "",
         '\nresource "aws_sqs_queue" "this" {\n  count = var.dashboard ? 1 : 0\n}\n',
     ),
-    "count on what had none": Seed(
+    "count added": Seed(
         "feature",
         "aws_apigatewayv2_stage.default: has count, had neither count nor for_each",
         "api.tf",
@@ -209,7 +213,7 @@ FEATURES = {
 FIXES = {
     "message reworded": Seed(
         "fix",
-        "function: a refusal is worded otherwise",
+        "function: a refusal is reworded",
         "variables.tf",
         "function.architecture must be x86_64 or arm64: Lambda's two architectures.",
         "function.architecture must be arm64 or x86_64.",
@@ -222,5 +226,5 @@ FIXES = {
         "moved {\n  from = aws_apigatewayv2_stage.default\n  to   = aws_apigatewayv2_stage.this\n}\n\n"
         'resource "aws_apigatewayv2_stage" "this" {',
     ),
-    "range written otherwise": Seed("fix", "which accepts the same", "versions.tf", r">= 5\.100, !=", ">= 5.100.0, !="),
+    "range reformatted": Seed("fix", "which accepts the same", "versions.tf", r">= 5\.100, !=", ">= 5.100.0, !="),
 }

@@ -1,4 +1,4 @@
-"""Recording a release in a repository of its own, and what this repository has recorded."""
+"""Recording releases, and the recorded releases of this repository."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def claim(project: Path, entries: str) -> None:
     path.write_text(path.read_text().replace("## [Unreleased]\n", f"## [Unreleased]\n\n{entries}", 1))
 
 
-def test_a_release_is_recorded_with_its_commit_and_closes_what_is_written_about_it(project: Path) -> None:
-    BREAKING["variable removed"].sow(project)
+def test_record_stores_the_commit_and_closes_changelog_and_upgrading(project: Path) -> None:
+    BREAKING["variable removed"].apply(project)
     claim(project, "### Breaking\n\n- Variable `dashboard` is gone.\n")
     (project / "UPGRADING.md").write_text("# Upgrading\n\n## Unreleased\n\nDelete the line.\n")
-    made = commit(project)
+    head = commit(project)
 
     assert main(["record", "0.2.0"], project) == 0
 
-    assert (last(project).version, last(project).commit) == ("0.2.0", made)
+    assert (last(project).version, last(project).commit) == ("0.2.0", head)
     assert "dashboard" not in last(project).interface["inputs"]
     changelog = (project / "CHANGELOG.md").read_text()
     assert f"## [Unreleased]\n\n## [0.2.0] - {last(project).date}\n\n### Breaking\n" in changelog
@@ -51,29 +51,29 @@ def test_a_release_is_recorded_with_its_commit_and_closes_what_is_written_about_
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.1.1"])
-def test_a_version_that_is_too_low_is_refused(version: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    BREAKING["variable removed"].sow(project)
+def test_too_low_version_is_refused(version: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    BREAKING["variable removed"].apply(project)
     claim(project, "### Breaking\n\n- Variable `dashboard` is gone.\n")
     (project / "UPGRADING.md").write_text("# Upgrading\n\n## Unreleased\n\nDelete the line.\n")
     commit(project)
     assert main(["record", version], project) == 1
-    assert "0.2.0 at least" in capsys.readouterr().err
+    assert "at least 0.2.0" in capsys.readouterr().err
     assert last(project).version == "0.1.0"
 
 
-def test_a_release_that_claims_too_little_is_not_recorded(project: Path) -> None:
-    FEATURES["variable new and optional"].sow(project)
+def test_too_low_changelog_level_is_not_recorded(project: Path) -> None:
+    FEATURES["variable new and optional"].apply(project)
     commit(project)
     assert main(["record", "0.3.0"], project) == 1
 
 
-def test_a_release_without_a_change_is_not_recorded(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_without_changes_is_not_recorded(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commit(project)
     assert main(["record", "0.1.1"], project) == 1
     assert "nothing has changed" in capsys.readouterr().err
 
 
-def test_what_is_not_committed_is_not_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncommitted_changes_are_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     claim(project, "### Fixed\n\n- A throttle.\n")
     commit(project)
     api = project / MODULE / "api.tf"
@@ -82,18 +82,16 @@ def test_what_is_not_committed_is_not_released(project: Path, capsys: pytest.Cap
     assert "api.tf" in capsys.readouterr().err
 
 
-def test_an_older_commit_is_released_only_with_the_interface_that_the_changelog_tells_of(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_older_commit_with_another_interface_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     older = commit(project)
-    FIXES["message reworded"].sow(project)
+    FIXES["message reworded"].apply(project)
     claim(project, "### Fixed\n\n- A message.\n")
     commit(project)
     assert main(["record", "0.1.1", "--commit", older], project) == 1
     assert "another interface" in capsys.readouterr().err
 
 
-def test_a_commit_of_another_history_is_not_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commit_outside_heads_history_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stray = commit(project)
     shutil.rmtree(project / ".git" / "refs" / "heads")
     (project / ".git" / "refs" / "heads").mkdir()
@@ -104,13 +102,13 @@ def test_a_commit_of_another_history_is_not_released(project: Path, capsys: pyte
 
 
 @pytest.mark.parametrize("version", ["v0.2.0", "0.2", "next"])
-def test_a_version_of_another_form_is_refused(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_version_is_refused(version: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["record", version])
-    assert "is no version" in capsys.readouterr().err
+    assert "is not a version" in capsys.readouterr().err
 
 
-def test_without_the_commit_in_the_history_the_error_says_how_to_get_it(project: Path, tmp_path: Path) -> None:
+def test_missing_commit_error_says_how_to_fetch_it(project: Path, tmp_path: Path) -> None:
     commit(project)
     with pytest.raises(ReleaseError, match=r"git fetch --unshallow.*fetch-depth: 0"):
         sources(project, last(project).commit, tmp_path / "old")
@@ -123,14 +121,14 @@ def test_releases_are_ordered_by_version(project: Path) -> None:
 
 
 @pytest.mark.parametrize("record", records(ROOT), ids=lambda record: record.version)
-def test_a_recorded_interface_is_that_of_its_commit(record: Record, tmp_path: Path) -> None:
+def test_recorded_interface_equals_that_of_its_commit(record: Record, tmp_path: Path) -> None:
     assert snapshot(sources(ROOT, record.commit, tmp_path) / MODULE) == record.interface, (
         "run: python -m tools.release refresh"
     )
 
 
 @pytest.mark.parametrize("record", records(ROOT), ids=lambda record: record.version)
-def test_a_recorded_release_is_in_the_changelog(record: Record) -> None:
+def test_recorded_release_is_in_the_changelog(record: Record) -> None:
     assert f"\n## [{record.version}] - {record.date}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""The module's own tests, which a team runs on its copy: they pass, and do not when the module promises less."""
+"""The module's own `terraform test` files pass, and fail for a changed module."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tools.release.records import MODULE
 
 FOLDER = ROOT / MODULE
 FILES = sorted(path.name.removesuffix(".tftest.hcl") for path in FOLDER.glob("tests/*.tftest.hcl"))
-# File of tests → file of the module, a promise of it, less than that, and what the tests then say.
-LESS = {
+# Test file → module file, pattern, replacement, and the expected failure.
+MUTATIONS = {
     "defaults": (
         "variables.tf",
         r"(timeout_seconds\s*= optional\(number, )10",
@@ -30,46 +30,46 @@ LESS = {
 
 
 def run(root: Root) -> tuple[int, str]:
-    """Run all of the module's tests at once: most of what a run takes is the start of its providers."""
+    """Run all of the module's tests at once, since starting the providers takes most of the time."""
     result = root.terraform.test(json=IsFlagged)
     return result.code, "\n".join(map(str, result.diagnostics))
 
 
-def test_the_module_passes(terraform_root: RootFactory) -> None:
+def test_module_passes_its_tests(terraform_root: RootFactory) -> None:
     assert run(terraform_root(MODULE)) == (0, "")
 
 
-def test_a_module_that_promises_less_does_not(terraform_root: RootFactory) -> None:
+def test_changed_module_fails_its_tests(terraform_root: RootFactory) -> None:
     root = terraform_root(MODULE)
-    for source, old, new, _ in LESS.values():
-        text, times = re.subn(old, new, (root.path / source).read_text(), count=1)
-        assert times == 1
+    for source, old, new, _ in MUTATIONS.values():
+        text, count = re.subn(old, new, (root.path / source).read_text(), count=1)
+        assert count == 1
         root.write(source, text)
 
-    code, said = run(root)
+    code, output = run(root)
 
     assert code == 1
-    by_file = {file: [line for line in said.splitlines() if f"tests/{file}.tftest.hcl:" in line] for file in FILES}
-    assert {file for file in FILES if any(LESS[file][3] in line for line in by_file[file])} == set(FILES), said
+    by_file = {file: [line for line in output.splitlines() if f"tests/{file}.tftest.hcl:" in line] for file in FILES}
+    assert {file for file in FILES if any(MUTATIONS[file][3] in line for line in by_file[file])} == set(FILES), output
 
 
-def test_every_variable_that_refuses_anything_has_a_run_that_shows_it() -> None:
+def test_every_variable_with_a_validation_has_a_refusal_run() -> None:
     blocks = re.findall(
         r'^variable "(\w+)" \{\n(.*?)^\}', (FOLDER / "variables.tf").read_text(), re.MULTILINE | re.DOTALL
     )
-    shown = re.findall(r"expect_failures = \[var\.(\w+)\]", (FOLDER / "tests/refusals.tftest.hcl").read_text())
-    assert {name for name, body in blocks if "validation {" in body} == set(shown)
+    tested = re.findall(r"expect_failures = \[var\.(\w+)\]", (FOLDER / "tests/refusals.tftest.hcl").read_text())
+    assert {name for name, body in blocks if "validation {" in body} == set(tested)
 
 
-def test_the_tests_use_nothing_that_opentofu_does_not_know() -> None:
-    # Files of mocks, values at plan and parallel runs are Terraform's alone (OpenTofu 1.12); both know `.tftest.hcl`.
+def test_tests_use_only_features_of_opentofu() -> None:
+    # OpenTofu 1.12 lacks mock files, override_during and parallel runs; both support `.tftest.hcl`.
     only_terraform = re.compile(r"^\s*(source|override_during|parallel|state_key)\s*=", re.MULTILINE)
     assert [file for file in FILES if only_terraform.search((FOLDER / f"tests/{file}.tftest.hcl").read_text())] == []
     assert list(FOLDER.rglob("*.tfmock.hcl")) == []
 
 
-def test_the_gates_mocks_are_those_of_the_defaults_but_for_what_a_version_answers() -> None:
-    # OpenTofu reads no files of mocks, so they stand twice.
+def test_mocks_of_gate_and_defaults_are_equal_except_the_invocation() -> None:
+    # Duplicated, because OpenTofu has no mock files.
     def mocks(file: str) -> list[str]:
         text = (FOLDER / f"tests/{file}.tftest.hcl").read_text()
         blocks: list[str] = re.findall(r"^  mock_\w+ (.*?)^  \}", text, re.MULTILINE | re.DOTALL)

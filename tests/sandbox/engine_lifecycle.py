@@ -1,6 +1,6 @@
-"""Starts, finds, loses and stops an engine of the sandbox's own. Run in namespaces of its own, so that it meets no other engine.
+"""Start, find, kill and stop the sandbox's engine. Run in separate namespaces, apart from any other engine.
 
-Started by test_engine_lifecycle.py with a folder as its argument; prints what it saw as JSON.
+test_engine_lifecycle.py runs it with a folder as argument; it prints its observations as JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sandbox.progress import Step
 
 
 def network() -> dict[str, object]:
-    """Return what an engine changes of the machine's network."""
+    """Return the parts of the network configuration that an engine changes."""
     tables = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout.splitlines()
     bridge = subprocess.run(["ip", "link", "show", "docker0"], capture_output=True, check=False)
     return {
@@ -29,10 +29,10 @@ def network() -> dict[str, object]:
 
 
 def main(folder: Path) -> dict[str, object]:
-    """Return what was there before, during and after."""
+    """Return the observations before, during and after."""
     engine.HOME = folder / "engine"
-    packages.install = lambda *_: None  # offline, and a test has no business in apt
-    # A machine that forwards nothing, with a rule of its own: what an engine changes, and what it must leave alone.
+    packages.install = lambda *_: None  # no apt in tests
+    # Forwarding is off, which an engine changes, and there is a rule, which it must keep.
     engine.FORWARDING.write_text("0\n")
     subprocess.run(["iptables", "-A", "FORWARD", "-s", "192.0.2.1", "-j", "DROP"], check=True)
     before = network()

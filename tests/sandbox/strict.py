@@ -1,4 +1,4 @@
-"""Requests of AWS's clients to the strict gate, with an application behind it that answers what it is told to."""
+"""AWS requests to the strict gate, with a fake backend behind it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
 
-from sandbox.emulator_server.asgi import App, Message, Receive, Response, Scope, Send, header, held_back, read, whole
-from sandbox.emulator_server.strict import answers, requests
-from sandbox.emulator_server.strict.asking import Asking
+from sandbox.emulator_server.asgi import (
+    App,
+    Message,
+    Receive,
+    Response,
+    Scope,
+    Send,
+    call_app,
+    header,
+    make_response,
+    read,
+)
+from sandbox.emulator_server.strict import errors, requests
 from sandbox.emulator_server.strict.gate import Gate
+from sandbox.emulator_server.strict.lookups import Lookups
 from sandbox.emulator_server.strict.refusals import Refusal
 
 REGION = "eu-central-1"
@@ -20,14 +31,14 @@ SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", 
 
 
 @dataclass
-class Behind:
-    """What is behind the gate: it has the outputs of some operations, by boto3's names, and takes everything else.
+class Backend:
+    """A fake AWS backend. `outputs` are results by operation, or functions of the input, with boto3's names.
 
-    An output may be a function of the input. Of what it does not have, a question is answered with 404.
+    Without an output, Get and List operations return 404, and others an empty result. `calls` records the operations.
     """
 
     outputs: dict[str, Any] = field(default_factory=dict)
-    taken: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     credential: str = ""
     accounts: set[str] = field(default_factory=set)
 
@@ -36,23 +47,23 @@ class Behind:
         self.credential = header(scope, b"authorization").decode()
         if signed := requests.CREDENTIAL.search(self.credential):
             self.accounts.add(signed["key"])
-        addressed = requests.addressed(scope)
-        if addressed is None:
-            await whole(200, {}, json.dumps(self.outputs.get(scope["path"])).encode()).send(send)
+        destination = requests.destination(scope)
+        if destination is None:
+            await make_response(200, {}, json.dumps(self.outputs.get(scope["path"])).encode()).send(send)
             return
-        call = requests.read(scope, body, *addressed)
-        self.taken.append(call.name)
+        call = requests.parse(scope, body, *destination)
+        self.calls.append(call.name)
         output = self.outputs.get(call.name)
         output = output(call.input) if callable(output) else output
-        asks = call.operation.name.startswith(("Get", "List"))
-        if output is None and asks:
-            await answers.error(call.protocol, 404, "NotFoundException", "not there").send(send)
+        reads = call.operation.name.startswith(("Get", "List"))
+        if output is None and reads:
+            await errors.error_response(call.protocol, 404, "NotFoundException", "not found").send(send)
             return
-        await whole(200, {}, written(call, output or {})).send(send)
+        await make_response(200, {}, serialize(call, output or {})).send(send)
 
 
-def written(call: requests.Call, output: Any) -> bytes:
-    """An output in its operation's protocol."""
+def serialize(call: requests.Call, output: Any) -> bytes:
+    """Return an output in its operation's protocol."""
     shape: Any = call.operation.output_shape
     if call.protocol in ("json", "rest-json") or shape is None:
         return json.dumps(wire(shape, output)).encode()
@@ -79,14 +90,14 @@ def xml(shape: Any, value: Any) -> str:
     return escape(str(value))
 
 
-def sent(app: App, operation: str, parameters: dict[str, Any], region: str = REGION) -> Response:
-    """The response to an operation's request, whether or not its model allows the parameters."""
+def send(app: App, operation: str, parameters: dict[str, Any], region: str = REGION) -> Response:
+    """Return the response to an operation's request, without validating the parameters."""
     service, name = operation.split(".")
-    return asyncio.run(Asking(app, SCOPE, region).send(requests.model(service).operation_model(name), parameters))
+    return asyncio.run(Lookups(app, SCOPE, region).send(requests.model(service).operation_model(name), parameters))
 
 
-def raw(app: App, method: str, path: str, headers: dict[str, str], body: bytes = b"", query: str = "") -> Response:
-    """The response to a request as it stands."""
+def send_raw(app: App, method: str, path: str, headers: dict[str, str], body: bytes = b"", query: str = "") -> Response:
+    """Return the response to a raw request."""
     pairs = [(key.encode(), value.encode()) for key, value in headers.items()]
     scope = {
         **SCOPE,
@@ -100,8 +111,8 @@ def raw(app: App, method: str, path: str, headers: dict[str, str], body: bytes =
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return asyncio.run(held_back(app, scope, receive))
+    return asyncio.run(call_app(app, scope, receive))
 
 
-def gate(behind: App, rules: Iterable[Refusal] = ()) -> Gate:
-    return Gate(behind, rules)
+def gate(backend: App, rules: Iterable[Refusal] = ()) -> Gate:
+    return Gate(backend, rules)

@@ -1,4 +1,4 @@
-"""The base image, AWS's or the stand-in: what a Dockerfile and Lambda's runtime rely on."""
+"""What a Dockerfile and Lambda's runtime need of the base image, AWS's or the stand-in."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def handler(event, context):
 
 @pytest.fixture
 def image(base_image: BaseImage, emulator: Emulator, tmp_path: Path) -> Iterator[str]:
-    name = f"localhost:{emulator.port}/base-image-try"
+    name = f"localhost:{emulator.port}/base-image-test"
     (tmp_path / "app.py").write_text(HANDLER)
     (tmp_path / "Dockerfile").write_text(
         f"FROM {base_image.reference}\nRUN pip --version && python -m pip --version\n"
@@ -45,7 +45,7 @@ def image(base_image: BaseImage, emulator: Emulator, tmp_path: Path) -> Iterator
 
 
 @pytest.mark.engine
-def test_a_handler_on_it_answers_the_runtime_interface_emulator_as_another_user(image: str) -> None:
+def test_handler_runs_as_another_user(image: str) -> None:
     container = docker("run", "--detach", "--rm", "--publish", "127.0.0.1::8080", image).strip()
     try:
         port = docker("port", container, "8080").split(":")[-1].strip()
@@ -53,8 +53,8 @@ def test_a_handler_on_it_answers_the_runtime_interface_emulator_as_another_user(
         deadline = time.monotonic() + 30
         while True:
             try:
-                with urllib.request.urlopen(url, data=b'{"a": 1}', timeout=30) as answer:
-                    result = json.loads(answer.read())
+                with urllib.request.urlopen(url, data=b'{"a": 1}', timeout=30) as response:
+                    result = json.loads(response.read())
                 break
             except OSError:
                 assert time.monotonic() < deadline, docker("logs", container)
@@ -65,21 +65,21 @@ def test_a_handler_on_it_answers_the_runtime_interface_emulator_as_another_user(
 
 
 @pytest.mark.engine
-def test_every_shared_library_of_the_runtime_is_there(base_image: BaseImage) -> None:
+def test_runtime_has_every_shared_library(base_image: BaseImage) -> None:
     if base_image.kind == "real":
-        pytest.skip("AWS's own image is AWS's to test")
+        pytest.skip("AWS's own image")
     imports = "import runtime_client, bz2, ctypes, decimal, hashlib, lzma, sqlite3, ssl, uuid, zlib, zoneinfo"
     docker("run", "--rm", "--entrypoint", "python", base_image.reference, "-c", imports)
 
 
 @pytest.mark.engine
-def test_a_second_ensure_makes_nothing(base_image: BaseImage) -> None:
+def test_second_ensure_changes_nothing(base_image: BaseImage) -> None:
     before = docker("image", "inspect", "--format", "{{.Id}}", base_image.reference)
     assert base_images.ensure(Step("Base image")) == base_image
     assert docker("image", "inspect", "--format", "{{.Id}}", base_image.reference) == before
 
 
-def test_the_mirror_of_this_machines_apt_is_taken_and_no_other_repository_of_its(
+def test_only_apts_mirror_for_this_release_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     targets = (
@@ -93,44 +93,44 @@ def test_the_mirror_of_this_machines_apt_is_taken_and_no_other_repository_of_its
     assert base_images._mirror() == []
 
 
-def test_a_registry_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_registry_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
 
     def hang(*_: object, **__: object) -> None:
         released.wait(30)
-        raise OSError("no answer")
+        raise OSError("timed out")
 
-    monkeypatch.setattr(base_images, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(base_images, "TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(urllib.request, "urlopen", hang)
     begin = time.monotonic()
-    assert base_images._answers("registry.example.org") is False
+    assert base_images._reachable("registry.example.org") is False
     assert time.monotonic() - begin < 5
-    # The thread that asks must not outlive this test.
+    # The thread must not outlive this test.
     released.set()
 
 
-def test_a_registry_that_asks_for_a_login_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registry_that_returns_401_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     def unauthorized(url: str, timeout: float) -> None:
         raise urllib.error.HTTPError(url, 401, "Unauthorized", Message(), None)
 
     monkeypatch.setattr(urllib.request, "urlopen", unauthorized)
-    assert base_images._answers("registry.example.org") is True
+    assert base_images._reachable("registry.example.org") is True
 
 
 @pytest.mark.engine
-def test_it_removes_what_it_brought_and_no_image_that_was_there(
+def test_remove_keeps_images_that_it_did_not_pull(
     base_image: BaseImage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(base_images, "STAND_IN", "brought-stand-in:3.13")
-    monkeypatch.setattr(base_images, "REAL", "brought-real:3.13")
+    monkeypatch.setattr(base_images, "STAND_IN", "own-stand-in:3.13")
+    monkeypatch.setattr(base_images, "REAL", "own-real:3.13")
     monkeypatch.setattr(base_images, "RECIPE_LABEL", "of-no-image")
     monkeypatch.setattr(base_images, "PULLED", tmp_path / "pulled")
-    for name in ("brought-stand-in:3.13", "brought-real:3.13"):
+    for name in ("own-stand-in:3.13", "own-real:3.13"):
         docker("tag", base_image.reference, name)
     assert base_images.remove() == 1
-    assert docker("images", "--quiet", "brought-stand-in") == ""
-    assert docker("images", "--quiet", "brought-real") != ""
+    assert docker("images", "--quiet", "own-stand-in") == ""
+    assert docker("images", "--quiet", "own-real") != ""
     base_images.PULLED.touch()
     assert base_images.remove() == 1
-    assert docker("images", "--quiet", "brought-real") == ""
+    assert docker("images", "--quiet", "own-real") == ""
     assert not base_images.PULLED.exists()

@@ -1,4 +1,4 @@
-"""The commands as a person types them: what is refused, what is half-made, and what is taken away."""
+"""The sandbox's commands: errors, partial sandboxes and removal."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
-def test_a_port_that_is_none_is_refused_with_the_limits(port: str) -> None:
+def test_invalid_port_is_refused_with_the_limits(port: str) -> None:
     refused = command("up", f"--port={port}")
     assert refused.returncode == 2
     assert "a number from 1 to 65535" in refused.stderr
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])  # noqa: S104 - as another program may
-def test_a_port_in_use_stops_up_before_anything_is_made(address: str) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])  # noqa: S104 - another program may
+def test_up_fails_first_if_the_port_is_in_use(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     if family == socket.AF_INET6 and not Path("/proc/net/if_inet6").exists():
         pytest.skip("this machine has no IPv6")
@@ -49,77 +49,77 @@ def test_a_port_in_use_stops_up_before_anything_is_made(address: str) -> None:
         port = other.getsockname()[1]
         refused = command("up", f"--port={port}")
     assert refused.returncode == 1
-    assert f"port {port} is in use" in refused.stderr
-    assert "name another port: PORT=" in refused.stderr
+    assert f"port {port} is in use, and the emulator needs it" in refused.stderr
+    assert "choose another port: PORT=" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (SANDBOXES / str(port)).exists()
 
 
-def test_a_terraform_below_the_minimum_stops_up_before_anything_is_made(tmp_path: Path) -> None:
+def test_up_fails_first_if_terraform_is_too_old(tmp_path: Path) -> None:
     (tmp_path / "terraform").write_text("#!/bin/sh\necho Terraform v1.5.7\n")
     (tmp_path / "terraform").chmod(0o755)
     port = emulators.free_port()
     refused = command("up", f"--port={port}", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert refused.returncode == 1
-    assert "Terraform 1.5.7 is too old: 1.9 is the least" in refused.stderr
+    assert "Terraform 1.5.7 is too old: the module needs 1.9 or newer" in refused.stderr
     assert not (SANDBOXES / str(port)).exists()
 
 
-def test_the_url_of_nothing_says_how_to_make_one() -> None:
+def test_url_without_a_sandbox_is_an_error() -> None:
     refused = command("url", f"--port={emulators.free_port()}")
     assert refused.returncode == 1
     assert "run `make up`" in refused.stderr
 
 
-def test_a_token_of_nothing_says_how_to_get_one() -> None:
+def test_token_without_a_sandbox_is_an_error() -> None:
     refused = command("token", f"--port={emulators.free_port()}")
     assert refused.returncode == 1
     assert "run `make up`" in refused.stderr
 
 
-def test_down_is_content_with_nothing(emulator: Emulator) -> None:
+def test_down_without_a_sandbox_succeeds(emulator: Emulator) -> None:
     done = command("down", f"--port={emulators.free_port()}")
     assert done.returncode == 0, done.stderr
-    assert "no emulator ran" in done.stdout
+    assert "no emulator was running" in done.stdout
 
 
 @pytest.fixture
-def half_made() -> Iterator[Emulator]:
-    """A sandbox of which `up` has made the emulator, and no more."""
+def partial() -> Iterator[Emulator]:
+    """A sandbox with only an emulator."""
     port = emulators.free_port()
     home = SANDBOXES / str(port)
     yield emulators.start(home, port)
     removal.remove(home, port)
 
 
-def test_down_removes_a_half_made_sandbox_and_no_other(half_made: Emulator, emulator: Emulator) -> None:
-    done = command("down", f"--port={half_made.port}")
+def test_down_removes_only_its_own_partial_sandbox(partial: Emulator, emulator: Emulator) -> None:
+    done = command("down", f"--port={partial.port}")
     assert done.returncode == 0, done.stderr
     assert "emulator stopped" in done.stdout
-    assert emulator.home.name in done.stdout  # the one that still runs is named
-    assert not half_made.home.exists()
+    assert emulator.home.name in done.stdout  # the one that is still running is named
+    assert not partial.home.exists()
     assert emulators.running(emulator.home) == emulator.port
 
 
-def test_down_removes_what_a_reboot_has_left(half_made: Emulator) -> None:
-    pid = int((half_made.home / "emulator.pid").read_text().split()[0])
+def test_down_removes_a_sandbox_after_a_reboot(partial: Emulator) -> None:
+    pid = int((partial.home / "emulator.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
-    while emulators.running(half_made.home):
+    while emulators.running(partial.home):
         time.sleep(0.05)
-    done = command("down", f"--port={half_made.port}")
+    done = command("down", f"--port={partial.port}")
     assert done.returncode == 0, done.stderr
-    assert not half_made.home.exists()
+    assert not partial.home.exists()
 
 
 @pytest.mark.parametrize(
     ("owner", "others", "removed"),
     [
-        pytest.param(None, [], 1, id="somebody else's engine, and the last sandbox"),
-        pytest.param(None, [Path("other")], 0, id="somebody else's engine, and another sandbox"),
-        pytest.param(Path("engine"), [], 0, id="a sandbox's engine, which still runs for another clone"),
+        pytest.param(None, [], 1, id="another engine, last sandbox"),
+        pytest.param(None, [Path("other")], 0, id="another engine, another sandbox"),
+        pytest.param(Path("engine"), [], 0, id="a sandbox's engine, in use by another clone"),
     ],
 )
-def test_the_base_image_goes_with_the_last_sandbox_that_used_it(
+def test_base_image_is_removed_with_the_last_sandbox(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: Path | None, others: list[Path], removed: int
 ) -> None:
     monkeypatch.setattr(engine, "find", lambda: Engine("28.0", owner))
@@ -129,7 +129,7 @@ def test_the_base_image_goes_with_the_last_sandbox_that_used_it(
     assert removal.remove(tmp_path / "sandbox", None).images == removed
 
 
-def test_devs_table_has_the_keys_of_the_examples() -> None:
+def test_dev_table_has_the_keys_of_the_example() -> None:
     source = (ROOT / "examples/complete/main.tf").read_text()
     table = source[source.index('resource "aws_dynamodb_table" "this"') :]
     keys = {kind.upper(): name for kind, name in re.findall(r'^  (hash|range)_key +\= "(\w+)"', table, re.MULTILINE)}
@@ -139,7 +139,7 @@ def test_devs_table_has_the_keys_of_the_examples() -> None:
     assert declared == types
 
 
-def test_dev_serves_the_service_alone_and_takes_its_emulator_along() -> None:
+def test_dev_runs_the_service_and_stops_its_emulator() -> None:
     port, own = emulators.free_port(), emulators.free_port()
     home = SANDBOXES / str(port)
     process = subprocess.Popen(
@@ -166,44 +166,44 @@ def test_dev_serves_the_service_alone_and_takes_its_emulator_along() -> None:
             assert service.post("/users", json=body).status_code == 401
             for scopes, status in ((["users:read"], 403), (["users:write"], 201)):
                 token = command("token", f"--port={port}", "--scopes", *scopes).stdout.strip()
-                answer = service.post("/users", json=body, headers={"authorization": f"Bearer {token}"})
-                assert answer.status_code == status, answer.text
+                response = service.post("/users", json=body, headers={"authorization": f"Bearer {token}"})
+                assert response.status_code == status, response.text
             token = command("token", f"--port={port}").stdout.strip()
             for path in ("/users", "/customers"):
-                listed = service.get(path, headers={"authorization": f"Bearer {token}"}).json()["items"]
-                assert len(listed) > 1, path  # the seed data
+                items = service.get(path, headers={"authorization": f"Bearer {token}"}).json()["items"]
+                assert len(items) > 1, path  # the seed data
     finally:
-        # As Control-C does: to all that the terminal runs.
+        # As Ctrl-C does: to the whole process group.
         os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=60)[0]
-    assert f"http://localhost:{own}/docs" in said
-    assert f"http://localhost:{port}." in said
-    assert f"make --silent token PORT={port}" in said
+    output = process.communicate(timeout=60)[0]
+    assert f"http://localhost:{own}/docs" in output
+    assert f"http://localhost:{port}." in output
+    assert f"make --silent token PORT={port}" in output
     assert emulators.running(home) is None
     assert not home.exists()
 
 
-def test_a_service_port_in_use_stops_dev_before_the_emulator_is_started() -> None:
+def test_dev_fails_first_if_the_service_port_is_in_use() -> None:
     port = emulators.free_port()
     with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = other.getsockname()[1]
-        refused = command("dev", f"--port={port}", f"--service-port={taken}")
+        used = other.getsockname()[1]
+        refused = command("dev", f"--port={port}", f"--service-port={used}")
     assert refused.returncode == 1
-    for part in (f"port {taken} is in use", "the service needs it", " SERVICE_PORT=", "(PORT is the emulator's)"):
+    for part in (f"port {used} is in use, and the service needs it", " SERVICE_PORT=", "(PORT is the emulator's)"):
         assert part in refused.stderr
     assert not (SANDBOXES / str(port)).exists()
 
 
-def test_the_emulators_port_is_not_the_services_too() -> None:
+def test_dev_refuses_the_emulators_port_for_the_service() -> None:
     port = emulators.free_port()
     refused = command("dev", f"--port={port}", f"--service-port={port}")
     assert refused.returncode == 1
-    assert f"the emulator has port {port}, so the service needs another: SERVICE_PORT=" in refused.stderr
+    assert f"port {port} is the emulator's, so the service needs another one: SERVICE_PORT=" in refused.stderr
     assert not (SANDBOXES / str(port)).exists()
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_test_run_that_is_stopped_leaves_nothing_behind(tmp_path: Path, kind: signal.Signals) -> None:
+def test_interrupted_test_run_leaves_nothing_behind(tmp_path: Path, kind: signal.Signals) -> None:
     started = tmp_path / "started"
     (tmp_path / "test_waits.py").write_text(
         "import pathlib, time\n\n\ndef test_waits(emulator):\n"

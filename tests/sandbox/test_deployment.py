@@ -1,4 +1,4 @@
-"""The working copy follows its sources and keeps what Terraform keeps; what Terraform says reaches the person."""
+"""The working copy follows its sources and keeps Terraform's files; Terraform's errors reach the user."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_copy_equals_its_source_without_what_tools_leave_in_it(source: Path, tmp_path: Path) -> None:
-    (source / "terraform.tfstate").write_text("a person's own")
+def test_copy_equals_its_source_without_working_files(source: Path, tmp_path: Path) -> None:
+    (source / "terraform.tfstate").write_text("the user's own")
     deployment.synchronise(source, tmp_path / "copy")
     assert tree(tmp_path / "copy") == {"main.tf": "a", "app/one.py": "1", "app/two.py": "2"}
 
 
-def test_a_copy_follows_edits_and_removals_and_keeps_terraforms_files(source: Path, tmp_path: Path) -> None:
+def test_copy_follows_edits_and_removals_and_keeps_terraforms_files(source: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     deployment.synchronise(source, copy)
     kept = {"terraform.tfstate": "state", ".terraform/modules.json": "m", ".terraform.lock.hcl": "l"}
@@ -49,7 +49,7 @@ def test_a_copy_follows_edits_and_removals_and_keeps_terraforms_files(source: Pa
     assert tree(copy) == {"main.tf": "edited", "app/one.py": "1"} | kept
 
 
-def test_a_file_that_becomes_a_folder_and_an_editors_broken_link_are_no_obstacle(source: Path, tmp_path: Path) -> None:
+def test_file_may_become_a_folder_and_broken_symlinks_are_skipped(source: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     deployment.synchronise(source, copy)
     (source / "app/one.py").unlink()
@@ -60,7 +60,7 @@ def test_a_file_that_becomes_a_folder_and_an_editors_broken_link_are_no_obstacle
     assert tree(copy) == {"main.tf": "a", "app/one.py/inner": "i", "app/two.py": "2"}
 
 
-def test_a_change_of_mode_alone_is_followed(source: Path, tmp_path: Path) -> None:
+def test_file_mode_is_copied(source: Path, tmp_path: Path) -> None:
     deployment.synchronise(source, tmp_path / "copy")
     (source / "app/one.py").chmod(0o755)
     deployment.synchronise(source, tmp_path / "copy")
@@ -69,7 +69,7 @@ def test_a_change_of_mode_alone_is_followed(source: Path, tmp_path: Path) -> Non
 
 @pytest.fixture
 def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Deployment]:
-    """A deployment whose Terraform does what one script says at `apply`, and another at `init`."""
+    """A deployment with a fake Terraform, a shell script for `apply` and one for `init`."""
 
     def make(script: str, init: str = "exit 0") -> Deployment:
         (tmp_path / "bin").mkdir()
@@ -84,7 +84,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., De
 DIAGNOSTIC = '{"type":"diagnostic","diagnostic":{"severity":"error","summary":"no such role","detail":"look it up"}}'
 
 
-def test_a_failed_apply_says_what_terraform_said_and_the_end_of_the_builds_log(
+def test_failed_apply_reports_terraforms_error_and_the_build_log(
     failing: Callable[..., Deployment],
 ) -> None:
     deployed = failing(f"echo 'ERROR: line 3 failed' > build.log\necho '{DIAGNOSTIC}'\nexit 1")
@@ -94,7 +94,7 @@ def test_a_failed_apply_says_what_terraform_said_and_the_end_of_the_builds_log(
         assert part in str(refused.value)
 
 
-def test_the_log_of_an_earlier_build_is_not_shown(failing: Callable[..., Deployment]) -> None:
+def test_log_of_an_earlier_build_is_not_shown(failing: Callable[..., Deployment]) -> None:
     deployed = failing(f"echo '{DIAGNOSTIC}'\nexit 1")
     (deployed.root / "build.log").write_text("ERROR: yesterday")
     os.utime(deployed.root / "build.log", (0, 0))
@@ -103,7 +103,7 @@ def test_the_log_of_an_earlier_build_is_not_shown(failing: Callable[..., Deploym
     assert "yesterday" not in str(refused.value)
 
 
-def test_a_terraform_that_crashes_is_quoted(failing: Callable[..., Deployment]) -> None:
+def test_crash_of_terraform_is_reported(failing: Callable[..., Deployment]) -> None:
     with pytest.raises(SandboxError, match="panic: out of tape"):
         deployment.apply(failing("echo 'panic: out of tape'\nexit 2"), Step("apply"))
 
@@ -111,15 +111,15 @@ def test_a_terraform_that_crashes_is_quoted(failing: Callable[..., Deployment]) 
 LOCKED = '[ -e .terraform.lock.hcl ] && echo "no available releases match" >&2 && exit 1\nexit 0'
 
 
-def test_provider_versions_of_an_earlier_run_that_cannot_be_had_are_chosen_anew(
+def test_unavailable_locked_provider_versions_are_replaced(
     failing: Callable[..., Deployment], capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployed = failing("exit 0", init=LOCKED)
     (deployed.root / ".terraform.lock.hcl").write_text("lock")
     deployment.apply(deployed, Step("apply"))
-    assert "choosing them anew" in capsys.readouterr().out
+    assert "selecting new ones" in capsys.readouterr().out
 
 
-def test_an_init_that_fails_without_a_lock_is_quoted(failing: Callable[..., Deployment]) -> None:
+def test_failed_init_without_a_lock_file_is_reported(failing: Callable[..., Deployment]) -> None:
     with pytest.raises(SandboxError, match=r"terraform init failed:\nno network"):
         deployment.apply(failing("exit 0", init="echo no network >&2; exit 1"), Step("apply"))

@@ -1,4 +1,4 @@
-"""What MiniStack does otherwise than AWS is handled in front of it: tried on a running emulator, and on applications that fail."""
+"""Fixes for MiniStack's faults, on a running emulator and on fake applications."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 from sandbox import issuer as issuers
 from sandbox.emulator import REGION, Emulator
-from sandbox.emulator_server.asgi import App, Message, Receive, Scope, Send, held_back
-from sandbox.emulator_server.faults import ANSWERED_AGAIN, REPEATED, AnsweredOnce, handled
+from sandbox.emulator_server.asgi import App, Message, Receive, Scope, Send, call_app
+from sandbox.emulator_server.faults import REPLAYED, RETRIED, RepeatedCalls, handled
 
 DEAD = b'{"errorMessage": "409 Client Error: Conflict (can not get logs from container which is dead or marked for removal)"}'
-NOT_THERE = (
+NOT_FOUND = (
     b'{"errorMessage": "404 Client Error: Not Found (\\"No such container: d97ef771\\")", "errorType": "NotFound"}'
 )
 
@@ -31,8 +31,8 @@ def request(method: str, path: str = "/", call: str = "", client: str = PROVIDER
     return {"type": "http", "method": method, "path": path, "headers": pairs, **raw}
 
 
-class Answers:
-    """An application that gives one response after another, the last one for ever; `calls` counts."""
+class Responses:
+    """An application that returns its responses in order, then repeats the last; `calls` counts requests."""
 
     def __init__(self, *responses: tuple[int, bytes]) -> None:
         self.responses = list(responses)
@@ -49,19 +49,19 @@ class Answers:
         await send({"type": "http.response.body", "body": body})
 
 
-async def ask(app: App, scope: Scope) -> tuple[int, bytes]:
+async def call(app: App, scope: Scope) -> tuple[int, bytes]:
     async def receive() -> Message:
         return {"type": "http.request", "body": b"sent", "more_body": False}
 
-    response = await held_back(app, scope, receive)
+    response = await call_app(app, scope, receive)
     return response.status, response.body
 
 
-def all_of(app: App, scopes: Iterable[Scope]) -> list[tuple[int, bytes]]:
-    async def one_by_one() -> list[tuple[int, bytes]]:
-        return [await ask(app, scope) for scope in scopes]
+def call_all(app: App, scopes: Iterable[Scope]) -> list[tuple[int, bytes]]:
+    async def in_sequence() -> list[tuple[int, bytes]]:
+        return [await call(app, scope) for scope in scopes]
 
-    return asyncio.run(one_by_one())
+    return asyncio.run(in_sequence())
 
 
 # --- DeleteRouteSettings ---
@@ -69,7 +69,7 @@ def all_of(app: App, scopes: Iterable[Scope]) -> list[tuple[int, bytes]]:
 
 @pytest.fixture
 def api(emulator: Emulator) -> tuple[Any, str]:
-    """A client, and an API whose default stage has settings of two routes."""
+    """A client, and the id of an API whose default stage has settings for two routes."""
     client = emulator.client("apigatewayv2")
     name = client.create_api(Name=uuid.uuid4().hex, ProtocolType="HTTP")["ApiId"]
     limits = {"ThrottlingBurstLimit": 5, "ThrottlingRateLimit": 5.0}
@@ -80,7 +80,7 @@ def api(emulator: Emulator) -> tuple[Any, str]:
     return client, name
 
 
-def test_deleting_a_routes_settings_leaves_the_stage_and_the_other_routes(api: tuple[Any, str]) -> None:
+def test_delete_route_settings_keeps_the_stage_and_other_routes(api: tuple[Any, str]) -> None:
     client, name = api
     client.delete_route_settings(ApiId=name, StageName="$default", RouteKey="GET /orders/{id}")
     stage = client.get_stage(ApiId=name, StageName="$default")
@@ -88,7 +88,7 @@ def test_deleting_a_routes_settings_leaves_the_stage_and_the_other_routes(api: t
     assert stage["AutoDeploy"] is True
 
 
-def test_deleting_settings_that_are_not_there_is_not_found(api: tuple[Any, str]) -> None:
+def test_delete_missing_route_settings_returns_not_found(api: tuple[Any, str]) -> None:
     client, name = api
     for stage, route in (("$default", "GET /"), ("other", "POST /orders")):
         with pytest.raises(client.exceptions.NotFoundException):
@@ -96,11 +96,11 @@ def test_deleting_settings_that_are_not_there_is_not_found(api: tuple[Any, str])
     assert len(client.get_stage(ApiId=name, StageName="$default")["RouteSettings"]) == 2
 
 
-# --- The same request again ---
+# --- Repeated requests ---
 
 
-def post(emulator: Emulator, invocation: str, queue: str) -> httpx2.Response:
-    """Create a repository as the provider would, in a call with an id."""
+def post(emulator: Emulator, invocation: str, repository: str) -> httpx2.Response:
+    """Create a repository as the provider does, with an invocation id."""
     headers = {
         "amz-sdk-invocation-id": invocation,
         "authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/ecr/aws4_request, Signature=0",
@@ -109,46 +109,46 @@ def post(emulator: Emulator, invocation: str, queue: str) -> httpx2.Response:
         "x-amz-target": "AmazonEC2ContainerRegistry_V20150921.CreateRepository",
     }
     with httpx2.Client(trust_env=False) as client:
-        return client.post(emulator.url, headers=headers, content=json.dumps({"repositoryName": queue}))
+        return client.post(emulator.url, headers=headers, content=json.dumps({"repositoryName": repository}))
 
 
-def test_a_create_that_is_sent_twice_gets_its_first_response_twice(emulator: Emulator) -> None:
+def test_repeated_create_gets_the_first_response(emulator: Emulator) -> None:
     name, invocation = f"twice-{uuid.uuid4().hex}", str(uuid.uuid4())
-    before = emulator.handled_faults()[ANSWERED_AGAIN]
+    before = emulator.handled_faults()[REPLAYED]
     first, second = post(emulator, invocation, name), post(emulator, invocation, name)
     assert (first.status_code, first.content) == (second.status_code, second.content)
     assert first.status_code == 200
-    assert emulator.handled_faults()[ANSWERED_AGAIN] == before + 1
+    assert emulator.handled_faults()[REPLAYED] == before + 1
     another = post(emulator, str(uuid.uuid4()), name)
     assert another.status_code == 400
     assert "RepositoryAlreadyExists" in another.text
 
 
-def test_a_call_that_failed_is_made_again() -> None:
-    app = Answers((503, b"slow down"), (200, b"made"))
+def test_failed_call_is_executed_again() -> None:
+    app = Responses((503, b"slow down"), (200, b"made"))
     calls = [request("POST", call="a")] * 3
-    assert all_of(handled(app), calls) == [(503, b"slow down"), (200, b"made"), (200, b"made")]
+    assert call_all(handled(app), calls) == [(503, b"slow down"), (200, b"made"), (200, b"made")]
     assert app.calls == 2
 
 
-def test_a_request_waits_for_the_same_one_that_is_still_being_answered() -> None:
-    app = Answers((201, b"made"), (409, b"exists"))
+def test_repeated_request_waits_for_a_pending_one() -> None:
+    app = Responses((201, b"made"), (409, b"exists"))
 
     async def both() -> list[tuple[int, bytes]]:
         app.released.clear()
         served = handled(app)
-        asked = [asyncio.create_task(ask(served, request("POST", call="a"))) for _ in range(2)]
+        tasks = [asyncio.create_task(call(served, request("POST", call="a"))) for _ in range(2)]
         await asyncio.sleep(0)
         app.released.set()
-        return list(await asyncio.gather(*asked))
+        return list(await asyncio.gather(*tasks))
 
     assert asyncio.run(both()) == [(201, b"made")] * 2
     assert app.calls == 1
 
 
-def test_calls_without_an_id_are_all_made() -> None:
-    app = Answers((200, b"first"), (200, b"second"))
-    assert all_of(handled(app), [request("POST")] * 2) == [(200, b"first"), (200, b"second")]
+def test_calls_without_an_id_are_not_deduplicated() -> None:
+    app = Responses((200, b"first"), (200, b"second"))
+    assert call_all(handled(app), [request("POST")] * 2) == [(200, b"first"), (200, b"second")]
 
 
 @pytest.mark.parametrize(
@@ -157,50 +157,50 @@ def test_calls_without_an_id_are_all_made() -> None:
         pytest.param(request("POST", call="b"), id="another call"),
         pytest.param(request("POST", "/other", call="a"), id="another path"),
         pytest.param(request("DELETE", call="a"), id="another method"),
-        pytest.param(request("POST", call="a", client="Boto3/1.40"), id="a client that is not the provider"),
+        pytest.param(request("POST", call="a", client="Boto3/1.40"), id="another client"),
     ],
 )
-def test_another_request_is_made(second: Scope) -> None:
-    app = Answers((200, b"first"), (200, b"second"))
-    assert all_of(handled(app), [request("POST", call="a"), second])[1] == (200, b"second")
+def test_different_request_is_executed(second: Scope) -> None:
+    app = Responses((200, b"first"), (200, b"second"))
+    assert call_all(handled(app), [request("POST", call="a"), second])[1] == (200, b"second")
 
 
-def test_reading_is_never_answered_from_memory() -> None:
-    app = Answers((200, b"before"), (200, b"after"))
-    assert all_of(handled(app), [request("GET", call="a")] * 2)[1] == (200, b"after")
+def test_get_is_never_replayed() -> None:
+    app = Responses((200, b"before"), (200, b"after"))
+    assert call_all(handled(app), [request("GET", call="a")] * 2)[1] == (200, b"after")
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = AnsweredOnce(Answers((200, b"answer")))
-    monkeypatch.setattr(AnsweredOnce, "CALLS", 10)
-    all_of(app, (request("POST", call=str(number)) for number in range(50)))
+def test_stored_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = RepeatedCalls(Responses((200, b"answer")))
+    monkeypatch.setattr(RepeatedCalls, "CALLS", 10)
+    call_all(app, (request("POST", call=str(number)) for number in range(50)))
     assert [key[0] for key in app.calls] == [str(number).encode() for number in range(40, 50)]
-    monkeypatch.setattr(AnsweredOnce, "SECONDS", 0)
-    all_of(app, [request("POST", call="last")])
+    monkeypatch.setattr(RepeatedCalls, "SECONDS", 0)
+    call_all(app, [request("POST", call="last")])
     assert len(app.calls) == 1
 
 
-def test_a_long_response_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AnsweredOnce, "BODY_BYTES", 3)
-    app = AnsweredOnce(Answers((200, b"long")))
-    assert all_of(app, [request("POST", call="a")]) == [(200, b"long")]
+def test_long_response_is_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RepeatedCalls, "BODY_BYTES", 3)
+    app = RepeatedCalls(Responses((200, b"long")))
+    assert call_all(app, [request("POST", call="a")]) == [(200, b"long")]
     assert not app.calls
 
 
-# --- A container that was removed while it answered ---
+# --- Containers removed during a request ---
 
 
-@pytest.mark.parametrize("removed", [DEAD, NOT_THERE], ids=["going", "gone"])
-def test_a_get_whose_container_was_removed_is_sent_once_more(removed: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    app = Answers((502, removed), (200, b"hello"))
-    assert all_of(handled(app), [request("GET")]) == [(200, b"hello")]
-    assert REPEATED in caplog.text
+@pytest.mark.parametrize("removed", [DEAD, NOT_FOUND], ids=["during removal", "after removal"])
+def test_get_with_a_removed_container_is_retried(removed: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    app = Responses((502, removed), (200, b"hello"))
+    assert call_all(handled(app), [request("GET")]) == [(200, b"hello")]
+    assert RETRIED in caplog.text
 
 
-def refused(status: int, body: bytes, method: str = "GET") -> Callable[[], None]:
+def not_retried(status: int, body: bytes, method: str = "GET") -> Callable[[], None]:
     def check() -> None:
-        app = Answers((status, body), (200, b"hello"))
-        assert all_of(handled(app), [request(method)]) == [(status, body)]
+        app = Responses((status, body), (200, b"hello"))
+        assert call_all(handled(app), [request(method)]) == [(status, body)]
         assert app.calls == 1
 
     return check
@@ -209,12 +209,12 @@ def refused(status: int, body: bytes, method: str = "GET") -> Callable[[], None]
 @pytest.mark.parametrize(
     "check",
     [
-        pytest.param(refused(502, b'{"errorMessage": "no such module"}'), id="another failure"),
-        pytest.param(refused(502, DEAD, "POST"), id="what may have changed something"),
-        pytest.param(refused(200, DEAD), id="an answer that quotes it"),
+        pytest.param(not_retried(502, b'{"errorMessage": "no such module"}'), id="another failure"),
+        pytest.param(not_retried(502, DEAD, "POST"), id="POST"),
+        pytest.param(not_retried(200, DEAD), id="successful response"),
     ],
 )
-def test_no_other_request_is_sent_again(check: Callable[[], None]) -> None:
+def test_other_requests_are_not_retried(check: Callable[[], None]) -> None:
     check()
 
 
@@ -223,10 +223,10 @@ CODE = "/2015-03-31/functions/orders/code"
 
 
 @pytest.mark.parametrize("changed", [CODE, CODE.replace("code", "configuration"), None])
-def test_a_get_that_lost_its_container_to_a_change_of_a_function_is_sent_once_more(changed: str | None) -> None:
-    app = Answers((502, GONE), (200, b"hello"), (200, b"hello"))
+def test_get_is_retried_if_a_function_changed_meanwhile(changed: str | None) -> None:
+    app = Responses((502, GONE), (200, b"hello"), (200, b"hello"))
 
-    async def while_a_function_changes(scope: Scope, receive: Receive, send: Send) -> None:
+    async def app_with_change(scope: Scope, receive: Receive, send: Send) -> None:
         if changed and scope["method"] == "GET" and app.calls == 0:
             await app(scope, receive, send)
             await front(request("PUT", changed), receive, dropped)
@@ -236,22 +236,22 @@ def test_a_get_that_lost_its_container_to_a_change_of_a_function_is_sent_once_mo
     async def dropped(_message: Message) -> None:
         pass
 
-    front = handled(while_a_function_changes)
+    front = handled(app_with_change)
     expected = (200, b"hello") if changed else (502, GONE)
-    assert all_of(front, [request("GET")]) == [expected]
+    assert call_all(front, [request("GET")]) == [expected]
 
 
-def test_a_get_is_sent_twice_at_most() -> None:
-    app = Answers((502, DEAD))
-    assert all_of(handled(app), [request("GET")]) == [(502, DEAD)]
+def test_get_is_retried_once() -> None:
+    app = Responses((502, DEAD))
+    assert call_all(handled(app), [request("GET")]) == [(502, DEAD)]
     assert app.calls == 2
 
 
-def test_an_authorizer_is_described_by_what_its_type_has(emulator: Emulator) -> None:
+def test_authorizer_has_only_attributes_of_its_type(emulator: Emulator) -> None:
     gateway, issuer = emulator.client("apigatewayv2"), issuers.ensure(emulator)
     api = gateway.create_api(Name=f"faults-{uuid.uuid4()}", ProtocolType="HTTP")["ApiId"]
     function = f"arn:aws:lambda:{REGION}:000000000000:function:authorize"
-    made = {
+    created = {
         "JWT": gateway.create_authorizer(
             ApiId=api,
             Name="jwt",
@@ -270,7 +270,7 @@ def test_an_authorizer_is_described_by_what_its_type_has(emulator: Emulator) -> 
     }
     described = {
         kind: gateway.get_authorizer(ApiId=api, AuthorizerId=authorizer["AuthorizerId"])
-        for kind, authorizer in made.items()
+        for kind, authorizer in created.items()
     }
     gateway.delete_api(ApiId=api)
 

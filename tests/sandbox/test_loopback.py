@@ -1,4 +1,4 @@
-"""The emulator has an engine behind it that runs containers as root, so nobody but this machine and its functions reaches it."""
+"""Only this machine and its functions can reach the emulator, since it controls an engine that runs containers as root."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from sandbox.emulator import Emulator, free_port
 from sandbox.emulator_server import bridge
 from sandbox.engine import Engine, docker
 
-ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).status)"
+REQUEST = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).status)"
 
 
 def addresses() -> list[str]:
-    """Return every address of this machine that is none of loopback's, those of bridges included."""
+    """Return every non-loopback address of this machine, bridges included."""
     local = Path("/proc/net/fib_trie").read_text()
     return sorted(
-        {found for found in re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", local) if not found.startswith("127.")}
+        {address for address in re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", local) if not address.startswith("127.")}
     )
 
 
-def answers(address: str, port: int) -> bool:
-    """Tell whether a request gets so much as a byte."""
+def responds(address: str, port: int) -> bool:
+    """Whether a request gets any byte back."""
     try:
         with socket.create_connection((address, port), timeout=2) as connection:
             connection.sendall(b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -40,17 +40,17 @@ def answers(address: str, port: int) -> bool:
         return False
 
 
-def test_the_emulator_answers_on_no_other_address_of_this_machine(emulator: Emulator) -> None:
+def test_emulator_responds_on_loopback_only(emulator: Emulator) -> None:
     others = addresses()
     if not others:
-        pytest.skip("this machine has no address but loopback's")
-    assert answers("127.0.0.1", emulator.port)
-    assert [address for address in others if answers(address, emulator.port)] == []
+        pytest.skip("this machine has only loopback addresses")
+    assert responds("127.0.0.1", emulator.port)
+    assert [address for address in others if responds(address, emulator.port)] == []
 
 
 @pytest.fixture
 def neighbour() -> Iterator[Callable[[str, int], bool]]:
-    """Another machine, a network namespace, on a network of this one. It says whether it can connect."""
+    """Another machine (a network namespace) on a shared network; returns whether it can connect."""
     name, ours, theirs = "lca-neighbour", "lca-ours", "lca-theirs"
     steps = (
         f"netns add {name}",
@@ -68,7 +68,7 @@ def neighbour() -> Iterator[Callable[[str, int], bool]]:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("a network of one's own takes root and iproute2")
+        pytest.skip("a separate network needs root and iproute2")
     try:
         for step in steps:
             subprocess.run(["ip", *step.split()], check=True)
@@ -78,28 +78,28 @@ def neighbour() -> Iterator[Callable[[str, int], bool]]:
 
 
 @pytest.mark.engine
-def test_another_machine_gets_no_connection(
+def test_another_machine_cannot_connect(
     emulator: Emulator, engine: Engine, neighbour: Callable[[str, int], bool]
 ) -> None:
-    with socket.create_server(("198.51.100.1", 0)) as open_to_it:
-        assert neighbour("198.51.100.1", open_to_it.getsockname()[1])
+    with socket.create_server(("198.51.100.1", 0)) as server:
+        assert neighbour("198.51.100.1", server.getsockname()[1])
     assert [address for address in addresses() if neighbour(address, emulator.port)] == []
 
 
 def listening(pid: int) -> set[str]:
-    """Return where a process listens, as the kernel has it: address and port in hexadecimal."""
+    """Return a process's listening sockets as in /proc: address and port in hexadecimal."""
     sockets = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
-    found = set()
+    listeners = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             words = line.split()
             if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
-                found.add(words[1])
-    return found
+                listeners.add(words[1])
+    return listeners
 
 
 @pytest.mark.engine
-def test_it_listens_on_loopback_and_on_the_containers_bridge_alone(emulator: Emulator, engine: Engine) -> None:
+def test_emulator_listens_only_on_loopback_and_the_bridge(emulator: Emulator, engine: Engine) -> None:
     found = bridge.find()
     if found is None:
         pytest.skip("the engine's bridge is not in this network namespace")
@@ -112,24 +112,24 @@ def test_it_listens_on_loopback_and_on_the_containers_bridge_alone(emulator: Emu
 
 
 @pytest.mark.engine
-def test_a_container_reaches_it_as_functions_do(emulator: Emulator, base_image: BaseImage) -> None:
+def test_container_can_reach_the_emulator(emulator: Emulator, base_image: BaseImage) -> None:
     options = ("--rm", "--add-host", "host.docker.internal:host-gateway", "--entrypoint", "python")
     url = f"http://host.docker.internal:{emulator.port}/_ministack/health"
-    assert docker("run", *options, base_image.reference, "-c", ASK, url).strip() == "200"
+    assert docker("run", *options, base_image.reference, "-c", REQUEST, url).strip() == "200"
 
 
 @pytest.fixture
 def link() -> Iterator[str]:
-    """A network device of this test's own, which stands in for the engine's bridge."""
+    """A network device in place of the engine's bridge."""
     name = "lca-test0"
     if os.geteuid() != 0 or subprocess.run(["ip", "link", "add", name, "type", "veth"], check=False).returncode:
-        pytest.skip("a network device of one's own takes root and iproute2")
+        pytest.skip("a network device needs root and iproute2")
     yield name
     subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
 
 
-def test_a_bridge_is_found_with_its_network_and_gone_when_it_is_gone(link: str) -> None:
-    assert bridge.find(link) is None  # it has no address yet
+def test_find_returns_the_bridges_network_or_none(link: str) -> None:
+    assert bridge.find(link) is None  # no address yet
     subprocess.run(["ip", "address", "add", "198.51.100.1/28", "dev", link], check=True)
     found = bridge.find(link)
     assert found is not None
@@ -141,23 +141,23 @@ def test_a_bridge_is_found_with_its_network_and_gone_when_it_is_gone(link: str) 
     assert bridge.find(link) is None
 
 
-def test_the_bridge_is_opened_when_it_comes_and_closed_when_it_goes(link: str) -> None:
+def test_listener_follows_the_bridge(link: str) -> None:
     port = free_port()
-    opened = f"{int.from_bytes(socket.inet_aton('198.51.100.1'), 'little'):08X}:{port:04X}"
+    listener = f"{int.from_bytes(socket.inet_aton('198.51.100.1'), 'little'):08X}:{port:04X}"
 
     async def until(expected: bool) -> None:
         async with asyncio.timeout(10):
-            while (opened in listening(os.getpid())) is not expected:
+            while (listener in listening(os.getpid())) is not expected:
                 await asyncio.sleep(0.05)
 
     async def life() -> None:
-        following = asyncio.create_task(bridge.follow(port, link))
+        task = asyncio.create_task(bridge.follow(port, link))
         for _ in range(2):
             await until(False)
             subprocess.run(["ip", "address", "add", "198.51.100.1/28", "dev", link], check=True)
             await until(True)
             subprocess.run(["ip", "address", "flush", "dev", link], check=True)
         await until(False)
-        following.cancel()
+        task.cancel()
 
     asyncio.run(life())

@@ -1,4 +1,4 @@
-"""What a root needs to run here is added by one override file, and only for what the root declares."""
+"""Override files cover what a root declares, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,19 +23,17 @@ def blocks(text: str) -> list[str]:
         pytest.param(
             'provider "aws" {}\n\nvariable "jwt_issuer" {\n  type = string\n}\n',
             ['provider "aws"', 'variable "jwt_issuer"'],
-            id="what it asks its user for",
+            id="required variable",
         ),
-        pytest.param('provider "aws" {}\n# provider "docker" is the pipeline\'s\n', ['provider "aws"'], id="AWS alone"),
+        pytest.param('provider "aws" {}\n# provider "docker" is the pipeline\'s\n', ['provider "aws"'], id="AWS only"),
     ],
 )
-def test_a_plan_overrides_what_the_root_declares_and_no_more(
-    tmp_path: Path, source: str, overridden: list[str]
-) -> None:
+def test_planned_overrides_only_declared_blocks(tmp_path: Path, source: str, overridden: list[str]) -> None:
     (tmp_path / "providers.tf").write_text(source)
     assert blocks(overrides.planned(tmp_path)) == overridden
 
 
-def test_an_applied_example_gets_what_it_is_told_to_beside_the_emulators_own() -> None:
+def test_applied_adds_module_and_root_blocks() -> None:
     text = overrides.applied("localhost:4700", overrides.NO_ALARMS, overrides.UNPROTECTED)
     assert blocks(text) == [
         'provider "aws"',
@@ -47,7 +45,7 @@ def test_an_applied_example_gets_what_it_is_told_to_beside_the_emulators_own() -
     assert re.search(r'^module "api" \{\n(  .*\n)*  alarms = null\n\}', text, re.MULTILINE)
 
 
-def test_on_an_arm64_machine_the_module_builds_and_runs_arm64(
+def test_arm64_machine_builds_and_runs_arm64(
     terraform_roots: Callable[[str, Mapping[str, str] | None], Root],
 ) -> None:
     override = {overrides.NAME: overrides.planned(paths.ROOT / "examples/minimal")}

@@ -1,4 +1,4 @@
-"""The users and customers that `make dev` begins with."""
+"""The seed data of `make dev`."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ def table(emulator: Emulator) -> Iterator[str]:
     client.delete_table(TableName=name)
 
 
-def seeded(emulator: Emulator, table: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_seed(emulator: Emulator, table: str, **environment: str) -> subprocess.CompletedProcess[str]:
     tokens = issuer.ensure(emulator)
-    known = cli.dev_environment(emulator, tokens, table) | {"SANDBOX_TOKEN": tokens.token()}
+    environ = cli.dev_environment(emulator, tokens, table) | {"SANDBOX_TOKEN": tokens.token()}
     command = [sys.executable, "-m", "sandbox.seed"]
-    return subprocess.run(command, cwd=ROOT, env=known | environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environ | environment, capture_output=True, text=True, check=False)
 
 
 def items(emulator: Emulator, table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = emulator.client("dynamodb").scan(TableName=table)["Items"]
-    return sorted(found, key=str)
+    scanned: list[dict[str, Any]] = emulator.client("dynamodb").scan(TableName=table)["Items"]
+    return sorted(scanned, key=str)
 
 
-def test_an_empty_table_is_seeded_once(emulator: Emulator, table: str) -> None:
-    first = seeded(emulator, table)
+def test_empty_table_is_seeded_once(emulator: Emulator, table: str) -> None:
+    first = run_seed(emulator, table)
     assert first.returncode == 0, first.stderr
     assert first.stdout.splitlines() == [
-        f"The empty table has been given {len(USERS) + len(CUSTOMERS)} users and customers (sandbox/seed.py)."
+        f"Created {len(USERS) + len(CUSTOMERS)} users and customers in the empty table (sandbox/seed.py)."
     ]
-    made = items(emulator, table)
+    created = items(emulator, table)
 
-    second = seeded(emulator, table)
+    second = run_seed(emulator, table)
 
     assert (second.returncode, second.stdout) == (0, "")
-    assert items(emulator, table) == made
+    assert items(emulator, table) == created
 
 
-def test_a_seed_that_the_service_refuses_is_quoted(emulator: Emulator, table: str) -> None:
-    refused = seeded(emulator, table, TABLE_NAME=f"{table}-gone")
+def test_error_response_is_reported(emulator: Emulator, table: str) -> None:
+    refused = run_seed(emulator, table, TABLE_NAME=f"{table}-gone")
     assert refused.returncode == 1
-    assert "sandbox/seed.py does not fit the service: GET /users: 50" in refused.stderr
+    assert "the service rejects the data in sandbox/seed.py: GET /users: 50" in refused.stderr

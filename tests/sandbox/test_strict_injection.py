@@ -1,4 +1,4 @@
-"""A test can have an operation refused: its own requests alone, so many times, in the way that AWS's clients read errors."""
+"""Tests can inject AWS errors into their own requests, in every protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def queue(emulator: Emulator, name: str) -> Any:
     return emulator.client("sqs").create_queue(QueueName=name)
 
 
-def test_the_requests_of_another_test_pass(emulator: Emulator) -> None:
+def test_requests_of_another_test_pass(emulator: Emulator) -> None:
     mine, other = uuid.uuid4().hex, uuid.uuid4().hex
     with emulator.refusing("sqs.CreateQueue", containing=mine):
         queue(emulator, other)
@@ -25,7 +25,7 @@ def test_the_requests_of_another_test_pass(emulator: Emulator) -> None:
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
-def test_so_many_pass_and_so_many_are_refused(emulator: Emulator) -> None:
+def test_after_and_times_limit_the_refusals(emulator: Emulator) -> None:
     name = uuid.uuid4().hex
     with emulator.refusing("sqs.*", containing=name, after=1, times=1):
         queue(emulator, name)
@@ -35,9 +35,9 @@ def test_so_many_pass_and_so_many_are_refused(emulator: Emulator) -> None:
     queue(emulator, name)
 
 
-def test_a_refusal_that_met_nothing_is_an_error(emulator: Emulator) -> None:
-    unmet = emulator.refusing("sqs.CreateQueue", containing=uuid.uuid4().hex)
-    with pytest.raises(AssertionError, match=r"no sqs\.CreateQueue was refused: 0 were seen"), unmet:
+def test_unused_refusal_is_an_error(emulator: Emulator) -> None:
+    unused = emulator.refusing("sqs.CreateQueue", containing=uuid.uuid4().hex)
+    with pytest.raises(AssertionError, match=r"no sqs\.CreateQueue request was refused, of 0 seen"), unused:
         pass
 
 
@@ -53,7 +53,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("service", "operation", "arguments"), REQUESTS, ids=[request[0] for request in REQUESTS])
-def test_each_protocol_has_its_own_form_of_an_error(
+def test_error_has_the_format_of_its_protocol(
     service: str, operation: str, arguments: dict[str, Any], emulator: Emulator
 ) -> None:
     name = uuid.uuid4().hex[:20]
@@ -61,8 +61,10 @@ def test_each_protocol_has_its_own_form_of_an_error(
         k: v.format(name=name) if isinstance(v, str) else [i.format(name=name) for i in v] for k, v in arguments.items()
     }
     client = emulator.client(service)
-    wanted = client.meta.method_to_api_mapping[operation]
-    busy = emulator.refusing(f"{service}.{wanted}", containing=name, status=409, code="Busy", message="Not <now>")
+    api_operation = client.meta.method_to_api_mapping[operation]
+    busy = emulator.refusing(
+        f"{service}.{api_operation}", containing=name, status=409, code="Busy", message="Not <now>"
+    )
     with busy, pytest.raises(ClientError) as refused:
         getattr(client, operation)(**filled)
     assert refused.value.response["Error"] | {"Type": None} == {"Code": "Busy", "Message": "Not <now>", "Type": None}

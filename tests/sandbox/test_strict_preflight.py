@@ -1,4 +1,4 @@
-"""OPTIONS on an HTTP API is answered as AWS does: by the route that it meets, whose authorizer refuses what has no token."""
+"""OPTIONS on an HTTP API is routed as on AWS, and an authorizer rejects it without a token."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.emulator_server.asgi import App, Receive, Scope, Send, read, whole
-from sandbox.emulator_server.strict.preflight import Preflights, match
-from tests.sandbox.strict import Behind, raw
+from sandbox.emulator_server.asgi import App, Receive, Scope, Send, make_response, read
+from sandbox.emulator_server.strict.preflight import Preflights, select_route
+from tests.sandbox.strict import Backend, send_raw
 
 HOST = {
     "host": "a1.execute-api.localhost:4566",
@@ -23,11 +23,11 @@ JWT = {"AuthorizationType": "JWT", "AuthorizerId": "j1"}
 FUNCTION = "arn:aws:lambda:eu-central-1:000000000000:function:people:live"
 
 
-class Api(Behind):
-    """An API of some routes: what the emulator answers by itself has status 299, what the function answers 298."""
+class Api(Backend):
+    """An API with some routes. The emulator itself responds with status 299, the function with 298."""
 
     def __init__(self, *routes: tuple[str, dict[str, Any]], cors: bool = False, stage: str = "$default") -> None:
-        described = [{"RouteKey": key, "Target": "integrations/i1", **more} for key, more in routes]
+        items = [{"RouteKey": key, "Target": "integrations/i1", **more} for key, more in routes]
         super().__init__(
             {
                 "apigatewayv2.GetApi": {"Name": "people"} | ({"CorsConfiguration": CORS} if cors else {}),
@@ -35,7 +35,7 @@ class Api(Behind):
                 "apigatewayv2.GetIntegration": {
                     "IntegrationUri": f"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
                 },
-                "apigatewayv2.GetRoutes": {"Items": described},
+                "apigatewayv2.GetRoutes": {"Items": items},
                 "apigatewayv2.GetStages": {"Items": [{"StageName": stage}]},
             }
         )
@@ -44,31 +44,31 @@ class Api(Behind):
         if scope["path"].endswith("/invocations"):
             event = json.loads(await read(receive))
             http = event["requestContext"]["http"]
-            answer = {
+            result = {
                 "statusCode": 298,
                 "headers": {"X-Route": event["routeKey"]},
                 "body": f"{http['method']} {http['path']}",
             }
-            await whole(200, {}, json.dumps(answer).encode()).send(send)
+            await make_response(200, {}, json.dumps(result).encode()).send(send)
         elif scope["method"].upper() == "OPTIONS":
-            await whole(299, {}, scope["method"].encode()).send(send)
+            await make_response(299, {}, scope["method"].encode()).send(send)
         else:
             await super().__call__(scope, receive, send)
 
 
-def asked(api: Api, path: str = "/users", **headers: str) -> tuple[int, bytes]:
-    """The status and body of a preflight."""
+def preflight(api: Api, path: str = "/users", **headers: str) -> tuple[int, bytes]:
+    """Return the status and body of a preflight."""
     served: App = Preflights(api)
-    response = raw(served, "OPTIONS", path, HOST | headers)
+    response = send_raw(served, "OPTIONS", path, HOST | headers)
     return response.status, response.body
 
 
-BY_CORS, BY_THE_AUTHORIZER, BY_THE_FUNCTION = (299, b"OPTIONS"), (299, b"options"), (298, b"OPTIONS /users")
+BY_CORS, BY_AUTHORIZER, BY_FUNCTION = (299, b"OPTIONS"), (299, b"options"), (298, b"OPTIONS /users")
 UNAUTHORIZED, FORBIDDEN = (401, b'{"message":"Unauthorized"}'), (403, b'{"message":"Forbidden"}')
 NOT_FOUND = (404, b'{"message":"Not Found"}')
 CASES = {
     "no auth, CORS": (Api(("$default", {}), cors=True), BY_CORS),
-    "no auth, the application's own CORS": (Api(("$default", {})), BY_THE_FUNCTION),
+    "no auth, the application's own CORS": (Api(("$default", {})), BY_FUNCTION),
     "a token for everything": (Api(("$default", JWT), cors=True), UNAUTHORIZED),
     "a token for everything, the application's own CORS": (Api(("$default", JWT)), UNAUTHORIZED),
     "a Lambda authorizer": (Api(("ANY /users", {"AuthorizationType": "CUSTOM"}), cors=True), UNAUTHORIZED),
@@ -78,7 +78,7 @@ CASES = {
     "OPTIONS without auth": (Api(("$default", JWT), ("OPTIONS /{proxy+}", {}), cors=True), BY_CORS),
     "OPTIONS without auth, the application's own CORS": (
         Api(("$default", JWT), ("OPTIONS /{proxy+}", {})),
-        BY_THE_FUNCTION,
+        BY_FUNCTION,
     ),
     "OPTIONS without auth, but ANY with": (
         Api(("ANY /users", JWT), ("OPTIONS /{proxy+}", {}), cors=True),
@@ -87,26 +87,26 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("what", CASES)
-def test_the_route_decides_who_answers_a_preflight(what: str) -> None:
-    api, expected = CASES[what]
-    assert asked(api) == expected
+@pytest.mark.parametrize("case", CASES)
+def test_route_determines_who_handles_a_preflight(case: str) -> None:
+    api, expected = CASES[case]
+    assert preflight(api) == expected
 
 
-def test_what_has_a_token_is_for_the_authorizer_to_decide() -> None:
-    assert asked(Api(("$default", JWT)), authorization="Bearer token") == BY_THE_AUTHORIZER
+def test_preflight_with_a_token_reaches_the_authorizer() -> None:
+    assert preflight(Api(("$default", JWT)), authorization="Bearer token") == BY_AUTHORIZER
 
 
-def test_a_domain_is_an_api_too_and_another_host_is_none() -> None:
+def test_custom_domain_is_routed_to_its_api() -> None:
     api = Api(("$default", JWT), cors=True)
-    assert asked(api, host="api.example.com") == UNAUTHORIZED
-    assert asked(api, host="localhost:4566") == BY_CORS
+    assert preflight(api, host="api.example.com") == UNAUTHORIZED
+    assert preflight(api, host="localhost:4566") == BY_CORS
 
 
-def test_the_stage_is_no_part_of_the_route() -> None:
+def test_stage_is_not_part_of_the_route() -> None:
     api = Api(("ANY /users", JWT), cors=True, stage="v1")
-    assert asked(api, "/v1/users") == UNAUTHORIZED
-    assert asked(api, "/v2/users") == BY_CORS
+    assert preflight(api, "/v1/users") == UNAUTHORIZED
+    assert preflight(api, "/v2/users") == BY_CORS
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_stage_is_no_part_of_the_route() -> None:
         ("/", "$default"),
     ],
 )
-def test_the_most_specific_route_is_selected(path: str, selected: str) -> None:
+def test_most_specific_route_is_selected(path: str, selected: str) -> None:
     keys = [
         "$default",
         "OPTIONS /{proxy+}",
@@ -129,16 +129,16 @@ def test_the_most_specific_route_is_selected(path: str, selected: str) -> None:
         "OPTIONS /users",
         "GET /orders/{id}",
     ]
-    found = match([{"RouteKey": key} for key in keys], "OPTIONS", path)
-    assert found == {"RouteKey": selected}
+    route = select_route([{"RouteKey": key} for key in keys], "OPTIONS", path)
+    assert route == {"RouteKey": selected}
 
 
-def test_a_function_that_fails_is_an_error_of_the_gateway() -> None:
+def test_failing_function_returns_500() -> None:
     class Broken(Api):
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"].endswith("/invocations"):
-                await whole(200, {"x-amz-function-error": "Unhandled"}, b"{}").send(send)
+                await make_response(200, {"x-amz-function-error": "Unhandled"}, b"{}").send(send)
             else:
                 await super().__call__(scope, receive, send)
 
-    assert asked(Broken(("$default", {}))) == (500, b'{"message":"Internal Server Error"}')
+    assert preflight(Broken(("$default", {}))) == (500, b'{"message":"Internal Server Error"}')

@@ -1,4 +1,4 @@
-"""Provisioned concurrency takes time, and an alias that has it moves when its new version's is ready; tried on the run's emulator."""
+"""Provisioned concurrency takes time to allocate, and an alias with it waits for the new version's."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from botocore.exceptions import ClientError
 from sandbox.emulator import Emulator
 from sandbox.emulator_server.strict.provisioning import Provisioning
 
-TAKES = Provisioning.SECONDS
+DELAY = Provisioning.SECONDS
 
 
 @pytest.fixture
 def function(emulator: Emulator) -> tuple[Any, str]:
-    """A client, and a function with two versions and an alias of the first."""
+    """A client, and the name of a function with two versions and an alias on the first."""
     client, name = emulator.client("lambda"), f"provisioned-{uuid.uuid4().hex[:8]}"
     role = f"arn:aws:iam::000000000000:role/{name}"
     image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/people"
@@ -30,8 +30,8 @@ def function(emulator: Emulator) -> tuple[Any, str]:
 
 
 def put(client: Any, name: str, qualifier: str, number: int = 1) -> Any:
-    given = {"FunctionName": name, "Qualifier": qualifier, "ProvisionedConcurrentExecutions": number}
-    return client.put_provisioned_concurrency_config(**given)
+    parameters = {"FunctionName": name, "Qualifier": qualifier, "ProvisionedConcurrentExecutions": number}
+    return client.put_provisioned_concurrency_config(**parameters)
 
 
 def status(client: Any, name: str, qualifier: str) -> Any:
@@ -45,36 +45,36 @@ def wait(client: Any, name: str, qualifier: str) -> float:
     return time.monotonic() - begin
 
 
-def test_environments_take_time(function: tuple[Any, str]) -> None:
+def test_allocation_takes_time(function: tuple[Any, str]) -> None:
     client, name = function
     assert put(client, name, "1", 2)["Status"] == "IN_PROGRESS"
-    described = client.get_provisioned_concurrency_config(FunctionName=name, Qualifier="1")
+    config = client.get_provisioned_concurrency_config(FunctionName=name, Qualifier="1")
     assert (
-        described["AvailableProvisionedConcurrentExecutions"],
-        described["RequestedProvisionedConcurrentExecutions"],
+        config["AvailableProvisionedConcurrentExecutions"],
+        config["RequestedProvisionedConcurrentExecutions"],
     ) == (0, 2)
     (listed,) = client.list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"]
     assert listed["FunctionArn"].endswith(f":{name}:1")
-    assert TAKES / 2 < wait(client, name, "1") < TAKES * 2
+    assert DELAY / 2 < wait(client, name, "1") < DELAY * 2
     client.delete_provisioned_concurrency_config(FunctionName=name, Qualifier="1")
     assert not client.list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"]
 
 
-def test_an_alias_that_has_it_serves_the_old_version_until_the_new_one_is_ready(function: tuple[Any, str]) -> None:
+def test_provisioned_alias_serves_the_old_version_until_the_new_one_is_ready(function: tuple[Any, str]) -> None:
     client, name = function
     put(client, name, "live")
     moved = client.update_alias(FunctionName=name, Name="live", FunctionVersion="2")
     assert moved["RoutingConfig"] == {"AdditionalVersionWeights": {"1": 1.0}}
     with pytest.raises(ClientError, match="Alias with weights can not be used with Provisioned Concurrency"):
         put(client, name, "live", 2)
-    deadline = time.monotonic() + 3 * TAKES
+    deadline = time.monotonic() + 3 * DELAY
     while "RoutingConfig" in client.get_alias(FunctionName=name, Name="live"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     put(client, name, "live", 2)
 
 
-def test_an_alias_whose_version_has_it_moves_at_once_and_it_is_noted_when_that_was_too_early(
+def test_alias_with_a_provisioned_version_moves_at_once_and_is_noted_if_too_early(
     function: tuple[Any, str], emulator: Emulator
 ) -> None:
     client, name = function
@@ -89,7 +89,7 @@ def test_an_alias_whose_version_has_it_moves_at_once_and_it_is_noted_when_that_w
     assert emulator.notes(name) == [note]
 
 
-def test_a_function_that_is_made_again_has_none(function: tuple[Any, str], emulator: Emulator) -> None:
+def test_deleted_function_has_no_provisioned_concurrency(function: tuple[Any, str], emulator: Emulator) -> None:
     client, name = function
     put(client, name, "1")
     client.delete_function(FunctionName=name)

@@ -1,4 +1,4 @@
-"""What AWS refuses though its models allow it: each rule refuses its case and lets its neighbour pass, and nothing else does its work."""
+"""Requests that AWS rejects although its models allow them: each rule rejects its case, and only that."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from sandbox.emulator_server.strict import refusals
-from tests.sandbox.strict import Behind, gate, raw, sent
+from tests.sandbox.strict import Backend, gate, send, send_raw
 
 RULES = {rule.id: rule for rule in refusals.rules()}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A request that a rule is about, and how it differs from one that passes; what the emulator answers to questions."""
+    """A request that a rule rejects, a similar one that passes, and the emulator's outputs for lookups."""
 
     operation: str
     refused: dict[str, Any]
@@ -42,7 +42,7 @@ def aliases(*names: str) -> dict[str, Any]:
 
 
 def provisioned(**ready: int) -> dict[str, Any]:
-    """What Lambda says of provisioned concurrency, by qualifiers (v1 is version 1)."""
+    """Lambda's outputs for provisioned concurrency, by qualifier (v1 is version 1)."""
     configs = {qualifier.removeprefix("v"): number for qualifier, number in ready.items()}
 
     def get(given: dict[str, Any]) -> Any:
@@ -499,69 +499,74 @@ def test_every_rule_has_a_case_and_a_source() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_rule_refuses_what_aws_refuses_and_nothing_beside_it(name: str) -> None:
+def test_rule_rejects_its_case_and_accepts_a_similar_request(name: str) -> None:
     case, rule = CASES[name], RULES[name]
-    held = gate(Behind(case.outputs), RULES.values())
-    response = sent(held, case.operation, case.refused)
-    said = response.body.decode(errors="replace")  # CBOR is text in between
-    assert response.status == rule.status, said
-    assert rule.code in said
-    assert "{" not in rule.message or "null" not in said.replace('"null"', ""), said
-    assert held.record.refused == {name: 1}
-    neighbour = Behind(case.outputs if case.outputs_passing is None else case.outputs_passing)
-    passed = sent(gate(neighbour, RULES.values()), case.operation, case.passes)
+    strict_gate = gate(Backend(case.outputs), RULES.values())
+    response = send(strict_gate, case.operation, case.refused)
+    body = response.body.decode(errors="replace")  # CBOR, with text in it
+    assert response.status == rule.status, body
+    assert rule.code in body
+    assert "{" not in rule.message or "null" not in body.replace('"null"', ""), body
+    assert strict_gate.record.refused == {name: 1}
+    accepting = Backend(case.outputs if case.outputs_passing is None else case.outputs_passing)
+    passed = send(gate(accepting, RULES.values()), case.operation, case.passes)
     assert passed.status == 200, passed.body[:500]
-    assert neighbour.taken[-1] == case.operation
+    assert accepting.calls[-1] == case.operation
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_a_rule_refuses_passes_without_it(name: str) -> None:
-    case, behind = CASES[name], Behind(CASES[name].outputs)
-    held = gate(behind, [rule for rule in RULES.values() if rule.id != name])
-    assert sent(held, case.operation, case.refused).status == 200
-    assert behind.taken[-1] == case.operation
-    assert not held.record.violations
+def test_case_passes_without_its_rule(name: str) -> None:
+    case, backend = CASES[name], Backend(CASES[name].outputs)
+    strict_gate = gate(backend, [rule for rule in RULES.values() if rule.id != name])
+    assert send(strict_gate, case.operation, case.refused).status == 200
+    assert backend.calls[-1] == case.operation
+    assert not strict_gate.record.violations
 
 
 @pytest.mark.parametrize("name", NOTES)
-def test_a_note_is_taken_down_and_the_request_passes(name: str) -> None:
+def test_note_is_recorded_and_the_request_passes(name: str) -> None:
     case = NOTES[name]
-    held, without = gate(Behind(case.outputs), RULES.values()), gate(Behind(case.outputs))
-    assert sent(held, case.operation, case.refused).status == sent(without, case.operation, case.refused).status == 200
-    assert [(note.about, "people" in note.text) for note in held.record.notes] == [(name, True)]
+    strict_gate, without = gate(Backend(case.outputs), RULES.values()), gate(Backend(case.outputs))
+    assert (
+        send(strict_gate, case.operation, case.refused).status
+        == send(without, case.operation, case.refused).status
+        == 200
+    )
+    assert [(note.about, "people" in note.text) for note in strict_gate.record.notes] == [(name, True)]
     assert not without.record.notes
-    neighbour = gate(Behind(case.outputs if case.outputs_passing is None else case.outputs_passing), RULES.values())
-    assert sent(neighbour, case.operation, case.passes).status == 200
-    assert not neighbour.record.notes
+    similar = gate(Backend(case.outputs if case.outputs_passing is None else case.outputs_passing), RULES.values())
+    assert send(similar, case.operation, case.passes).status == 200
+    assert not similar.record.notes
 
 
-def test_a_rule_that_cannot_be_applied_fails_the_run_and_not_the_request() -> None:
+def test_failing_rule_is_a_violation_and_the_request_passes() -> None:
     broken = refusals.Refusal(
         id="broken", operations=["lambda.ListFunctions"], when="length(input)", source="", message="no"
     )
     nonsense = replace(broken, when="length(`1`)")
-    held = gate(Behind(), [nonsense])
-    sent(held, "lambda.ListFunctions", {})
-    assert "the rule broken cannot be applied" in held.record.violations[0].text
-    assert not gate(Behind(), [broken]).record.violations
+    strict_gate = gate(Backend(), [nonsense])
+    send(strict_gate, "lambda.ListFunctions", {})
+    assert "rule broken failed" in strict_gate.record.violations[0].text
+    assert not gate(Backend(), [broken]).record.violations
 
 
-def test_what_several_rules_ask_is_asked_once_and_of_the_account_that_is_meant() -> None:
-    behind = Behind(routes() | {"apigatewayv2.GetIntegrations": items(1, IntegrationId="i1")})
-    held = gate(behind, RULES.values())
+def test_lookups_are_sent_once_and_in_the_account_of_the_request() -> None:
+    backend = Backend(routes() | {"apigatewayv2.GetIntegrations": items(1, IntegrationId="i1")})
+    strict_gate = gate(backend, RULES.values())
     assert (
-        sent(held, "apigatewayv2.CreateRoute", API | {"RouteKey": "GET /", "Target": "integrations/i1"}).status == 200
+        send(strict_gate, "apigatewayv2.CreateRoute", API | {"RouteKey": "GET /", "Target": "integrations/i1"}).status
+        == 200
     )
-    assert sorted(behind.taken) == [
+    assert sorted(backend.calls) == [
         "apigatewayv2.CreateRoute",
         "apigatewayv2.GetIntegrations",
         "apigatewayv2.GetRoutes",
     ]
-    assert behind.accounts == {"test"}
-    raw(
-        held,
+    assert backend.accounts == {"test"}
+    send_raw(
+        strict_gate,
         "DELETE",
         "/v2/apis/a1/authorizers/j1",
-        {"authorization": behind.credential.replace("test", "123456789012")},
+        {"authorization": backend.credential.replace("test", "123456789012")},
     )
-    assert behind.accounts == {"test", "123456789012"}
+    assert backend.accounts == {"test", "123456789012"}

@@ -1,4 +1,4 @@
-"""Releases: what the module's interface is, how it differs from the last release, and the record of each release.
+"""Releases: the module's interface, its changes since the last release, and the record of each release.
 
-The rules, and what to run when: docs/releasing.md.
+The process is in docs/releasing.md.
 """

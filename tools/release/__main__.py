@@ -4,7 +4,7 @@
     python -m tools.release record VERSION [--commit COMMIT]
     python -m tools.release refresh
 
-docs/releasing.md says when to run which. Exit code 1, with the reasons, when something is refused.
+The process is in docs/releasing.md. Exit code 1, with the reasons, means refused.
 """
 
 from __future__ import annotations
@@ -29,40 +29,42 @@ from .interface import snapshot
 from .records import FOLDER, MODULE, Record, git, records, sources
 
 SOURCES = EXAMPLE_SOURCES
-NOTHING_JUDGED = "# What release-check cannot judge by itself, for the next release: docs/releasing.md says how.\n[]\n"
+NOTHING_JUDGED = (
+    "# Judgements for the next release, on changes that release-check cannot classify: see docs/releasing.md.\n[]\n"
+)
 
 
 def record(project: Path, version: str, commit: str) -> Record:
-    """Record a release of a commit, and close CHANGELOG.md and UPGRADING.md. ReleaseError when it may not be released so."""
+    """Record a commit as a release, and close CHANGELOG.md and UPGRADING.md. ReleaseError when it must not be released."""
     commit = git(project, "rev-parse", "--verify", f"{commit}^{{commit}}").decode().strip()
     if commit not in git(project, "rev-list", "HEAD").decode().split():
-        raise ReleaseError(f"{commit[:7]} is not in HEAD's history: a release's sources must stay reachable")
+        raise ReleaseError(f"{commit[:7]} is not in HEAD's history, and a release's sources must stay reachable")
     earlier = records(project)
     if open_changes := git(project, "status", "--porcelain", "--", *SOURCES).decode():
-        raise ReleaseError(f"a release is what is committed, and this is not:\n{open_changes}")
-    made = _read(project, version, commit)
-    if made.interface != snapshot(project / MODULE):
+        raise ReleaseError(f"uncommitted changes cannot be released:\n{open_changes}")
+    new = _read(project, version, commit)
+    if new.interface != snapshot(project / MODULE):
         raise ReleaseError(
-            f"the module of {commit[:7]} has another interface than the working tree: CHANGELOG.md tells of the latter"
+            f"the module at {commit[:7]} has another interface than the working tree, which CHANGELOG.md describes"
         )
     if earlier:
-        made = replace(made, judged=_releasable(project, version))
-    made.write(project)
+        new = replace(new, judged=_releasable(project, version))
+    new.write(project)
     (project / JUDGED).write_text(NOTHING_JUDGED, encoding="utf-8")
-    for name, text in _closed(project, made).items():
+    for name, text in _closed(project, new).items():
         (project / name).write_text(text, encoding="utf-8")
-    return made
+    return new
 
 
 def _releasable(project: Path, version: str) -> list[dict[str, str]]:
-    """Return what was judged for a release; ReleaseError when it must not have this version."""
+    """Return the judgements for a release; ReleaseError when it must not have this version."""
     report = check(project)
     if report.problems:
         raise ReleaseError(str(report))
     if report.least_version is None:
-        raise ReleaseError(f"nothing has changed since {report.record.version}, by interface or by CHANGELOG.md")
+        raise ReleaseError(f"nothing has changed since {report.record.version}, neither the interface nor CHANGELOG.md")
     if Version(version) < Version(report.least_version):
-        raise ReleaseError(f"{version} is too low: {report.least_version} at least.\n{report}")
+        raise ReleaseError(f"{version} is too low: it must be at least {report.least_version}.\n{report}")
     return report.judged
 
 
@@ -73,10 +75,10 @@ def _read(project: Path, version: str, commit: str) -> Record:
         return Record(version, commit, _today().isoformat(), examples, [], snapshot(at_commit / MODULE))
 
 
-def _closed(project: Path, made: Record) -> dict[str, str]:
+def _closed(project: Path, new: Record) -> dict[str, str]:
     return {
-        "CHANGELOG.md": close((project / "CHANGELOG.md").read_text(encoding="utf-8"), made.version, _today()),
-        "UPGRADING.md": close_steps((project / "UPGRADING.md").read_text(encoding="utf-8"), made.version),
+        "CHANGELOG.md": close((project / "CHANGELOG.md").read_text(encoding="utf-8"), new.version, _today()),
+        "UPGRADING.md": close_steps((project / "UPGRADING.md").read_text(encoding="utf-8"), new.version),
     }
 
 
@@ -85,15 +87,15 @@ def _today() -> date:
 
 
 def refresh(project: Path) -> None:
-    """Read all recorded interfaces anew from their commits, where what is recorded of an interface has changed."""
-    for one in records(project):
-        read = _read(project, one.version, one.commit)
-        replace(one, examples=read.examples, interface=read.interface).write(project)
+    """Record all interfaces again from their commits. Needed when the recorded data change."""
+    for existing in records(project):
+        read = _read(project, existing.version, existing.commit)
+        replace(existing, examples=read.examples, interface=read.interface).write(project)
 
 
 def _version(text: str) -> str:
     if not re.fullmatch(r"\d+\.\d+\.\d+", text):
-        raise argparse.ArgumentTypeError(f"{text} is no version: major.minor.patch, such as 0.2.0")
+        raise argparse.ArgumentTypeError(f"{text} is not a version: use major.minor.patch, such as 0.2.0")
     return text
 
 
@@ -104,23 +106,23 @@ def main(arguments: list[str] | None = None, project: Path = PROJECT) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
-        "check", help="say what changed since the last release, and whether CHANGELOG.md claims as much"
+        "check", help="list the changes since the last release, and check that CHANGELOG.md covers them"
     )
     recording = commands.add_parser(
-        "record", help="record a release, and close CHANGELOG.md and UPGRADING.md under its version"
+        "record", help="record a release, and move the unreleased parts of CHANGELOG.md and UPGRADING.md to its version"
     )
     recording.add_argument("version", type=_version, help="such as 0.2.0")
     recording.add_argument(
-        "--commit", default="HEAD", help="the release's sources, HEAD by default; it must be in HEAD's history"
+        "--commit", default="HEAD", help="commit of the release, by default HEAD; it must be in HEAD's history"
     )
-    commands.add_parser("refresh", help="read all recorded interfaces anew from their commits")
-    given = parser.parse_args(arguments)
+    commands.add_parser("refresh", help="record all interfaces again from their commits")
+    parsed = parser.parse_args(arguments)
     try:
-        if given.command == "record":
+        if parsed.command == "record":
             print(
-                f"recorded: {FOLDER}/{record(project, given.version, given.commit).version}.json; commit it with CHANGELOG.md"
+                f"recorded: {FOLDER}/{record(project, parsed.version, parsed.commit).version}.json; commit it with CHANGELOG.md"
             )
-        elif given.command == "refresh":
+        elif parsed.command == "refresh":
             refresh(project)
         else:
             report = check(project)

@@ -1,4 +1,4 @@
-"""How two interfaces differ, and what that means for whoever upgrades."""
+"""Differences between two interfaces, and their level for callers who upgrade."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INDEX = re.compile(r"\[[^]]*\]$")
 
 
 class Level(IntEnum):
-    """What a change asks of a caller: nothing new (fix), a look (feature), or work (breaking)."""
+    """What a change means for a caller: no action (fix), new options (feature), or required changes (breaking)."""
 
     FIX = 1
     FEATURE = 2
@@ -30,7 +30,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One difference. `subject` is what a caller would search for; `arguable` tells that a person may know better."""
+    """One difference. `subject` is the name that a caller would search for; an `arguable` level can be overridden in judged.yaml."""
 
     level: Level
     subject: str
@@ -42,7 +42,7 @@ class Change:
 
 
 def compare(old: Interface, new: Interface) -> list[Change]:
-    """Return every difference between two interfaces, the gravest first."""
+    """Return every difference between two interfaces, the most severe first."""
     found = [*_versions(old, new), *_inputs(old, new), *_conditions(old, new)]
     found += [*_outputs(old, new), *_resources(old, new), *_permissions(old, new)]
     return sorted(found, key=lambda change: (-change.level, change.subject, change.text))
@@ -58,7 +58,7 @@ def _versions(old: Interface, new: Interface) -> Iterator[Change]:
         elif after is None:
             yield Change(Level.FIX, subject, "no longer needed")
         else:
-            # A version that never worked with the module may go without breaking anybody: a person can say so.
+            # Excluding a version that never worked breaks nobody, which only a person can judge.
             for change in _range(subject, before.get("version", ""), after.get("version", "")):
                 yield replace(change, arguable=change.level is Level.BREAKING)
             yield from (
@@ -76,23 +76,23 @@ def _range(subject: str, old: str, new: str) -> Iterator[Change]:
     for version in _around([*before, *after]):
         lost |= version in before and version not in after
         gained |= version in after and version not in before
-    said = f'is "{new}", was "{old}"'
+    text = f'is "{new}", was "{old}"'
     if lost:
-        yield Change(Level.BREAKING, subject, f"the version range {said}: some that were accepted are not")
+        yield Change(Level.BREAKING, subject, f"the version range {text}: some that were accepted are not")
     elif gained:
-        yield Change(Level.FEATURE, subject, f"the version range {said}")
+        yield Change(Level.FEATURE, subject, f"the version range {text}")
     else:
-        yield Change(Level.FIX, subject, f"the version range {said}, which accepts the same")
+        yield Change(Level.FIX, subject, f"the version range {text}, which accepts the same")
 
 
 def _specifiers(constraint: str) -> SpecifierSet:
-    """Return Terraform's constraint as Python's, where "~> 5" is not known, which is ">= 5" to Terraform."""
+    """Convert Terraform's constraint to Python's, which lacks "~> 5"; in Terraform it means ">= 5"."""
     parts = [re.sub(r"^~>(?=\s*\d+$)", ">=", part.strip()) for part in constraint.split(",") if part.strip()]
     return SpecifierSet(",".join(re.sub(r"^=?\s*(?=\d)", "==", part.replace("~>", "~=")) for part in parts))
 
 
 def _around(specifiers: list[Any]) -> Iterator[Version]:
-    """Yield each version that a constraint names, and neighbours on both sides: between these, nothing changes."""
+    """Yield each version in a constraint and its neighbours; in between, the result is constant."""
     for specifier in specifiers:
         version = specifier.version
         numbers = [int(n) for n in version.split(".")]
@@ -107,7 +107,7 @@ def _inputs(old: Interface, new: Interface) -> Iterator[Change]:
     before, after = old["inputs"], new["inputs"]
     for path in sorted(before.keys() | after.keys()):
         if _parent(path) in before.keys() ^ after.keys():
-            continue  # told by its object
+            continue  # reported for its object
         if path not in after:
             yield Change(Level.BREAKING, path, "removed")
         elif path not in before:
@@ -145,7 +145,7 @@ def _input(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
 def _flags(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     if after.get("sensitive") and not before.get("sensitive"):
         yield Change(
-            Level.BREAKING, path, "sensitive, so that whatever is made of it is refused where it would be shown"
+            Level.BREAKING, path, "sensitive, so that expressions with it are rejected where they would be shown"
         )
     if before.get("sensitive") and not after.get("sensitive"):
         yield Change(Level.FEATURE, path, "no longer sensitive")
@@ -155,22 +155,22 @@ def _flags(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
 
 def _conditions(old: Interface, new: Interface) -> Iterator[Change]:
     moved = _moves(new)
-    stated = {_follow(name, moved): conditions for name, conditions in old["conditions"].items()}
+    before = {_follow(name, moved): conditions for name, conditions in old["conditions"].items()}
     added = [path.rpartition(".")[2] for path in new["inputs"].keys() - old["inputs"].keys()]
-    for name in sorted(stated.keys() | new["conditions"].keys()):
+    for name in sorted(before.keys() | new["conditions"].keys()):
         subject = name.removeprefix("variable ")
         if name.startswith("variable ") and subject in old["inputs"].keys() ^ new["inputs"].keys():
-            continue  # a variable that comes or goes brings or takes its validations
-        yield from _refusals(subject, stated.get(name, {}), new["conditions"].get(name, {}), added)
+            continue  # reported as a new or removed variable
+        yield from _refusals(subject, before.get(name, {}), new["conditions"].get(name, {}), added)
 
 
 def _refusals(subject: str, before: Mapping[str, str], after: Mapping[str, str], added: list[str]) -> Iterator[Change]:
-    """Compare conditions by what they refuse. Whether one has become narrower or wider is for a person to say."""
+    """Compare conditions by message. Whether a changed condition is narrower or wider, a person must judge."""
     gone = {message: condition for condition, message in before.items() if condition not in after}
     for condition, message in after.items():
         if condition in before:
             if message != before[condition]:
-                yield Change(Level.FIX, subject, f"a refusal is worded otherwise: {_quoted(message)}")
+                yield Change(Level.FIX, subject, f"a refusal is reworded: {_quoted(message)}")
         elif message in gone:
             text = f"a refusal has another condition: {_quoted(message)} Now {condition}; was {gone.pop(message)}"
             yield Change(Level.BREAKING, subject, text, arguable=True)
@@ -210,26 +210,26 @@ def _resources(old: Interface, new: Interface) -> Iterator[Change]:
     for address, number in before.items():
         target = _follow(address, moved)
         if target not in after:
-            said = "removed" if target == address else f"moved to {target}, which is not there"
-            yield Change(Level.BREAKING, address, f"{said}: its object would be destroyed")
+            reason = "removed" if target == address else f"moved to {target}, which does not exist"
+            yield Change(Level.BREAKING, address, f"{reason}: its object would be destroyed")
         elif target != address:
             yield Change(Level.FIX, address, f"moved to {target}")
         elif number != after[address] and address not in moved:
             yield _recounted(address, number, after[address])
     for source, target in old["moved"].items() - new["moved"].items():
-        text = f"its `moved` to {target} is gone: who upgrades from before it would lose the object"
+        text = f"its `moved` to {target} is gone: an upgrade from an earlier release would destroy the object"
         yield Change(Level.BREAKING, source, text, arguable=True)
     for address in after.keys() - before.keys() - {_follow(a, moved) for a in before}:
         yield Change(Level.FEATURE, address, "new")
 
 
 def _moves(interface: Interface) -> dict[str, str]:
-    """Return where addresses have gone, without indices: a `moved` of one instance states that somebody has thought of them."""
+    """Return moves by address, without indices: a `moved` of one instance is taken to cover the others."""
     return {INDEX.sub("", source): INDEX.sub("", target) for source, target in interface["moved"].items()}
 
 
 def _follow(address: str, moved: Mapping[str, str]) -> str:
-    """Return where an address has gone by all moves; a circle, which Terraform refuses, ends where it closes."""
+    """Return an address after all moves. A cycle, which Terraform rejects, ends where it closes."""
     seen = {address}
     while (address := moved.get(address, address)) not in seen:
         seen.add(address)
@@ -237,11 +237,11 @@ def _follow(address: str, moved: Mapping[str, str]) -> str:
 
 
 def _recounted(address: str, before: str, after: str) -> Change:
-    said = f"has {_kind(after)}, had {_kind(before)}"
+    text = f"has {_kind(after)}, had {_kind(before)}"
     if {before, after} == {"one", "count"}:
-        # Terraform moves x to x[0], and back, by itself. Whether there still is an [0] shows only in a plan.
-        return Change(Level.FEATURE, address, f"{said}: Terraform moves its object to or from [0] by itself")
-    return Change(Level.BREAKING, address, f"{said}: without a `moved` block its objects would be destroyed")
+        # Terraform moves x to x[0] and back by itself. Whether [0] exists shows only in a plan.
+        return Change(Level.FEATURE, address, f"{text}: Terraform moves its object to or from [0] by itself")
+    return Change(Level.BREAKING, address, f"{text}: without a `moved` block its objects would be destroyed")
 
 
 def _kind(number: str) -> str:
@@ -250,14 +250,14 @@ def _kind(number: str) -> str:
 
 def _permissions(old: Interface, new: Interface) -> Iterator[Change]:
     for who, reason in (
-        ("needed to apply", "whoever applies needs its permissions"),
+        ("needed to apply", "the principal that applies needs its permissions"),
         ("held by roles", "a permissions boundary must allow it"),
     ):
         before, after = old["permissions"][who], new["permissions"][who]
         for name in sorted(after):
             if name not in before:
                 level = Level.BREAKING if after[name] == "always" else Level.FEATURE
-                where = "" if after[name] == "always" else " where it is asked for"
+                where = "" if after[name] == "always" else " if configured"
                 yield Change(level, name, f"new{where}: {reason}", arguable=True)
             elif (before[name], after[name]) == ("optional", "always"):
-                yield Change(Level.BREAKING, name, f"always there, was where asked for: {reason}", arguable=True)
+                yield Change(Level.BREAKING, name, f"always, was if configured: {reason}", arguable=True)

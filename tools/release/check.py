@@ -1,4 +1,4 @@
-"""What the next release is at least, and whether CHANGELOG.md says so."""
+"""The minimum version of the next release, and whether CHANGELOG.md covers the changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JUDGED = f"{FOLDER}/judged.yaml"
 
 @dataclass(frozen=True)
 class Report:
-    """The comparison of a working tree with its last release. `problems` are the reasons to refuse it."""
+    """The comparison of a working tree with the last release. `problems` are the errors."""
 
     record: Record
     interface: dict[str, Any]
@@ -31,25 +31,25 @@ class Report:
 
     @property
     def level(self) -> Level | None:
-        """The gravest of the changes, None when the interface is the same."""
+        """The highest level of the changes, or None."""
         return max((change.level for change in self.changes), default=None)
 
     @property
     def least_version(self) -> str | None:
-        """The least version that may be released: by the changes, or by what is claimed if that is more."""
-        stated = [level for level in (self.level, self.claim.level) if level is not None]
-        return next_version(self.record.version, max(stated)) if stated else None
+        """The minimum version, from the higher level of changes and changelog; None when there is neither."""
+        levels = [level for level in (self.level, self.claim.level) if level is not None]
+        return next_version(self.record.version, max(levels)) if levels else None
 
     def __str__(self) -> str:
         lines = [f"Interface compared with {self.record.version} ({self.record.commit[:7]}, {self.record.date}):"]
-        lines += [f"  {change.level!s:8}  {change}" for change in self.changes] or ["  the same"]
-        lines.append(f"By its interface: {_said(self.level)}. By CHANGELOG.md: {_said(self.claim.level)}.")
-        lines.append(f"Next release: {self.least_version} at least." if self.least_version else "Nothing to release.")
-        return "\n".join([*lines, *(f"REFUSED: {problem}" for problem in self.problems)])
+        lines += [f"  {change.level!s:8}  {change}" for change in self.changes] or ["  no changes"]
+        lines.append(f"Interface: {_named(self.level)}. CHANGELOG.md: {_named(self.claim.level)}.")
+        lines.append(f"Next release: at least {self.least_version}." if self.least_version else "Nothing to release.")
+        return "\n".join([*lines, *(f"ERROR: {problem}" for problem in self.problems)])
 
 
 def check(project: Path) -> Report:
-    """Compare the project's module with its last recorded release. ReleaseError when that cannot be done."""
+    """Compare the project's module with its last recorded release. ReleaseError when that is not possible."""
     record = last(project)
     interface = snapshot(project / MODULE)
     judged = _judgements(project)
@@ -61,7 +61,7 @@ def check(project: Path) -> Report:
 
 
 def next_version(version: str, level: Level) -> str:
-    """Return the least version after a release. Before 1.0.0, breaking raises the minor and everything else the patch."""
+    """Return the minimum next version. Before 1.0.0, breaking changes raise minor, all others patch."""
     major, minor, patch = (int(number) for number in version.split("."))
     if level is Level.BREAKING:
         return f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
@@ -71,13 +71,13 @@ def next_version(version: str, level: Level) -> str:
 
 
 def _judgements(project: Path) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = yaml.safe_load((project / JUDGED).read_text(encoding="utf-8")) or []
-    for entry in found:
+    entries: list[dict[str, str]] = yaml.safe_load((project / JUDGED).read_text(encoding="utf-8")) or []
+    for entry in entries:
         if entry.keys() != {"change", "level", "reason"} or entry["level"].upper() not in Level.__members__:
             raise ReleaseError(
-                f"{JUDGED}: each entry has change, level (fix, feature, breaking) and reason; this has not: {entry}"
+                f"{JUDGED}: each entry must have change, level (fix, feature, breaking) and reason: {entry}"
             )
-    return found
+    return entries
 
 
 def _apply(judged: list[dict[str, str]], changes: Iterable[Change]) -> list[Change]:
@@ -91,7 +91,7 @@ def _apply(judged: list[dict[str, str]], changes: Iterable[Change]) -> list[Chan
 def _stale(judged: list[dict[str, str]], changes: list[Change]) -> list[str]:
     arguable = {str(change) for change in changes if change.arguable}
     return [
-        f"{JUDGED} judges what is no change, or one that is not open to judgement: {entry['change']}"
+        f"{JUDGED}: not a change, or its level cannot be overridden: {entry['change']}"
         for entry in judged
         if entry["change"] not in arguable
     ]
@@ -101,14 +101,16 @@ def _unclaimed(changes: list[Change], claimed: Claim, *, steps: bool) -> list[st
     problems = []
     level = max((change.level for change in changes), default=None)
     if level is not None and (claimed.level is None or claimed.level < level):
-        problems.append(f"this is {_said(level)}, and CHANGELOG.md claims {_said(claimed.level)} under [Unreleased]")
+        problems.append(
+            f"the interface's change is {_named(level)}, but CHANGELOG.md has {_named(claimed.level)} under [Unreleased]"
+        )
     breaking = sorted({change.subject for change in changes if change.level is Level.BREAKING})
     if unnamed := [subject for subject in breaking if f"`{subject}`" not in claimed.breaking]:
         problems.append(f"CHANGELOG.md: Breaking does not name {', '.join(f'`{subject}`' for subject in unnamed)}")
     if claimed.level is Level.BREAKING and not steps:
-        problems.append("UPGRADING.md says under `## Unreleased` nothing of what callers must do")
+        problems.append("UPGRADING.md has no steps for callers under `## Unreleased`")
     return problems
 
 
-def _said(level: Level | None) -> str:
+def _named(level: Level | None) -> str:
     return {None: "nothing", Level.FIX: "a fix", Level.FEATURE: "a feature", Level.BREAKING: "breaking"}[level]

@@ -1,5 +1,5 @@
-"""What a person can mend, as the sentence that it is."""
+"""The error of the release commands."""
 
 
 class ReleaseError(Exception):
-    """A release cannot be compared or recorded; the text says why, and what to do."""
+    """A release cannot be compared or recorded; the message says why, and how to fix it."""

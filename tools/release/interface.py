@@ -1,4 +1,4 @@
-"""The module's interface, read from its files: what a caller's configuration and state can depend on."""
+"""The module's interface, read from its files: everything that a caller's configuration and state can depend on."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PLAIN = hcl2.SerializationOptions(with_comments=False, explicit_blocks=False)
 CALL = re.compile(r"^(\w+)\((.*)\)$", re.DOTALL)
 COLLECTIONS = {"list", "map", "set"}
 HEREDOC = re.compile(r"<<-?(\w+)\n(.*)\n\s*\1$", re.DOTALL)
-# Not a condition's key, which has a value.
+# Not a condition key, which is followed by `=`.
 ACTION = re.compile(r'"([a-z][a-z0-9-]*:[A-Z*][A-Za-z*]*)"(?!\s*=)')
 CONDITIONAL = re.compile(r"\[\s*for\b")
-# Answered without a permission, by Terraform itself or by AWS for every principal.
+# Need no IAM permission.
 NEEDS_NO_PERMISSION = re.compile(
     r"^(terraform_data|docker_.*|aws_(caller_identity|default_tags|iam_policy_document|partition|region))$"
 )
@@ -29,15 +29,15 @@ NEEDS_NO_PERMISSION = re.compile(
 def snapshot(module: Path) -> dict[str, Any]:
     """Return the interface of the module in a folder, as JSON-ready data.
 
-    - `terraform`, `providers`: version constraints; of a provider its source, too.
-    - `inputs`: type and default by path. Attributes of objects have paths of their own (`function.vpc.subnet_ids`; `[*]` is each
-      element of a collection). An input without a default is required. A variable also states whether it is nullable.
-    - `conditions`: by variable its validations, and by address a resource's preconditions: message by condition, both as written.
-    - `outputs`: what each hides, and its attributes where it is an object as written.
-    - `resources`: by address, how many there are: `one`, `count` or `for_each`. Data sources and module calls included.
-    - `moved`: addresses by the addresses that they had.
-    - `permissions`: what whoever applies needs, by resource type (`needed to apply`), and what the function's role is given by actions
-      (`held by roles`): `always`, or `optional` where a count, for_each or dynamic block decides.
+    - `terraform`, `providers`: version constraints; for providers also the source.
+    - `inputs`: type and default by path. Attributes of objects have their own paths (`function.vpc.subnet_ids`; `[*]` is each
+      element of a collection). An input without a default is required. Variables also have `nullable`.
+    - `conditions`: validations by variable, and preconditions by address: message by condition, both as in the source.
+    - `outputs`: flags such as sensitive, and the attributes of an object literal.
+    - `resources`: `one`, `count` or `for_each` by address, data sources and module calls included.
+    - `moved`: new address by previous address.
+    - `permissions`: resource types that the applying principal needs (`needed to apply`), and actions of the function's role (`held
+      by roles`): `always`, or `optional` if a count, for_each or dynamic block decides.
     """
     blocks = _blocks(module)
     variables = dict(_labelled(blocks, "variable"))
@@ -51,20 +51,20 @@ def snapshot(module: Path) -> dict[str, Any]:
         "resources": {address: _number(block) for address, block in resources.items()},
         "moved": {_text(move["from"]): _text(move["to"]) for move in blocks.get("moved", [])},
         "permissions": {
-            "needed to apply": _decided(_types(resources)),
-            "held by roles": _decided(_granted(blocks, resources)),
+            "needed to apply": _presence(_types(resources)),
+            "held by roles": _presence(_granted(blocks, resources)),
         },
     }
 
 
 def _blocks(module: Path) -> dict[str, list[Any]]:
-    """Return the blocks of all files by kind; ReleaseError when there are none: an empty interface would break nothing."""
+    """Return the blocks of all files by kind; ReleaseError without any, as an empty interface would never be broken."""
     blocks: dict[str, list[Any]] = {}
     for path in sorted(module.glob("*.tf")):
-        for kind, found in _parsed(path.read_text(encoding="utf-8")).items():
-            blocks.setdefault(kind, []).extend(found)
+        for kind, parsed in _parsed(path.read_text(encoding="utf-8")).items():
+            blocks.setdefault(kind, []).extend(parsed)
     if not {"variable", "resource"} <= blocks.keys():
-        raise ReleaseError(f"{module} holds no module: there is no variable or no resource in its .tf files")
+        raise ReleaseError(f"{module} is not a module: its .tf files have no variable or no resource")
     return blocks
 
 
@@ -75,19 +75,19 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _labelled(blocks: Mapping[str, list[Any]], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield blocks of one label by their names, in alphabetical order."""
+    """Yield the blocks with one label by name, in alphabetical order."""
     named = {_text(name): block for entry in blocks.get(kind, []) for name, block in entry.items()}
     yield from sorted(named.items())
 
 
 def _terraform(blocks: Mapping[str, list[Any]]) -> dict[str, Any]:
-    stated: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for block in blocks.get("terraform", []):
         if "required_version" in block:
-            stated["required_version"] = _text(block["required_version"])
+            settings["required_version"] = _text(block["required_version"])
         for providers in block.get("required_providers", []):
-            stated.setdefault("required_providers", {}).update(_value(providers))
-    return stated
+            settings.setdefault("required_providers", {}).update(_value(providers))
+    return settings
 
 
 def _inputs(variables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -102,7 +102,7 @@ def _inputs(variables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, d
 
 
 def _typed(path: str, expression: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a type constraint's own entry, and then those of the attributes within it."""
+    """Yield a type constraint's entry, then those of its attributes."""
     name, arguments = _call(expression)
     if name == "optional":
         (_, whole), *parts = _typed(path, _text(arguments[0]))
@@ -121,25 +121,25 @@ def _typed(path: str, expression: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _call(expression: str) -> tuple[str, list[Any]]:
-    """Split a function call into its name and its arguments; anything else is a name without arguments."""
+    """Split a function call into name and arguments; anything else is a name without arguments."""
     match = CALL.match(expression)
     return (match[1], _parsed(f"x = [{match[2]}]\n")["x"]) if match else (expression, [])
 
 
 def _conditions(variables: Mapping[str, Any], resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
-    stated = {f"variable {name}": block.get("validation", []) for name, block in variables.items()}
+    conditions = {f"variable {name}": block.get("validation", []) for name, block in variables.items()}
     for address, block in resources.items():
-        stated[address] = [p for lifecycle in block.get("lifecycle", []) for p in lifecycle.get("precondition", [])]
-    for name, found in stated.items():
-        if found:
-            yield name, {_text(c["condition"]): _line(c["error_message"]) for c in found}
+        conditions[address] = [p for lifecycle in block.get("lifecycle", []) for p in lifecycle.get("precondition", [])]
+    for name, blocks in conditions.items():
+        if blocks:
+            yield name, {_text(c["condition"]): _line(c["error_message"]) for c in blocks}
 
 
 def _output(block: Mapping[str, Any]) -> dict[str, Any]:
-    stated: dict[str, Any] = {flag: True for flag in ("ephemeral", "sensitive") if block.get(flag)}
+    output: dict[str, Any] = {flag: True for flag in ("ephemeral", "sensitive") if block.get(flag)}
     if isinstance(block["value"], dict):
-        stated["attributes"] = sorted(_value(block["value"]))
-    return stated
+        output["attributes"] = sorted(_value(block["value"]))
+    return output
 
 
 def _resources(blocks: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -158,7 +158,7 @@ def _number(block: Mapping[str, Any]) -> str:
 
 
 def _types(resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
-    """Yield the types that cannot be applied without a permission, and whether they are there always."""
+    """Yield the resource types that need permissions to apply, and whether they always exist."""
     for address, block in resources.items():
         type_ = address.removeprefix("data.").split(".")[0]
         if type_ != "module" and not NEEDS_NO_PERMISSION.match(type_):
@@ -166,27 +166,27 @@ def _types(resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bo
 
 
 def _granted(blocks: Mapping[str, list[Any]], resources: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
-    """Yield the IAM actions that policies spell out, and whether each is granted always.
+    """Yield the IAM actions in policies, and whether each is always granted.
 
-    Policies are policy documents, the attributes named so that do not deny, and locals `…_statements`, by statement: one that is
-    made by `for` is conditional, as is a dynamic block.
+    Policies are policy documents, attributes named `…policy` without a Deny, and the statements in locals `…_statements`. A
+    statement made by `for` is conditional, as is a dynamic block.
     """
     for address, block in resources.items():
         if address.startswith("data.aws_iam_policy_document."):
             yield from ((action, True) for action in _actions(block.get("statement", [])))
             yield from ((action, False) for action in _actions(block.get("dynamic", [])))
-        for name, written in block.items():
-            if name.endswith("policy") and '"Deny"' not in str(written):
-                yield from ((action, _number(block) == "one") for action in _actions(written))
+        for name, source in block.items():
+            if name.endswith("policy") and '"Deny"' not in str(source):
+                yield from ((action, _number(block) == "one") for action in _actions(source))
     for block in blocks.get("locals", []):
-        for name, written in block.items():
-            if name.endswith("_statements") and isinstance(written, dict):
-                for statement in written.values():
+        for name, source in block.items():
+            if name.endswith("_statements") and isinstance(source, dict):
+                for statement in source.values():
                     yield from ((action, not CONDITIONAL.search(str(statement))) for action in _actions(statement))
 
 
-def _actions(written: Any) -> list[str]:
-    return ACTION.findall(" ".join(_strings(written)))
+def _actions(source: Any) -> list[str]:
+    return ACTION.findall(" ".join(_strings(source)))
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -197,33 +197,33 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _decided(found: Iterable[tuple[str, bool]]) -> dict[str, str]:
-    """Return each name with `always` if it is there always in one place at least, else with `optional`."""
+def _presence(names: Iterable[tuple[str, bool]]) -> dict[str, str]:
+    """Return `always` for each name that is unconditional at least once, and `optional` for the others."""
     always: dict[str, bool] = {}
-    for name, unconditional in found:
+    for name, unconditional in names:
         always[name] = always.get(name, False) or unconditional
     return {name: "always" if always[name] else "optional" for name in sorted(always)}
 
 
-def _text(written: str) -> str:
-    """Return a string or an expression as its text, without the quotes or the braces that the parser keeps."""
-    if written.startswith("${") and written.endswith("}"):
-        return written[2:-1]
-    return written[1:-1] if written.startswith('"') else written
+def _text(source: str) -> str:
+    """Return a string or an expression without the quotes or braces that the parser keeps."""
+    if source.startswith("${") and source.endswith("}"):
+        return source[2:-1]
+    return source[1:-1] if source.startswith('"') else source
 
 
-def _line(written: str) -> str:
-    """Return a string, a here-document perhaps, as one line."""
-    here = HEREDOC.match(written.strip('"'))
-    return " ".join((here[2] if here else _text(written)).split())
+def _line(source: str) -> str:
+    """Return a string, which may be a heredoc, as one line."""
+    heredoc = HEREDOC.match(source.strip('"'))
+    return " ".join((heredoc[2] if heredoc else _text(source)).split())
 
 
-def _value(written: Any) -> Any:
+def _value(source: Any) -> Any:
     """Return a literal as JSON-ready data."""
-    if isinstance(written, str):
-        return _text(written)
-    if isinstance(written, list):
-        return [_value(item) for item in written]
-    if isinstance(written, dict):
-        return {_text(key): _value(value) for key, value in written.items()}
-    return written
+    if isinstance(source, str):
+        return _text(source)
+    if isinstance(source, list):
+        return [_value(item) for item in source]
+    if isinstance(source, dict):
+        return {_text(key): _value(value) for key, value in source.items()}
+    return source

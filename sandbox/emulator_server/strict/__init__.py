@@ -1,6 +1,6 @@
-"""The strict gate: in front of the emulator, it answers as AWS does where the emulator takes what AWS would not.
+"""The strict gate, in front of the emulator: it rejects requests that AWS would reject and the emulator accepts.
 
-Read `gate` first, which every request passes. `requests` finds a request's operation and reads its input, `models` holds that
-input to AWS's model of it, `refusals` holds it to `refusals.yaml`: what AWS refuses though its model allows it, as data.
-`answers` writes errors as AWS's protocols have them.
+Start with `gate`, which handles every request. `requests` parses a request into an operation and its input, `models` validates
+the input against AWS's model, and `refusals` applies `refusals.yaml`: what AWS rejects although its model allows it, as data.
+`errors` formats errors in AWS's protocols.
 """

@@ -1,4 +1,4 @@
-"""Refusals that a test asks for: the next requests of an operation get an error of AWS's, as in an apply that is interrupted."""
+"""Errors that a test injects into the next requests of an operation, to interrupt an apply."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sandbox.emulator_server.strict.requests import Call
 
 @dataclass
 class Injected:
-    """The error that requests of an operation get which have a text in their path or body: a function's name, for one.
+    """An error for requests of an operation with `containing` in their path or body, such as a function's name.
 
-    `after` such requests pass first, then `times` are refused; all of them where it is None.
+    The first `after` matches pass, then `times` are refused, or all if None.
     """
 
     operation: str
@@ -26,7 +26,7 @@ class Injected:
     refused: int = 0
 
     def refuses(self, call: Call, text: str) -> bool:
-        """Tell whether it is this request's turn, and count it."""
+        """Count a matching request, and return whether to refuse it."""
         if not fnmatchcase(call.name, self.operation) or self.containing not in text:
             return False
         self.seen += 1

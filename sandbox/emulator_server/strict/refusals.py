@@ -1,8 +1,8 @@
-"""AWS's refusals, from refusals.yaml: which operation, what is asked first, when it is refused, and what AWS answers.
+"""AWS's refusals, from refusals.yaml: the operations, lookups, condition and error of each rule.
 
-Expressions are JMESPath (with the functions of `expressions`), over `input` (the request by boto3's names), `region`, `tags` (as a
-list of Key and Value, whatever form the service gives them), for Lambda `function` (FunctionName without account and version) and
-`qualifier`, and what a rule asks for. `found` in a message is what its `when` came to.
+Expressions are JMESPath, with the functions of `expressions`. Their names are `input` (the request with boto3's names), `region`,
+`tags` (a list of Key and Value for every service), for Lambda `function` (FunctionName without account and version) and
+`qualifier`, and the rule's lookups. In a message, `found` is the value of `when`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.emulator_server.strict.expressions import filled, search
+from sandbox.emulator_server.strict.expressions import interpolate, search
 from sandbox.emulator_server.strict.requests import Call
 
 RULES = Path(__file__).with_name("refusals.yaml")
@@ -25,48 +25,47 @@ LAMBDA_NAME = re.compile(
 )
 TAG_MEMBERS = ("Tags", "tags", "AddTags")
 
-# An operation and its parameters, or the URL of a document: what comes back, None when there is nothing.
-Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
+# From an operation and its parameters, or "url" and a URL, to the output; None if there is none.
+Lookup = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A rule. One without an answer is a note: AWS takes the request, and whoever counts on it should know."""
+    """A rule. One with a note instead of a message rejects nothing: AWS accepts the request, with an effect that users should know."""
 
     id: str
     operations: list[str]
     when: str
     source: str
-    ask: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lookups: dict[str, dict[str, Any]] = field(default_factory=dict)
     status: int = 400
     code: str = ""
     message: str = ""
     note: str = ""
     confidence: str = "sure"
 
-    def concerns(self, call: Call) -> bool:
-        """Tell whether it is about a call's operation; `*` are those with tags."""
+    def applies_to(self, call: Call) -> bool:
+        """Whether the rule is for a call's operation; `*` means every request with tags."""
         return call.name in self.operations or (self.operations == ["*"] and bool(_tags(call.input)))
 
-    async def met(self, call: Call, ask: Ask) -> str | None:
-        """Return what AWS says to a call, None when the rule is not about it."""
-        known = facts(call)
-        for name, question in self.ask.items():
-            known[name] = await _answered(question, known, ask)
+    async def evaluate(self, call: Call, lookup: Lookup) -> str | None:
+        """Return the rule's message or note for a call, or None if its condition does not hold."""
+        known = context(call)
+        for name, request in self.lookups.items():
+            known[name] = await _look_up(request, known, lookup)
         found = search(self.when, known)
         if found in (None, False, [], {}, ""):
             return None
-        return filled(self.message or self.note, known | {"found": found})
+        return interpolate(self.message or self.note, known | {"found": found})
 
 
 @cache
 def rules() -> tuple[Refusal, ...]:
-    """Return all rules."""
     return tuple(Refusal(**rule) for rule in yaml.safe_load(RULES.read_text()))
 
 
-def facts(call: Call) -> dict[str, Any]:
-    """Return what expressions see of a call."""
+def context(call: Call) -> dict[str, Any]:
+    """Return a call's values for expressions."""
     given = call.input
     known: dict[str, Any] = {"input": given, "region": call.region, "tags": _tags(given)}
     if call.service == "lambda" and (name := LAMBDA_NAME.match(str(given.get("FunctionName", "")))):
@@ -74,16 +73,16 @@ def facts(call: Call) -> dict[str, Any]:
     return known
 
 
-async def _answered(question: dict[str, Any], known: dict[str, Any], ask: Ask) -> Any:
+async def _look_up(request: dict[str, Any], known: dict[str, Any], lookup: Lookup) -> Any:
     def values(more: dict[str, Any]) -> dict[str, Any]:
-        return {name: search(expression, known | more) for name, expression in question.get("with", {}).items()}
+        return {name: search(expression, known | more) for name, expression in request.get("with", {}).items()}
 
-    if "url" in question:
-        return await ask("url", {"url": search(question["url"], known)})
-    if "for_each" not in question:
-        return await ask(question["operation"], values({}))
+    if "url" in request:
+        return await lookup("url", {"url": search(request["url"], known)})
+    if "for_each" not in request:
+        return await lookup(request["operation"], values({}))
     return [
-        await ask(question["operation"], values({"each": each})) for each in search(question["for_each"], known) or []
+        await lookup(request["operation"], values({"each": each})) for each in search(request["for_each"], known) or []
     ]
 
 
@@ -91,6 +90,6 @@ def _tags(given: dict[str, Any]) -> list[dict[str, Any]]:
     tags: Any = next((given[member] for member in TAG_MEMBERS if given.get(member)), [])
     if isinstance(tags, dict):
         return [{"Key": key, "Value": value} for key, value in tags.items()]
-    # KMS writes TagKey and TagValue, others key and value.
+    # KMS has TagKey and TagValue, other services key and value.
     pairs = (tag for tag in tags if isinstance(tag, dict))
     return [{key.removeprefix("Tag").capitalize(): value for key, value in tag.items()} for tag in pairs]

@@ -1,4 +1,4 @@
-"""From an HTTP request to an operation of an AWS service and its input, in each of AWS's protocols, by botocore's models."""
+"""Parse an HTTP request into an AWS operation and its input, in all of AWS's protocols, with botocore's models."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from botocore.parsers import RpcV2CBORParser
 
 from sandbox.emulator_server.asgi import Scope, header
 
-Shape: TypeAlias = Any  # botocore's: which attributes it has depends on its type_name
+Shape: TypeAlias = Any  # botocore's; its attributes depend on its type_name
 CREDENTIAL = re.compile(r"AWS4-\S+ Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]*)/(?P<service>[^/]+)/aws4_request")
 CBOR_PATH = re.compile(r"^/service/(?P<target>[^/]+)/operation/(?P<operation>[^/]+)$")
-# Signing names that are not the model's name. Everything else is signed with it.
+# Signing name → model name, where they differ.
 MODELS = {
     "elasticloadbalancing": "elbv2",
     "email": "sesv2",
@@ -29,24 +29,24 @@ MODELS = {
     "states": "stepfunctions",
     "tagging": "resourcegroupstaggingapi",
 }
-# Operations that clients do not sign, by the prefix of their target.
+# Services with unsigned operations, by target prefix.
 UNSIGNED = {"AWSCognitoIdentityProviderService": "cognito-idp"}
 DATA_PLANE = "execute-api"
 DATA_PLANE_HOST = re.compile(r"\.(execute-api|lambda-url)\.")
-# A bucket's own host, of S3 here and of AWS.
+# Virtual-hosted buckets, here and on AWS.
 BUCKET_HOST = re.compile(r"^(?P<bucket>.+?)\.(s3\.|s3-|localhost)")
 FORM = b"application/x-www-form-urlencoded"
-# The Go SDK names the operation in the query of REST requests.
+# The Go SDK adds the operation to the query of REST requests.
 SDK_QUERY = {"x-id"}
 
 
 class UnmatchedError(Exception):
-    """A request to AWS that is no operation of any service; says what was looked for."""
+    """A request to AWS that matches no operation."""
 
 
 @dataclass
 class Call:
-    """A request as AWS reads it. `input` has the names of the model; `problems` are what cannot be read as the model says."""
+    """A parsed request. `input` has the model's names; `problems` are the parts that do not fit the model."""
 
     service: str
     operation: OperationModel
@@ -57,18 +57,18 @@ class Call:
 
     @property
     def name(self) -> str:
-        """`lambda.PublishVersion`."""
+        """Service and operation, such as `lambda.PublishVersion`."""
         return f"{self.service}.{self.operation.name}"
 
 
 @functools.cache
 def model(service: str) -> ServiceModel:
-    """Return the model of a service. That of EC2 takes a fifth of a second, all others a fiftieth."""
+    """Return a service's model. Loading takes 0.02 s, and 0.2 s for EC2."""
     return ServiceModel(_loader().load_service_model(service, "service-2"), service)
 
 
 def protocol(api: ServiceModel) -> str:
-    """Return the protocol that botocore would speak with a service."""
+    """Return the protocol that botocore uses for a service."""
     return str(api.metadata["protocol"])
 
 
@@ -77,14 +77,14 @@ def _loader() -> Loader:
     return Loader()
 
 
-def warm(service: str) -> None:
-    """Load a service's model and, where they are its operations, its routes."""
+def preload(service: str) -> None:
+    """Load a service's model and, for REST protocols, its routes."""
     if service in _loader().list_available_services("service-2") and protocol(model(service)).startswith("rest"):
         _routes(service)
 
 
-def addressed(scope: Scope) -> tuple[str, str] | None:
-    """Return the service and the region that a request is for, None for one that is for none: of the data plane, for one."""
+def destination(scope: Scope) -> tuple[str, str] | None:
+    """Return a request's service and region, or None if it is not for an AWS API, such as an invocation of an HTTP API."""
     if scope["type"] != "http":
         return None
     if signed := CREDENTIAL.search(header(scope, b"authorization").decode("latin-1")):
@@ -98,10 +98,10 @@ def addressed(scope: Scope) -> tuple[str, str] | None:
     return (UNSIGNED[prefix], "") if prefix in UNSIGNED else None
 
 
-def read(scope: Scope, body: bytes, service: str, region: str = "") -> Call:
-    """Return what a request asks a service for. UnmatchedError when that is no operation of it."""
+def parse(scope: Scope, body: bytes, service: str, region: str = "") -> Call:
+    """Parse a request to a service. UnmatchedError when it matches no operation."""
     if service not in _loader().list_available_services("service-2"):
-        raise UnmatchedError(f"there is no service {service}")
+        raise UnmatchedError(f"unknown service {service}")
     api = model(service)
     path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
     if service == "s3" and (host := BUCKET_HOST.match(header(scope, b"host").decode("latin-1"))):
@@ -129,9 +129,9 @@ def read(scope: Scope, body: bytes, service: str, region: str = "") -> Call:
 
 def _named(api: ServiceModel, target: str, name: str, protocol: str, region: str) -> Call:
     if target and target != api.metadata.get("targetPrefix"):
-        raise UnmatchedError(f"{target} is not {api.service_name}")
+        raise UnmatchedError(f"{target} is not a target of {api.service_name}")
     if name not in api.operation_names:
-        raise UnmatchedError(f"{api.service_name} has no operation {name or 'without a name'}")
+        raise UnmatchedError(f"{api.service_name} has no operation {name!r}")
     return Call(api.service_name, api.operation_model(name), protocol, region)
 
 
@@ -149,7 +149,7 @@ def _cbor(body: bytes) -> Any:
     return parser.parse_data_item(parser.get_peekable_stream_from_bytes(body))
 
 
-# --- REST: the operation is the route ---
+# --- REST: the route identifies the operation ---
 
 
 @dataclass(frozen=True)
@@ -164,15 +164,15 @@ class _Route:
 
 @functools.cache
 def _routes(service: str) -> tuple[_Route, ...]:
-    """Return a service's routes, the most specific first."""
+    """Return a service's routes, most specific first."""
     api = model(service)
-    found = []
+    routes = []
     for name in api.operation_names:
         operation = api.operation_model(name)
         http = operation.http
         path, _, query = http["requestUri"].partition("?")
         parts = re.split(r"\{([^}]+)\}", path.rstrip("/"))
-        # An escaped slash is part of a label, so routes are matched before they are decoded.
+        # An escaped slash is part of a label, so paths are matched before they are decoded.
         pattern = "".join(
             (r"(.+)" if part.endswith("+") else r"([^/]+)") if number % 2 else re.escape(part)
             for number, part in enumerate(parts)
@@ -182,8 +182,8 @@ def _routes(service: str) -> tuple[_Route, ...]:
         shape: Shape = operation.input_shape
         required = len(shape.required_members) if shape else 0
         rank = (len(constants), sum(len(part) for part in parts[::2]), -len(labels), required)
-        found.append(_Route(name, http["method"], re.compile(rf"{pattern}/?"), labels, constants, rank))
-    return tuple(sorted(found, key=lambda route: route.rank, reverse=True))
+        routes.append(_Route(name, http["method"], re.compile(rf"{pattern}/?"), labels, constants, rank))
+    return tuple(sorted(routes, key=lambda route: route.rank, reverse=True))
 
 
 def _routed(api: ServiceModel, scope: Scope, path: str, query: list[tuple[str, str]], body: bytes, region: str) -> Call:
@@ -198,21 +198,21 @@ def _routed(api: ServiceModel, scope: Scope, path: str, query: list[tuple[str, s
         labels = dict(zip(route.labels, map(unquote, matched.groups()), strict=True))
         rest = [pair for pair in query if pair not in route.constants]
         call.input = reader.rest(call.operation, labels, rest, headers, body)
-        if call.operation.input_shape is None or _distinguished(call):
+        if call.operation.input_shape is None or _has_located_members(call):
             return call
     if call is None:
         raise UnmatchedError(f"{api.service_name} has no operation {scope['method']} {path}")
-    return call  # which lacks something required
+    return call  # with a required member missing
 
 
-def _distinguished(call: Call) -> bool:
-    """Tell whether a route that several operations share is this one's: S3's are told apart by what they require."""
+def _has_located_members(call: Call) -> bool:
+    """Whether the required members in path, query and headers are present. It distinguishes S3 operations with the same route."""
     shape: Shape = call.operation.input_shape
     located = (name for name in shape.required_members if "location" in shape.members[name].serialization)
     return all(name in call.input for name in located)
 
 
-# --- Reading an input into the model's names ---
+# --- Reading the input with the model's names ---
 
 
 def _tree(pairs: dict[str, str]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _tree(pairs: dict[str, str]) -> dict[str, Any]:
         node = tree
         *parents, last = name.split(".")
         for parent in parents:
-            if not isinstance(node.get(parent), dict):  # an empty list is sent as its bare name
+            if not isinstance(node.get(parent), dict):  # an empty list is only its name
                 node[parent] = {}
             node = node[parent]
         node.setdefault(last, value)
@@ -231,12 +231,12 @@ def _tree(pairs: dict[str, str]) -> dict[str, Any]:
 
 @dataclass
 class Reader:
-    """Reads raw input by shapes. What is not in the model is a problem, and what is left is read nevertheless."""
+    """Reads raw input by shapes. Unknown members become problems; the rest is still read."""
 
     problems: list[str]
 
     def typed(self, shape: Shape, raw: Any, path: str) -> Any:
-        """Read JSON or CBOR, which have types."""
+        """Read JSON or CBOR, which are typed."""
         if raw is None or shape is None or getattr(shape, "is_document_type", False):
             return raw
         if shape.type_name == "structure" and isinstance(raw, dict):
@@ -251,7 +251,7 @@ class Reader:
         return raw
 
     def form(self, shape: Shape | None, raw: Any, path: str, ec2: bool) -> Any:
-        """Read a form of the protocols `query` and `ec2`, whose names are paths."""
+        """Read a form of the protocols `query` and `ec2`, with paths as names."""
         if shape is None:
             return self._unknown(set(raw), shape, path)
         if shape.type_name == "structure":
@@ -281,7 +281,7 @@ class Reader:
         headers: dict[str, str],
         body: bytes,
     ) -> dict[str, Any]:
-        """Read labels, query, headers and body as the members' locations say."""
+        """Read labels, query, headers and body by the members' locations."""
         shape: Shape = operation.input_shape
         if shape is None:
             return {}
@@ -322,7 +322,7 @@ class Reader:
         located = {name for name, member in shape.members.items() if "location" in member.serialization}
         document = self._document(operation, shape, body, "") if body else {}
         for name in located & set(document):
-            self.problems.append(f"{name} is in the body, and belongs elsewhere")
+            self.problems.append(f"{name} must not be in the body")
         return read | document
 
     def _document(self, operation: OperationModel, shape: Shape, body: bytes, path: str) -> dict[str, Any]:
@@ -335,7 +335,7 @@ class Reader:
             return {}
 
     def xml(self, shape: Shape, element: ElementTree.Element, path: str) -> Any:
-        """Read XML, without regard to its namespaces."""
+        """Read XML, ignoring namespaces."""
         children: dict[str, list[ElementTree.Element]] = {}
         for child in element:
             children.setdefault(child.tag.rpartition("}")[2], []).append(child)
@@ -360,7 +360,7 @@ class Reader:
         return self.text(shape, element.text or "", path)
 
     def text(self, shape: Shape, raw: Any, path: str) -> Any:
-        """Read what has no type on the wire."""
+        """Read a value that is text on the wire."""
         try:
             if shape.type_name in ("integer", "long"):
                 return int(raw)
@@ -369,13 +369,13 @@ class Reader:
             if shape.type_name == "boolean":
                 return {"true": True, "false": False}[raw]
         except (ValueError, TypeError, KeyError):
-            self.problems.append(f"{path or shape.name} is {raw!r}, and is of type {shape.type_name}")
+            self.problems.append(f"{path or shape.name} is {raw!r}, must be of type {shape.type_name}")
             return None
         return raw
 
     def _unknown(self, names: set[str], shape: Shape | None, path: str) -> None:
-        of = f"{path or 'the input'} ({shape.name if shape else 'no members'})"
-        self.problems += [f"{name} is not a member of {of}" for name in sorted(names)]
+        parent = f"{path or 'the input'} ({shape.name if shape else 'no members'})"
+        self.problems += [f"{name} is not a member of {parent}" for name in sorted(names)]
 
 
 def _at(path: str, name: str) -> str:
@@ -383,12 +383,12 @@ def _at(path: str, name: str) -> str:
 
 
 def _form_name(name: str, member: Shape, ec2: bool) -> str:
-    given: str = member.serialization.get("name", name)
+    wire: str = member.serialization.get("name", name)
     if ec2:
-        return str(member.serialization.get("queryName") or given[:1].upper() + given[1:])
+        return str(member.serialization.get("queryName") or wire[:1].upper() + wire[1:])
     if member.type_name == "list" and member.serialization.get("flattened"):
-        return str(member.member.serialization.get("name", given))
-    return given
+        return str(member.member.serialization.get("name", wire))
+    return wire
 
 
 def _xml_name(name: str, member: Shape) -> str:

@@ -1,4 +1,4 @@
-"""Asks the emulator what rules need to know, as a client of AWS would."""
+"""Read the emulator's state for rules, with AWS requests."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from sandbox.emulator_server.asgi import App, Response, Scope, header, held_back, replayed
+from sandbox.emulator_server.asgi import App, Response, Scope, call_app, header, replay
 from sandbox.emulator_server.strict import requests
 
-# The emulator's Cognito stands for AWS's, and has its documents at the pool's path.
+# The emulator's Cognito serves these documents at the pool's path.
 COGNITO = re.compile(r"https://cognito-idp\.[^./]+\.amazonaws\.com(?:\.cn)?(?P<path>/.+)")
-DISCOVERY_SECONDS = 1.5  # API Gateway's limit
+DISCOVERY_SECONDS = 1.5  # API Gateway's timeout
 
 
-class Asking:
-    """Questions about the account and region of a request; each is asked once."""
+class Lookups:
+    """Lookups in the account and region of a request; each is sent once."""
 
     def __init__(self, app: App, scope: Scope, region: str) -> None:
         self.app = app
         self.scope = scope
         self.region = region
         signed = requests.CREDENTIAL.search(header(scope, b"authorization").decode("latin-1"))
-        self.key = signed["key"] if signed else "test"  # the emulator's account is in it
-        self.answers: dict[str, Any] = {}
+        self.key = signed["key"] if signed else "test"  # the emulator derives the account from it
+        self.results: dict[str, Any] = {}
 
     async def __call__(self, operation: str, parameters: dict[str, Any]) -> Any:
-        """Return an operation's output by boto3's names, or a URL's JSON; None for an error, and where a parameter is missing."""
-        question = f"{operation} {parameters}"
-        if question not in self.answers:
-            self.answers[question] = await self._asked(operation, parameters)
-        return self.answers[question]
+        """Return an operation's output with boto3's names, or a URL's JSON; None after an error or without a required parameter."""
+        key = f"{operation} {parameters}"
+        if key not in self.results:
+            self.results[key] = await self._fetch(operation, parameters)
+        return self.results[key]
 
-    async def _asked(self, operation: str, parameters: dict[str, Any]) -> Any:
+    async def _fetch(self, operation: str, parameters: dict[str, Any]) -> Any:
         if operation == "url":
             return await self._document(str(parameters["url"]))
         service, name = operation.split(".")
@@ -60,7 +60,7 @@ class Asking:
         return create_parser(requests.protocol(model.service_model)).parse(raw, model.output_shape)
 
     async def send(self, model: Any, parameters: dict[str, Any]) -> Response:
-        """Send an operation's request, whether or not its model allows the parameters."""
+        """Send an operation's request without validating the parameters."""
         serializer = create_serializer(requests.protocol(model.service_model), include_validation=False)
         request = serializer.serialize_to_request(parameters, model)
         body = request["body"]
@@ -73,7 +73,7 @@ class Asking:
             "content-length": str(len(body)),
             "host": "localhost",
         }
-        path, _, constant = request["url_path"].partition("?")  # List=ALL
+        path, _, constant = request["url_path"].partition("?")  # such as List=ALL
         query = "&".join(filter(None, (constant, urlencode(request["query_string"], doseq=True))))
         return await self._request(request["method"], path, query, headers, body)
 
@@ -89,27 +89,27 @@ class Asking:
         async def nothing() -> Any:
             await asyncio.Event().wait()
 
-        return await held_back(self.app, {**self.scope, **own, "headers": pairs}, replayed(body, nothing))
+        return await call_app(self.app, {**self.scope, **own, "headers": pairs}, replay(body, nothing))
 
     async def _document(self, url: str) -> Any:
-        if found := COGNITO.fullmatch(url):
-            response = await self._request("GET", found["path"], "", {"host": "localhost"}, b"")
+        if match := COGNITO.fullmatch(url):
+            response = await self._request("GET", match["path"], "", {"host": "localhost"}, b"")
             body = response.body if response.status == 200 else b""
         else:
-            body = await asyncio.to_thread(_fetched, url)
+            body = await asyncio.to_thread(_download, url)
         try:
             return json.loads(body)
         except ValueError:
             return None
 
 
-def _fetched(url: str) -> bytes:
-    """Return a document of the internet's, which AWS fetches over HTTPS alone."""
+def _download(url: str) -> bytes:
+    """Return a document from the internet, over HTTPS only, as AWS does."""
     if not url.startswith("https://"):
         return b""
     try:
-        with urllib.request.urlopen(url, timeout=DISCOVERY_SECONDS) as answer:  # noqa: S310 - HTTPS
-            content: bytes = answer.read(150_000)
+        with urllib.request.urlopen(url, timeout=DISCOVERY_SECONDS) as response:  # noqa: S310 - HTTPS
+            content: bytes = response.read(150_000)
             return content
     except (OSError, ValueError):
         return b""

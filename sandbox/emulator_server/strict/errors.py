@@ -1,4 +1,4 @@
-"""Errors as AWS's protocols have them."""
+"""Error responses in AWS's protocols."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import uuid
 from xml.sax.saxutils import escape
 
-from sandbox.emulator_server.asgi import Response, whole
+from sandbox.emulator_server.asgi import Response, make_response
 
 JSON = "application/x-amz-json-1.1"
 
 
-def error(protocol: str, status: int, code: str, message: str, service: str = "") -> Response:
-    """Return an error of a service as its clients read it."""
+def error_response(protocol: str, status: int, code: str, message: str, service: str = "") -> Response:
+    """Return a service's error in the format that its clients parse."""
     request_id = str(uuid.uuid4())
     headers = {"x-amzn-errortype": code, "x-amzn-requestid": request_id}
     if protocol == "smithy-rpc-v2-cbor":
@@ -20,7 +20,7 @@ def error(protocol: str, status: int, code: str, message: str, service: str = ""
         headers |= {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
         headers["x-amzn-query-error"] = f"{code};Sender"
     elif protocol in ("json", "rest-json"):
-        # The models write a message with a small or a capital letter; Lambda's errors have a type besides.
+        # Some models spell the member `message`, others `Message`; Lambda's errors also have `Type`.
         body = json.dumps({"__type": code, "message": message, "Message": message, "Type": "User"}).encode()
         headers["content-type"] = JSON if protocol == "json" else "application/json"
     else:
@@ -33,7 +33,7 @@ def error(protocol: str, status: int, code: str, message: str, service: str = ""
             text = f"<ErrorResponse><Error><Type>Sender</Type>{inner}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         body = text.encode()
         headers["content-type"] = "text/xml"
-    return whole(status, headers, body)
+    return make_response(status, headers, body)
 
 
 def _cbor_text(text: str) -> bytes:
