@@ -2,6 +2,8 @@ locals {
   # The image carries the hash of its source, wherever it is promoted to. In the function's environment, the hash would add a second
   # update of the function to each release, which takes as long as the first.
   build_args = local.builds ? merge({ SOURCE_HASH = local.source_hash }, local.args) : null
+  # IDs and where the values are, which are no secrets.
+  secrets = { for id, secret in local.builds ? local.build.secrets : {} : id => secret if nonsensitive(secret != null) }
 
   repository_url = one([for repository in aws_ecr_repository.this : (
     var.repository.registry_host == null ? repository.repository_url : "${var.repository.registry_host}/${repository.name}"
@@ -23,10 +25,21 @@ resource "terraform_data" "build" {
   count = local.builds ? 1 : 0
 
   # Paths and the module's own argument as well: the provider rebuilds when they change.
-  triggers_replace = [local.source_hash, local.context, nonsensitive(local.build.dockerfile), local.log_file, local.build_args]
+  triggers_replace = concat(
+    [local.source_hash, local.context, nonsensitive(local.build.dockerfile), local.log_file, local.build_args],
+    length(local.secrets) == 0 ? [] : [local.secrets],
+  )
+  # Recorded with each build, and ignored until the next one: the provider would rebuild for a new cache or label.
+  input = {
+    builder    = local.build.builder
+    cache_from = local.build.cache_from
+    cache_to   = local.build.cache_to
+    labels     = local.build.labels
+  }
 
   lifecycle {
     create_before_destroy = true
+    ignore_changes        = [input]
 
     precondition {
       condition     = local.ignore_text != null
@@ -76,6 +89,23 @@ resource "docker_registry_image" "this" {
     build_log_file = local.build.log_file
     platform       = local.platform
     target         = local.build.target
+
+    additional_contexts = [for name, source in local.contexts : "${name}=${source}"]
+    # A build of an earlier release of this module has no input.
+    builder    = try(terraform_data.build[0].output.builder, null)
+    cache_from = try(terraform_data.build[0].output.cache_from, null)
+    cache_to   = try(terraform_data.build[0].output.cache_to, null)
+    label      = try(terraform_data.build[0].output.labels, null)
+
+    dynamic "secrets" {
+      for_each = nonsensitive(local.secrets)
+
+      content {
+        id  = secrets.key
+        env = secrets.value.env
+        src = secrets.value.file
+      }
+    }
 
     # Attestations create an image index, which Lambda rejects.
     provenance = "false"

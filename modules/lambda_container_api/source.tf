@@ -14,6 +14,7 @@ locals {
   context    = local.builds ? nonsensitive(local.build.context) : ""
   log_file   = local.builds ? nonsensitive(local.build.log_file) : null
   dockerfile = !local.builds ? "" : nonsensitive(startswith(local.build.dockerfile, "/") ? local.build.dockerfile : "${local.context}/${local.build.dockerfile}")
+  contexts   = { for name, source in local.builds ? local.build.additional_contexts : {} : name => source if nonsensitive(source != null) }
   args       = { for name, value in local.builds ? local.build.args : {} : name => value if nonsensitive(value != null) }
 
   # The hash covers everything that changes the image: paths and contents, Dockerfile, arguments, target, platform.
@@ -23,12 +24,12 @@ locals {
     dockerfile = try(filesha256(local.dockerfile), null)
   }))
   # A hash cannot be reversed, so a secret argument stays secret.
-  source_hash = !local.builds ? nonsensitive(split("@sha256:", var.image.uri)[1]) : nonsensitive(sha256(jsonencode({
+  source_hash = !local.builds ? nonsensitive(split("@sha256:", var.image.uri)[1]) : nonsensitive(sha256(jsonencode(merge({
     content  = local.content_hash
     args     = local.args
     platform = local.platform
     target   = local.build.target
-  })))
+  }, length(local.contexts) == 0 ? {} : { contexts = local.contexts }))))
 
   # A <Dockerfile>.dockerignore takes precedence over the context's own, as in BuildKit.
   ignore_file = !local.hashes_files ? null : try([for f in ["${local.dockerfile}.dockerignore", "${local.context}/.dockerignore"] : f if fileexists(f)][0], null)

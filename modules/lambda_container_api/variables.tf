@@ -419,15 +419,27 @@ variable "image" {
       checkouts and triggers a build); `dockerfile` is relative to the context and may lie outside it; `target` names a stage; `args` are build arguments (readable in state: no secrets);
       `log_file`, outside the context, keeps the full build output. `source_hash` replaces the hash of the context and Dockerfile; nothing in the context is then
       read. Any text works that changes whenever they do, such as git's tree ID, which also covers modes and symlinks.
+      `secrets`: BuildKit secrets by ID, each from the environment variable `env` or the `file` of the machine that applies, for `RUN --mount=type=secret,id=…`. Their values are in no state, hash, log
+      or layer. A new value builds nothing. `additional_contexts`: named contexts, such as `docker-image://…`; a local folder needs `source_hash`, because only the main context is hashed.
+      `builder`, `cache_from`, `cache_to` and `labels` (such as org.opencontainers.image.revision) are those of the next build: changing them alone builds nothing.
     - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed. It must be in ECR, in any account, in the function's region (Lambda's limit),
       or in the registry that `repository.registry_host` names.
   EOT
   type = object({
     build = optional(object({
-      args        = optional(map(string), {})
-      context     = string
-      dockerfile  = optional(string, "Dockerfile")
-      log_file    = optional(string)
+      additional_contexts = optional(map(string), {})
+      args                = optional(map(string), {})
+      builder             = optional(string)
+      cache_from          = optional(list(string), [])
+      cache_to            = optional(list(string), [])
+      context             = string
+      dockerfile          = optional(string, "Dockerfile")
+      labels              = optional(map(string), {})
+      log_file            = optional(string)
+      secrets = optional(map(object({
+        env  = optional(string)
+        file = optional(string)
+      })), {})
       source_hash = optional(string)
       target      = optional(string)
     }))
@@ -447,9 +459,38 @@ variable "image" {
 
   validation {
     condition = alltrue([
-      for text in try([var.image.build.context, var.image.build.dockerfile, var.image.build.log_file, var.image.build.source_hash, var.image.build.target], []) : text != ""
+      for text in try(concat(
+        [var.image.build.builder, var.image.build.context, var.image.build.dockerfile, var.image.build.log_file, var.image.build.source_hash, var.image.build.target],
+        var.image.build.cache_from, var.image.build.cache_to,
+      ), []) : text != ""
     ])
-    error_message = "image.build: context, dockerfile, log_file, source_hash and target must not be \"\". Omit what has no value. The root module's own folder is the context \".\"."
+    error_message = "image.build: builder, cache_from, cache_to, context, dockerfile, log_file, source_hash and target must not be \"\". Omit what has no value. The root module's own folder is the context \".\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for id, secret in try(var.image.build.secrets, {}) : secret == null ? true : (
+        can(regex("^[A-Za-z0-9._-]+$", id)) && (secret.env == null) != (secret.file == null) && can(regex("^[^,]+$", coalesce(secret.env, secret.file, ",")))
+      )
+    ])
+    error_message = "image.build.secrets: each needs an ID of letters, digits and \"._-\", and exactly one source: env (the name of an environment variable) or file (a path), without commas, which separate BuildKit's options."
+  }
+
+  validation {
+    condition     = alltrue([for name, source in try(var.image.build.additional_contexts, {}) : source == null ? true : can(regex("^[a-z0-9][a-z0-9._/:-]*$", name)) && source != ""])
+    error_message = "image.build.additional_contexts: a name is in lower case, such as \"base\" or an image that it replaces, and its source is not \"\"."
+  }
+
+  validation {
+    condition = try(var.image.build.source_hash, null) != null ? true : alltrue([
+      for source in values(try(var.image.build.additional_contexts, {})) : source == null ? true : can(regex("^([a-z][a-z0-9+.-]*://|git@|target:)", source))
+    ])
+    error_message = "image.build.additional_contexts: a local folder is not part of the hash, so its changes would not be built. Set image.build.source_hash to a text that covers it, such as git's tree ID, or copy from the main context."
+  }
+
+  validation {
+    condition     = alltrue([for name, value in try(var.image.build.labels, {}) : value == null ? true : can(regex("^[^=\\s]+$", name))])
+    error_message = "image.build.labels: a name must not be empty or contain \"=\" or spaces, such as org.opencontainers.image.revision."
   }
 
   # fileexists fails for a folder. Unlike fileset it does not list the files, and a context may be large.

@@ -484,9 +484,51 @@ LIMITS = {
         [build(), build(context="./app/"), build(context="empty", dockerfile="../app/Dockerfile")],
     ),
     "an empty string in image.build": Limit(
-        "image.build: context, dockerfile, log_file, source_hash and target must not be",
-        [build(**{name: ""}) for name in ("context", "dockerfile", "log_file", "source_hash", "target")],
-        [build(**dict.fromkeys(("args", "dockerfile", "log_file", "source_hash", "target")))],
+        "image.build: builder, cache_from, cache_to, context, dockerfile, log_file, source_hash and target must not be",
+        [build(**{name: ""}) for name in ("builder", "context", "dockerfile", "log_file", "source_hash", "target")]
+        + [build(**{name: ["type=inline", ""]}) for name in ("cache_from", "cache_to")],
+        [
+            build(**dict.fromkeys(("args", "builder", "dockerfile", "log_file", "source_hash", "target"))),
+            build(**dict.fromkeys(("additional_contexts", "cache_from", "cache_to", "labels", "secrets"))),
+        ],
+    ),
+    "a build secret without one source": Limit(
+        "image.build.secrets: each needs an ID",
+        [
+            build(secrets={name: secret})
+            for name, secret in (
+                ("pip", {}),
+                ("pip", {"env": "A", "file": "b"}),
+                ("pip", {"env": ""}),
+                ("pip", {"file": "a,uid=0"}),
+                ("a b", {"env": "A"}),
+                ("", {"env": "A"}),
+            )
+        ],
+        [build(secrets={"pip.index-1_A": {"env": "A"}, "netrc": {"file": "/home/me/.netrc"}, "none": None})],
+    ),
+    "a malformed named context": Limit(
+        "image.build.additional_contexts: a name is in lower case",
+        [build(additional_contexts={name: source}) for name, source in (("Base", "git@a:b"), ("", "git@a:b"))]
+        + [build(additional_contexts={"base": ""}, source_hash="a")],
+        [
+            build(
+                additional_contexts={"base": "docker-image://a", "docker.io/library/python:3.13": "target:b", "c": None}
+            )
+        ],
+    ),
+    "a local named context that is not hashed": Limit(
+        "image.build.additional_contexts: a local folder is not part of the hash",
+        [build(additional_contexts={"shared": folder}) for folder in ("../shared", "/shared", "C:/shared")],
+        [
+            build(additional_contexts={"shared": "../shared"}, source_hash="a"),
+            build(additional_contexts={"a": "https://example.com/a.git#v1", "b": "oci-layout://b"}),
+        ],
+    ),
+    "a label without a name": Limit(
+        "image.build.labels: a name must not be empty",
+        [build(labels={name: "a"}) for name in ("", "a b", "a=b")],
+        [build(labels={"org.opencontainers.image.revision": "a b=c", "com.example.none": None})],
     ),
     "a missing Dockerfile": Limit(
         "image.build.dockerfile (…) does not exist",

@@ -7,6 +7,15 @@ image = {
     target     = "release"
     args       = { BASE_IMAGE = "registry.example.com/python:3.13" }
     log_file   = "build.log"
+    builder    = "remote"
+    cache_from = ["type=registry,ref=registry.example.com/orders:cache"]
+    cache_to   = ["type=registry,ref=registry.example.com/orders:cache,mode=max"]
+    labels     = { "org.opencontainers.image.revision" = "0123abc" }
+    secrets = {
+      pip   = { env = "PIP_INDEX_URL" }
+      netrc = { file = "/run/secrets/netrc" }
+    }
+    additional_contexts = { base = "docker-image://registry.example.com/base@sha256:0000000000000000000000000000000000000000000000000000000000000000" }
   }
 }
 

@@ -1,0 +1,18 @@
+"""An API that uses a private package."""
+
+from acme_greetings import greet
+from fastapi import FastAPI
+from mangum import Mangum
+
+app = FastAPI()
+handler = Mangum(app, lifespan="off")
+
+
+@app.get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/")
+async def hello() -> dict[str, str]:
+    return {"message": greet("world")}
