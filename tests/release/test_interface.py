@@ -60,6 +60,14 @@ def test_validation_of_a_new_attribute_is_a_feature() -> None:
     assert lines(compare(old, new)) == ['x: a refusal of what is new: "x.n must be below 5."', "x.n: new and optional"]
 
 
+def test_validation_is_no_feature_because_another_variable_has_a_new_attribute_of_that_name() -> None:
+    rule = '  validation {\n    condition = var.x.n < 5\n    error_message = "x.n must be below 5."\n  }\n'
+    other = 'variable "y" {\n  type = object({ m = string, n = optional(number, 1) })\n}\nresource "aws_x" "this" {}\n'
+    old = interface("  type = object({ n = number })\n", other.replace(", n = optional(number, 1)", ""))
+    new = interface("  type = object({ n = number })\n" + rule, other)
+    assert lines(compare(old, new)) == ['x: a new refusal: "x.n must be below 5."', "y.n: new and optional"]
+
+
 def test_count_may_become_for_each_with_moved_instances() -> None:
     variable = "  type = string\n"
     old = interface(variable, 'resource "aws_x" "this" {\n  count = 1\n}\n')

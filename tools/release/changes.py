@@ -156,11 +156,14 @@ def _flags(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
 def _conditions(old: Interface, new: Interface) -> Iterator[Change]:
     moved = _moves(new)
     before = {_follow(name, moved): conditions for name, conditions in old["conditions"].items()}
-    added = [path.rpartition(".")[2] for path in new["inputs"].keys() - old["inputs"].keys()]
+    new_paths = new["inputs"].keys() - old["inputs"].keys()
     for name in sorted(before.keys() | new["conditions"].keys()):
         subject = name.removeprefix("variable ")
         if name.startswith("variable ") and subject in old["inputs"].keys() ^ new["inputs"].keys():
             continue  # reported as a new or removed variable
+        # A variable's validation refers to that variable alone, a precondition to any.
+        of_variable = name.startswith("variable ")
+        added = [path.rpartition(".")[2] for path in new_paths if not of_variable or path.startswith(f"{subject}.")]
         yield from _refusals(subject, before.get(name, {}), new["conditions"].get(name, {}), added)
 
 
