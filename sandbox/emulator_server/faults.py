@@ -18,6 +18,7 @@ from sandbox.emulator_server.asgi import (
     Response,
     Scope,
     Send,
+    call_app,
     header,
     json_response,
     make_response,
@@ -175,6 +176,7 @@ class RepeatedCalls:
     def __init__(self, app: App) -> None:
         self.app = app
         self.calls: OrderedDict[tuple[bytes, ...], _Call] = OrderedDict()
+        self.executions: set[asyncio.Task[Response]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Execute a call, or replay the response of the same call."""
@@ -194,32 +196,28 @@ class RepeatedCalls:
                 return
         self._evict()
         self.calls[key] = _Call(time.monotonic())
-        await self._execute(key, scope, receive, send)
+        # The call goes on if the client closes the connection, or a repeated request would find it half done.
+        execution = asyncio.create_task(self._execute(key, scope, replay(await read(receive), receive)))
+        self.executions.add(execution)
+        execution.add_done_callback(self.executions.discard)
+        response = await asyncio.shield(execution)
+        await response.send(send)
 
     def _applies(self, scope: Scope) -> bool:
         mutates = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD")
         return mutates and self.CLIENT in header(scope, b"user-agent")
 
-    async def _execute(self, key: tuple[bytes, ...], scope: Scope, receive: Receive, send: Send) -> None:
-        response = Response()
-        size = 0
-
-        async def capture(message: Message) -> None:
-            nonlocal size
-            size += len(message.get("body", b""))
-            if size <= self.BODY_BYTES:
-                response.messages.append(message)
-            await send(message)
-
-        call = self.calls[key]
+    async def _execute(self, key: tuple[bytes, ...], scope: Scope, receive: Receive) -> Response:
+        call, response = self.calls[key], Response()
         try:
-            await self.app(scope, receive, capture)
+            response = await call_app(self.app, scope, receive)
         finally:
-            if response.complete and 200 <= response.status < 300:
+            if response.complete and 200 <= response.status < 300 and len(response.body) <= self.BODY_BYTES:
                 call.response = response
             else:
                 del self.calls[key]
             call.done.set()
+        return response
 
     def _evict(self) -> None:
         """Drop expired calls, and the oldest ones above the limit."""

@@ -146,6 +146,32 @@ def test_repeated_request_waits_for_a_pending_one() -> None:
     assert app.calls == 1
 
 
+@pytest.mark.parametrize("abandoned", ["before the response", "during the response"])
+def test_repeated_request_gets_the_response_of_a_call_whose_client_is_gone(abandoned: str) -> None:
+    app = Responses((201, b"made"), (409, b"exists"))
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"sent", "more_body": False}
+
+    async def closed(_: Message) -> None:
+        raise ConnectionResetError
+
+    async def abandon_and_repeat() -> tuple[int, bytes]:
+        served = handled(app)
+        if abandoned == "before the response":
+            app.released.clear()
+        first = asyncio.ensure_future(served(request("POST", call="a"), receive, closed))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        app.released.set()
+        with pytest.raises((asyncio.CancelledError, ConnectionResetError)):
+            await first
+        return await call(served, request("POST", call="a"))
+
+    assert asyncio.run(abandon_and_repeat()) == (201, b"made")
+    assert app.calls == 1
+
+
 def test_calls_without_an_id_are_not_deduplicated() -> None:
     app = Responses((200, b"first"), (200, b"second"))
     assert call_all(handled(app), [request("POST")] * 2) == [(200, b"first"), (200, b"second")]
