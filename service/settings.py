@@ -18,6 +18,8 @@ class Settings(BaseSettings):
     """Name of the DynamoDB table, whose keys are pk and sk (strings)."""
     request_seconds: float = 10
     """The time that a request may take outside of Lambda, in seconds."""
+    root_path: str = Field(default="", pattern=r"^(/[^/?#\s]+)*$")
+    """Path of the API below its custom domain, such as /people; "" for the domain's root. API Gateway removes it from requests."""
     scope_prefix: str = ""
     """The resource server that prefixes scopes, such as "people" in Cognito's `people/users:read`; "" for none."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()

@@ -1,18 +1,20 @@
 locals {
   # Only whether an object is set decides which instances exist: its values may be sensitive, or unknown until apply.
   domain     = nonsensitive(var.api.domain != null)
+  own_domain = local.domain && nonsensitive(!try(coalesce(var.api.domain.existing, false), false))
   dns        = nonsensitive(try(var.api.domain.route53 != null, false))
   truststore = nonsensitive(try(var.api.domain.truststore_uri != null, false))
 
   # A host name is no secret. For *.example.com only callers know the name that they use.
   endpoint = (
     !local.domain ? aws_apigatewayv2_api.this.api_endpoint :
-    startswith(nonsensitive(var.api.domain.name), "*.") ? null : "https://${nonsensitive(var.api.domain.name)}"
+    startswith(nonsensitive(var.api.domain.name), "*.") ? null :
+    join("/", compact(["https://${nonsensitive(var.api.domain.name)}", nonsensitive(var.api.domain.base_path)]))
   )
 }
 
 resource "aws_apigatewayv2_domain_name" "this" {
-  count = local.domain ? 1 : 0
+  count = local.own_domain ? 1 : 0
 
   domain_name = var.api.domain.name
 
@@ -46,9 +48,10 @@ resource "aws_apigatewayv2_domain_name" "this" {
 resource "aws_apigatewayv2_api_mapping" "this" {
   count = local.domain ? 1 : 0
 
-  api_id      = aws_apigatewayv2_api.this.id
-  domain_name = aws_apigatewayv2_domain_name.this[0].id
-  stage       = aws_apigatewayv2_stage.default.id
+  api_id          = aws_apigatewayv2_api.this.id
+  api_mapping_key = var.api.domain.base_path
+  domain_name     = local.own_domain ? aws_apigatewayv2_domain_name.this[0].id : var.api.domain.name
+  stage           = aws_apigatewayv2_stage.default.id
 }
 
 resource "aws_route53_record" "this" {

@@ -22,7 +22,7 @@ output "dashboard_url" {
 }
 
 output "domain_target" {
-  description = "Target of the custom domain's DNS record (`name`, `zone_id`); null without a domain. Outside Route 53, create a CNAME to `name`."
+  description = "Target of the custom domain's DNS record (`name`, `zone_id`); null without a domain of this module. Outside Route 53, create a CNAME to `name`."
   value = one([for d in aws_apigatewayv2_domain_name.this : {
     name    = d.domain_name_configuration[0].target_domain_name
     zone_id = d.domain_name_configuration[0].hosted_zone_id

@@ -54,7 +54,8 @@ variable "api" {
     - `domain`: custom domain `name` with a validated ACM `certificate_arn` in this region. `route53` creates its records in the hosted zone `zone_id`. `truststore_uri` (s3://…) requires client
       certificates (mTLS); API Gateway reads the file once, and again when the URI or `truststore_version` changes. With mTLS and a certificate that was imported into ACM or issued by a private CA,
       `ownership_verification_certificate_arn` names a public ACM certificate for the same name. `ip_address_type`: `dualstack` (IPv4 and IPv6) or `ipv4`. The default endpoint is disabled unless
-      `keep_default_endpoint` is true.
+      `keep_default_endpoint` is true. `base_path` serves the API under a path of the domain, such as `orders` or `orders/v1`; events do not contain it. `existing` joins a domain that another module or
+      root created: only `name`, `base_path` and `keep_default_endpoint` apply then.
     - `throttle`: limits of the stage, shared by all clients: `rate_per_second` (steady rate) and `burst` (concurrent requests). Above them the gateway returns 429.
   EOT
   type = object({
@@ -67,7 +68,9 @@ variable "api" {
       max_age_seconds   = optional(number, 300)
     }))
     domain = optional(object({
-      certificate_arn                        = string
+      base_path                              = optional(string)
+      certificate_arn                        = optional(string)
+      existing                               = optional(bool, false)
       ip_address_type                        = optional(string, "dualstack")
       keep_default_endpoint                  = optional(bool, false)
       name                                   = string
@@ -124,8 +127,22 @@ variable "api" {
   }
 
   validation {
-    condition     = var.api.domain == null ? true : can(regex("^arn:[^:]+:acm:[^:]+:[0-9]{12}:certificate/.+$", var.api.domain.certificate_arn))
-    error_message = "api.domain.certificate_arn must be the ARN of an ACM certificate in this region: API Gateway accepts no other."
+    condition     = var.api.domain == null ? true : var.api.domain.existing || can(regex("^arn:[^:]+:acm:[^:]+:[0-9]{12}:certificate/.+$", var.api.domain.certificate_arn))
+    error_message = "api.domain.certificate_arn must be the ARN of an ACM certificate in this region: API Gateway accepts no other. To join a domain that another module or root created, set api.domain.existing."
+  }
+
+  validation {
+    condition = !try(coalesce(var.api.domain.existing, false), false) ? true : alltrue([for value in [
+      var.api.domain.certificate_arn, var.api.domain.ownership_verification_certificate_arn, var.api.domain.route53, var.api.domain.truststore_uri, var.api.domain.truststore_version
+    ] : value == null])
+    error_message = "api.domain.existing joins a domain as it is: set certificates, route53 and the truststore where the domain is created."
+  }
+
+  validation {
+    condition = try(var.api.domain.base_path, null) == null ? true : (
+      can(regex("^[a-zA-Z0-9$._+!*'()-]+(/[a-zA-Z0-9$._+!*'()-]+)*$", var.api.domain.base_path)) && length(var.api.domain.base_path) <= 300
+    )
+    error_message = "api.domain.base_path must be a path of up to 300 letters, digits and $-_.+!*'(), without a slash at its ends, such as orders or orders/v1: API Gateway's rule. For the domain's root, omit it."
   }
 
   validation {

@@ -9,6 +9,7 @@ import re
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, with_config
+from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import TypedDict  # Pydantic requires it before Python 3.12
 
 HOST = re.compile(r"[A-Za-z0-9._-]*(:[0-9]{1,5})?")
@@ -106,6 +107,25 @@ def parse(event: dict[str, Any]) -> dict[str, Any]:
     http = request["requestContext"]["http"]
     http["sourceIp"] = http.get("sourceIp") or ""
     return request
+
+
+class BelowRootPath:
+    """Serves the application below a path of its custom domain: sets ASGI's `root_path`, and adds it to `path`.
+
+    API Gateway removes an API mapping's path from the event. Requests to the default endpoint have none.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app = app
+        self.root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context = scope["aws.event"]["requestContext"]
+        # The default endpoint is <API ID>.execute-api.<region>.amazonaws.com.
+        if (context.get("domainName") or "").partition(".")[0] != context.get("apiId"):
+            scope = {**scope, "root_path": self.root_path, "path": self.root_path + scope["path"]}
+        await self.app(scope, receive, send)
 
 
 def _described(event: Any) -> str:

@@ -18,10 +18,11 @@ from mangum import Mangum
 from pydantic import ValidationError
 
 from service.app import create_app, table
-from service.aws_lambda.event import UnsupportedEventError, is_http, parse
+from service.aws_lambda.event import BelowRootPath, UnsupportedEventError, is_http, parse
 from service.kit import logs
 from service.kit.errors import MEDIA_TYPE, FieldError, problem
 from service.kit.middleware import HEADERS, NOT_STORED
+from service.settings import settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,11 @@ app = create_app()
 table()  # creates DynamoDB's client now: Lambda gives the init phase more CPU than a request
 _ensure_event_loop()
 # With its lifespan on, Mangum would run start-up and shutdown for every request.
-_mangum = Mangum(app, lifespan="off", text_mime_types=TEXT_MIME_TYPES)
+_mangum = Mangum(
+    BelowRootPath(app, settings().root_path) if settings().root_path else app,
+    lifespan="off",
+    text_mime_types=TEXT_MIME_TYPES,
+)
 _invocations = itertools.count()
 # No client waits for the start of provisioned concurrency or SnapStart.
 _on_demand = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand"

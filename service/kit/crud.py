@@ -65,13 +65,15 @@ def router_of(resource: Resource[Public]) -> APIRouter:
     Identity = Annotated[str, Path(alias=f"{name}_id", pattern=ID_PATTERN, description=f"The {spoken}'s id.")]
 
     async def create(
+        request: Request,
         items: Writable,
         body: Create,  # type: ignore[valid-type]  # known when the router is made
         response: Response,
         idempotency_key: IdempotencyKey = None,
     ) -> Stored:
         item: Stored = items.create(body, idempotency_key)
-        response.headers.update({"location": f"/{plural}/{item.id}", "etag": item.etag})
+        root_path = request.scope.get("root_path", "")
+        response.headers.update({"location": f"{root_path}/{plural}/{item.id}", "etag": item.etag})
         return item
 
     async def list_(

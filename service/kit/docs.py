@@ -50,11 +50,12 @@ def _etag(path: str) -> str:
 def _page(title: str) -> HTMLResponse:
     """Return the page. Its Content-Security-Policy allows its inline script and files of this API only."""
     page = get_swagger_ui_html(
-        openapi_url="/openapi.json",
+        # Relative to /docs, for APIs below a path of their domain.
+        openapi_url="openapi.json",
         title=title,
-        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-        swagger_css_url=f"{ASSETS}/swagger-ui.css",
-        swagger_favicon_url=f"{ASSETS}/favicon-32x32.png",
+        swagger_js_url=f"{ASSETS[1:]}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS[1:]}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS[1:]}/favicon-32x32.png",
     )
     scripts = [hashlib.sha256(script).digest() for script in INLINE_SCRIPT.findall(bytes(page.body))]
     hashes = " ".join(f"'sha256-{base64.b64encode(each).decode()}'" for each in scripts)

@@ -262,7 +262,8 @@ def install(app: FastAPI) -> None:
         }.get(HTTPStatus(error.status_code), error.detail)
         headers = dict(error.headers or {})
         if "Allow" in headers:
-            headers["Allow"] = _allowed(app, request.url.path) or headers["Allow"]
+            path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+            headers["Allow"] = _allowed(app, path) or headers["Allow"]
         return problem(request.url.path, error.status_code, detail, headers=headers)
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:

@@ -28,6 +28,7 @@ Keys = tuple[str | int, ...]
 # Must be known at plan, since they decide which resources exist.
 KNOWN_AT_PLAN = {
     "alarms.off[*]": "decides which alarms exist",
+    "api.domain.existing": "decides whether the domain is created",
     "dashboard": "decides whether it exists",
     "function.reserved_concurrency": "decides whether the concurrency alarm exists",
     "function.tracing": "decides whether X-Ray's policy is attached",
@@ -39,6 +40,8 @@ KNOWN_AT_PLAN = {
 
 # Optional, but required by another input of the same scenario.
 REQUIRED_TOGETHER = {
+    "api.domain.certificate_arn": "a domain that the module creates requires it",
+    "api.domain.existing": "a domain without a certificate requires it",
     "api.domain.truststore_uri": "truststore_version requires it",
     "auth.iam": "exactly one must be set",
     "auth.jwt": "exactly one must be set",

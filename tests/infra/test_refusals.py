@@ -195,7 +195,32 @@ LIMITS = {
     "a certificate that is not in ACM": Limit(
         "api.domain.certificate_arn must be the ARN of an ACM certificate",
         [domain(certificate_arn=a) for a in ("arn:aws:iam::111122223333:server-certificate/a", "1234", "", None)],
-        [domain(), domain(certificate_arn=CERTIFICATE.replace("arn:aws:", "arn:aws-cn:"))],
+        [
+            domain(),
+            domain(certificate_arn=CERTIFICATE.replace("arn:aws:", "arn:aws-cn:")),
+            domain(certificate_arn=None, existing=True),
+            domain(existing=None),
+        ],
+    ),
+    "attributes of a domain that exists": Limit(
+        "api.domain.existing joins a domain as it is",
+        [
+            domain(existing=True),
+            *(
+                domain(existing=True, certificate_arn=None, **{name: value})
+                for name, value in {
+                    "ownership_verification_certificate_arn": CERTIFICATE,
+                    "route53": {"zone_id": "Z1"},
+                    "truststore_uri": "s3://bucket/ca.pem",
+                }.items()
+            ),
+        ],
+        [domain(existing=True, certificate_arn=None, base_path="orders", keep_default_endpoint=True)],
+    ),
+    "an invalid base path": Limit(
+        "api.domain.base_path must be a path",
+        [domain(base_path=p) for p in ("", "/", "/orders", "orders/", "a//b", "a b", "a" * 301, "{id}")],
+        [domain(base_path=p) for p in (None, "orders", "orders/v1", "a-b_c.d", "a" * 300)],
     ),
     "a truststore that is not in S3": Limit(
         "api.domain.truststore_uri must be s3://",

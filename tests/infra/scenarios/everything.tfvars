@@ -81,6 +81,7 @@ api = {
   }
   domain = {
     name                                   = "api.example.com"
+    base_path                              = "orders/v1"
     certificate_arn                        = "arn:aws:acm:eu-central-1:111122223333:certificate/1234"
     ownership_verification_certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/5678"
     route53                                = { zone_id = "Z0123456789EXAMPLE" }
