@@ -1,7 +1,11 @@
 # Only for images built here: an image by `uri` has its repository elsewhere.
+locals {
+  own_repository = local.builds && nonsensitive(var.repository.existing == null)
+}
+
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136:The caller decides, by repository.kms_key_arn; without it AES-256 with ECR's own key
-  count = local.builds ? 1 : 0
+  count = local.own_repository ? 1 : 0
 
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"

@@ -1,6 +1,15 @@
 # Roles are global, so the name includes the region: an API may be deployed in several regions of an account.
+locals {
+  # An object, because its ARN may be unknown until apply.
+  own_role = nonsensitive(var.permissions.existing_role == null)
+  role_arn = local.own_role ? aws_iam_role.execution[0].arn : nonsensitive(var.permissions.existing_role.arn)
+}
+
 resource "aws_iam_role" "execution" {
-  name                 = "${var.name}-${local.region}"
+  count = local.own_role ? 1 : 0
+
+  name                 = "${var.permissions.role_name_prefix == null ? "" : var.permissions.role_name_prefix}${var.name}-${local.region}"
+  path                 = var.permissions.role_path
   description          = "Execution role of the Lambda function ${var.name}"
   permissions_boundary = var.permissions.boundary_arn
   tags                 = var.tags
@@ -16,9 +25,30 @@ resource "aws_iam_role" "execution" {
 
   # The name may be unknown when the region is. Only a new location must replace the role.
   lifecycle {
-    ignore_changes       = [name]
+    ignore_changes       = [name, path]
     replace_triggered_by = [terraform_data.location]
+
+    precondition {
+      condition     = length("${var.permissions.role_name_prefix == null ? "" : var.permissions.role_name_prefix}${var.name}-${local.region}") <= 64
+      error_message = "permissions.role_name_prefix and name are too long: with the region, the role's name must not exceed 64 characters, IAM's limit."
+    }
+
+    postcondition {
+      condition = (
+        (var.permissions.role_path == null ? true : self.path == var.permissions.role_path) &&
+        (var.permissions.role_name_prefix == null ? true : startswith(self.name, var.permissions.role_name_prefix))
+      )
+      error_message = <<-EOT
+        permissions.role_path and role_name_prefix apply to a new role: IAM cannot move or rename ${self.arn}, and its replacement would leave the function without a role meanwhile.
+        Remove them, or create a role and pass it as permissions.existing_role.
+      EOT
+    }
   }
+}
+
+moved {
+  from = aws_iam_role.execution
+  to   = aws_iam_role.execution[0]
 }
 
 locals {
@@ -44,6 +74,27 @@ locals {
       Action   = [{ sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents", s3 = "s3:PutObject" }[split(":", arn)[2]]]
       Resource = [split(":", arn)[2] == "s3" ? "${arn}/*" : arn]
     } if arn != null]
+    # The access point's file system is not in its ARN.
+    MountFileSystem = [for arn in [try(var.function.file_system.access_point_arn, null)] : {
+      Action    = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+      Resource  = ["arn:${local.partition}:elasticfilesystem:${local.region}:${local.account_id}:file-system/*"]
+      Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = arn } }
+    } if arn != null]
+  }
+
+  # What AWS managed policies allow the module's own role.
+  managed_statements = {
+    ManageNetworkInterfaces = [for action in local.in_vpc ? ["ec2"] : [] : {
+      Action = [
+        "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+      ]
+      Resource = ["*"]
+    }]
+    WriteTraces = [for action in nonsensitive(var.function.tracing) ? ["xray"] : [] : {
+      Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      Resource = ["*"]
+    }]
   }
 
   # Callers write "&{", as in aws_iam_policy_document, because Terraform would interpolate it in their strings.
@@ -66,8 +117,10 @@ locals {
 }
 
 resource "aws_iam_role_policy" "execution" {
+  count = local.own_role ? 1 : 0
+
   name = "execution"
-  role = aws_iam_role.execution.name
+  role = aws_iam_role.execution[0].name
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -76,6 +129,11 @@ resource "aws_iam_role_policy" "execution" {
       local.permission_statements,
     )
   })
+}
+
+moved {
+  from = aws_iam_role_policy.execution
+  to   = aws_iam_role_policy.execution[0]
 }
 
 # AWS managed policies, for actions without resource-level permissions. The VPC's one grants network interfaces alone. Its key is the
@@ -89,18 +147,18 @@ locals {
 }
 
 resource "aws_iam_role_policy_attachment" "managed" {
-  for_each = local.managed_policies
+  for_each = local.own_role ? local.managed_policies : {}
 
-  role       = aws_iam_role.execution.name
+  role       = aws_iam_role.execution[0].name
   policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value}"
 }
 
 # Lambda manages the network interfaces, so the function's own code is denied these actions, as Lambda's developer guide advises.
 resource "aws_iam_role_policy" "network_interfaces" {
-  count = local.in_vpc ? 1 : 0
+  count = local.in_vpc && local.own_role ? 1 : 0
 
   name = "network-interfaces"
-  role = aws_iam_role.execution.name
+  role = aws_iam_role.execution[0].name
 
   policy = jsonencode({
     Version = "2012-10-17"

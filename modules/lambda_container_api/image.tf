@@ -5,9 +5,9 @@ locals {
   # IDs and where the values are, which are no secrets.
   secrets = { for id, secret in local.builds ? local.build.secrets : {} : id => secret if nonsensitive(secret != null) }
 
-  repository_url = one([for repository in aws_ecr_repository.this : (
+  repository_url = local.own_repository || !local.builds ? one([for repository in aws_ecr_repository.this : (
     var.repository.registry_host == null ? repository.repository_url : "${var.repository.registry_host}/${repository.name}"
-  )])
+  )]) : nonsensitive(var.repository.existing.url)
   image_uri = (
     local.builds
     ? "${local.repository_url}@${docker_registry_image.this[0].sha256_digest}"
@@ -15,7 +15,7 @@ locals {
   )
 
   # <account>.dkr.ecr.<region>.amazonaws.com, and its forms for IPv6 (dkr-ecr) and other partitions. Lambda does not accept ecr-fips.
-  uri_host   = local.builds ? null : nonsensitive(split("/", var.image.uri)[0])
+  uri_host   = local.own_repository ? null : split("/", local.builds ? local.repository_url : nonsensitive(var.image.uri))[0]
   uri_region = try(regex("^[0-9]{12}\\.dkr[.-]ecr\\.([a-z0-9-]+)\\.[a-z0-9.-]+$", local.uri_host)[0], null)
 }
 

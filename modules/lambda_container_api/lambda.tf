@@ -17,7 +17,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_272:Lambda does not offer code signing for container images; the digest is pinned instead
   function_name = var.name
   description   = "HTTP API ${var.name}, one container for all of its routes${local.start}"
-  role          = aws_iam_role.execution.arn
+  role          = local.role_arn
 
   package_type  = "Image"
   image_uri     = local.image_uri
@@ -39,6 +39,15 @@ resource "aws_lambda_function" "this" {
 
   ephemeral_storage {
     size = var.function.ephemeral_storage_mb
+  }
+
+  dynamic "file_system_config" {
+    for_each = nonsensitive(var.function.file_system != null) ? [1] : []
+
+    content {
+      arn              = var.function.file_system.access_point_arn
+      local_mount_path = var.function.file_system.mount_path
+    }
   }
 
   dynamic "image_config" {
@@ -74,8 +83,9 @@ resource "aws_lambda_function" "this" {
     for_each = local.in_vpc ? [1] : []
 
     content {
-      subnet_ids         = [for id in var.function.vpc.subnet_ids : id if id != null]
-      security_group_ids = [for id in var.function.vpc.security_group_ids : id if id != null]
+      subnet_ids                  = [for id in var.function.vpc.subnet_ids : id if id != null]
+      security_group_ids          = [for id in var.function.vpc.security_group_ids : id if id != null]
+      ipv6_allowed_for_dual_stack = var.function.vpc.dual_stack
     }
   }
 
@@ -89,8 +99,8 @@ resource "aws_lambda_function" "this" {
 
   lifecycle {
     precondition {
-      condition     = local.builds || local.uri_region == local.region || local.uri_host == var.repository.registry_host
-      error_message = "image.uri names the registry ${coalesce(local.uri_host, "of a build")}, but Lambda pulls only from ECR in the function's own region, <account>.dkr.ecr.${local.region}.<domain>, and not through its FIPS endpoint. Push or replicate the image there. For another host, set repository.registry_host."
+      condition     = local.own_repository || local.uri_region == local.region || local.uri_host == var.repository.registry_host
+      error_message = "image.uri and repository.existing.url must be in ECR in the function's own region, <account>.dkr.ecr.${local.region}.<domain>, and not its FIPS endpoint: Lambda does not pull from ${coalesce(local.uri_host, "the registry")}. Push or replicate the image there. For another host, set repository.registry_host."
     }
   }
 
@@ -101,6 +111,14 @@ resource "aws_lambda_function" "this" {
     aws_iam_role_policy.network_interfaces,
     aws_iam_role_policy_attachment.managed,
   ]
+}
+
+# Lambda's default is Terminate.
+resource "aws_lambda_function_recursion_config" "this" {
+  count = nonsensitive(var.function.recursive_loop == "Allow") ? 1 : 0
+
+  function_name  = aws_lambda_function.this.function_name
+  recursive_loop = var.function.recursive_loop
 }
 
 resource "aws_lambda_function_event_invoke_config" "live" {

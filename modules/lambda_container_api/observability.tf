@@ -35,8 +35,10 @@ locals {
 resource "aws_cloudwatch_log_group" "function" {
   #checkov:skip=CKV_AWS_158:The caller decides, by logs.kms_key_arn; without it CloudWatch encrypts with its own key
   name              = local.function_log_group
+  log_group_class   = var.logs.class
   retention_in_days = var.logs.retention_days
   kms_key_id        = var.logs.kms_key_arn
+  skip_destroy      = var.logs.keep_on_destroy
   tags              = var.tags
 }
 
@@ -44,7 +46,9 @@ resource "aws_cloudwatch_log_group" "function" {
 resource "aws_cloudwatch_log_group" "access" {
   #checkov:skip=CKV_AWS_158:The caller decides, by logs.kms_key_arn; without it CloudWatch encrypts with its own key
   name              = "/aws/vendedlogs/apigateway/${var.name}"
+  log_group_class   = var.logs.class
   retention_in_days = var.logs.retention_days
   kms_key_id        = var.logs.kms_key_arn
+  skip_destroy      = var.logs.keep_on_destroy
   tags              = var.tags
 }

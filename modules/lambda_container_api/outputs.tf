@@ -42,6 +42,16 @@ output "endpoint" {
   ]
 }
 
+output "execution_policy" {
+  description = "IAM policy (JSON) that allows what the function itself needs, without `permissions.statements`: a role passed as `permissions.existing_role` must allow it."
+  value = nonsensitive(jsonencode({
+    Version = "2012-10-17"
+    Statement = flatten([
+      for sid, statements in merge(local.execution_statements, local.managed_statements) : [for s in statements : merge({ Sid = sid, Effect = "Allow" }, s)]
+    ])
+  }))
+}
+
 output "function_arn" {
   description = "ARN of the Lambda function, without a version. Callers use `alias_arn`."
   value       = aws_lambda_function.this.arn
@@ -71,8 +81,10 @@ output "newest_version" {
 }
 
 output "repository_name" {
-  description = "Name of the ECR repository; null with `image.uri`."
-  value       = one([for repository in aws_ecr_repository.this : nonsensitive(repository.name)])
+  description = "Name of the ECR repository that builds are pushed to; null with `image.uri`."
+  value = nonsensitive(local.builds && !local.own_repository ? regex("^[^/]+/(.+)$", local.repository_url)[0] : one([
+    for repository in aws_ecr_repository.this : repository.name
+  ]))
 }
 
 output "repository_url" {
@@ -82,12 +94,12 @@ output "repository_url" {
 
 output "role_arn" {
   description = "ARN of the function's execution role."
-  value       = aws_iam_role.execution.arn
+  value       = local.role_arn
 }
 
 output "role_name" {
   description = "Name of the function's execution role, for attaching further policies."
-  value       = nonsensitive(aws_iam_role.execution.name)
+  value       = nonsensitive(local.own_role ? aws_iam_role.execution[0].name : reverse(split("/", local.role_arn))[0])
 }
 
 output "source_hash" {

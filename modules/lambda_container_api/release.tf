@@ -67,7 +67,7 @@ locals {
   # All attributes of a version that the data source returns; the others are in `description`. A mocked provider returns another version.
   unpublished = nonsensitive(data.aws_lambda_function.newest.version != aws_lambda_function.this.version ? [] : [
     for attribute in [
-      "architectures", "description", "environment", "ephemeral_storage", "image_uri", "kms_key_arn", "logging_config", "memory_size", "role",
+      "architectures", "description", "environment", "ephemeral_storage", "file_system_config", "image_uri", "kms_key_arn", "logging_config", "memory_size", "role",
       "timeout", "tracing_config", "vpc_config",
     ] : attribute
     if replace(jsonencode(aws_lambda_function.this[attribute]), "null", "\"\"") != replace(jsonencode(data.aws_lambda_function.newest[attribute]), "null", "\"\"")

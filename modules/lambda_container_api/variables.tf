@@ -288,12 +288,15 @@ variable "function" {
       A secret encrypted with a customer managed KMS key also needs `kms:Decrypt` on that key, in `permissions`.
     - `kms_key_arn`: key that encrypts the environment variables; default: the AWS managed key.
     - `tracing`: AWS X-Ray.
-    - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources. Everything else then needs a NAT gateway or VPC endpoints, at a cost.
+    - `vpc`: subnets (1 to 16) and security groups (1 to 5), for private resources. Everything else then needs a NAT gateway or VPC endpoints, at a cost. `dual_stack` allows outbound IPv6; all
+      subnets need an IPv6 range.
+    - `file_system`: an EFS access point (`access_point_arn`), mounted at `mount_path`, such as /mnt/models. It needs `vpc`, and mount targets in its subnets before the function is created.
     - `asynchronous`: for callers that invoke the alias asynchronously (API Gateway never does): `max_age_seconds` and `retries` of an event, and
       `on_failure` = { arn } for events that failed: an SQS queue or SNS topic (neither FIFO), S3 bucket, Lambda function or EventBridge bus. The function gets permission to send there.
     - `snap_start`: start from a snapshot of the initialised environment. AWS base images for Python 3.12 or later need nothing else, others need
       `LABEL com.amazonaws.lambda.feature.snapstart="Allow"`. Publishing a version takes minutes longer, and the snapshot of each published version is billed.
     - `image_config`: overrides of the image's command, entry point and working directory.
+    - `recursive_loop`: `Terminate` (default) lets Lambda stop a function that invokes itself through SQS, SNS or S3 after about 16 calls; `Allow` does not.
   EOT
   type = object({
     architecture = optional(string, "x86_64")
@@ -304,6 +307,10 @@ variable "function" {
     }))
     environment          = optional(map(string), {})
     ephemeral_storage_mb = optional(number, 512)
+    file_system = optional(object({
+      access_point_arn = string
+      mount_path       = string
+    }))
     image_config = optional(object({
       command           = optional(list(string))
       entry_point       = optional(list(string))
@@ -311,12 +318,14 @@ variable "function" {
     }))
     kms_key_arn          = optional(string)
     memory_mb            = optional(number, 512)
+    recursive_loop       = optional(string, "Terminate")
     reserved_concurrency = optional(number)
     secrets              = optional(map(string), {})
     snap_start           = optional(bool, false)
     timeout_seconds      = optional(number, 10)
     tracing              = optional(bool, false)
     vpc = optional(object({
+      dual_stack         = optional(bool, false)
       security_group_ids = list(string)
       subnet_ids         = list(string)
     }))
@@ -420,6 +429,24 @@ variable "function" {
       !try(endswith(var.function.asynchronous.on_failure.arn, ".fifo"), false)
     )
     error_message = "function.asynchronous.on_failure.arn must be the ARN of an SQS queue or SNS topic that is not FIFO, of an S3 bucket, a Lambda function or an EventBridge bus: Lambda supports no other destination."
+  }
+
+  validation {
+    condition = var.function.file_system == null ? true : (
+      can(regex("^arn:[^:]+:elasticfilesystem:[^:]+:[0-9]{12}:access-point/fsap-[0-9a-f]{17}$", var.function.file_system.access_point_arn)) &&
+      can(regex("^/mnt/[a-zA-Z0-9_.-]{1,155}$", var.function.file_system.mount_path))
+    )
+    error_message = "function.file_system: access_point_arn must be the ARN of an EFS access point, and mount_path /mnt/ and a name, in up to 160 characters: Lambda's rules."
+  }
+
+  validation {
+    condition     = var.function.file_system == null ? true : var.function.vpc != null && !var.function.snap_start
+    error_message = "function.file_system needs function.vpc, through which Lambda mounts it, and cannot be combined with function.snap_start: SnapStart does not support EFS."
+  }
+
+  validation {
+    condition     = contains(["Allow", "Terminate"], var.function.recursive_loop)
+    error_message = "function.recursive_loop must be Allow or Terminate: Lambda's values."
   }
 
   validation {
@@ -530,14 +557,24 @@ variable "logs" {
     - `retention_days`: one of CloudWatch's steps, 1 to 3653.
     - `kms_key_arn`: key that encrypts both; its policy must let logs.<region>.amazonaws.com use it.
     - `level`: minimum level of the application's log lines (DEBUG, INFO, WARNING, ERROR, CRITICAL), passed to the function as LOG_LEVEL.
+    - `class`: `STANDARD`, or `INFREQUENT_ACCESS` at half the price and without metric filters, metrics in the embedded metric format and Live Tail. CloudWatch cannot change the class of a
+      group: a new class replaces both groups, and their logs are lost.
+    - `keep_on_destroy`: whether the groups and their logs stay when the API is destroyed.
   EOT
   type = object({
-    kms_key_arn    = optional(string)
-    level          = optional(string, "INFO")
-    retention_days = optional(number, 365)
+    class           = optional(string, "STANDARD")
+    keep_on_destroy = optional(bool, false)
+    kms_key_arn     = optional(string)
+    level           = optional(string, "INFO")
+    retention_days  = optional(number, 365)
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = contains(["INFREQUENT_ACCESS", "STANDARD"], var.logs.class)
+    error_message = "logs.class must be STANDARD or INFREQUENT_ACCESS: the classes of CloudWatch Logs that can be queried."
+  }
 
   validation {
     condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], var.logs.level)
@@ -572,9 +609,14 @@ variable "permissions" {
     - `statements`: IAM statements that allow `actions` on `resources` (ARNs), under `conditions`: all of them must hold, and one of the `values` of each. Policy scanners can read
       ARNs that are known at plan. Together with the module's own statements they may have 10,240 characters: IAM's limit for a role's inline policies.
     - `boundary_arn`: permissions boundary of the role. A boundary without logs:* silences the function.
+    - `role_name_prefix`, `role_path`: prefix of the role's name, and its IAM path, such as /services/. They apply to a new role; a deployed one keeps its name and path.
+    - `existing_role`: `arn` of a role of your own, used as it is. It must trust lambda.amazonaws.com and allow what the output `execution_policy` contains.
   EOT
   type = object({
-    boundary_arn = optional(string)
+    boundary_arn     = optional(string)
+    existing_role    = optional(object({ arn = string }))
+    role_name_prefix = optional(string)
+    role_path        = optional(string)
     statements = optional(list(object({
       actions = list(string)
       conditions = optional(list(object({
@@ -592,6 +634,28 @@ variable "permissions" {
   validation {
     condition     = var.permissions.boundary_arn == null ? true : can(regex("^arn:[^:]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions.boundary_arn))
     error_message = "permissions.boundary_arn must be the ARN of an IAM policy, arn:aws:iam::<account>:policy/<name>, or null for none."
+  }
+
+  validation {
+    condition     = var.permissions.existing_role == null ? true : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/.+$", var.permissions.existing_role.arn))
+    error_message = "permissions.existing_role.arn must be the ARN of an IAM role, arn:aws:iam::<account>:role/<path and name>."
+  }
+
+  validation {
+    condition = var.permissions.existing_role == null ? true : length(var.permissions.statements) == 0 && alltrue([
+      for value in [var.permissions.boundary_arn, var.permissions.role_name_prefix, var.permissions.role_path] : value == null
+    ])
+    error_message = "permissions.existing_role is used as it is: statements, boundary_arn, role_name_prefix and role_path belong to the role that the module creates. Add what the function needs to your role."
+  }
+
+  validation {
+    condition     = var.permissions.role_path == null ? true : can(regex("^/([!-.0-~]+/)*$", var.permissions.role_path)) && try(length(var.permissions.role_path) <= 512, false)
+    error_message = "permissions.role_path must begin and end with a slash, such as /services/, in up to 512 characters: IAM's rule."
+  }
+
+  validation {
+    condition     = var.permissions.role_name_prefix == null ? true : can(regex("^[a-zA-Z0-9+=,.@_-]+$", var.permissions.role_name_prefix))
+    error_message = "permissions.role_name_prefix must be letters, digits and +=,.@_-: IAM's rule for names."
   }
 
   validation {
@@ -635,10 +699,10 @@ variable "permissions" {
   }
 
   validation {
-    condition = length(distinct(concat(["ReadParameters", "ReadSecrets", "ReportFailures", "WriteLogs"], [
+    condition = length(distinct(concat(["MountFileSystem", "ReadParameters", "ReadSecrets", "ReportFailures", "WriteLogs"], [
       for s in var.permissions.statements : s.sid if try(s.sid, null) != null
-    ]))) == 4 + length([for s in var.permissions.statements : s.sid if try(s.sid, null) != null])
-    error_message = "permissions.statements: each sid must be unique and none of the module's own (ReadParameters, ReadSecrets, ReportFailures, WriteLogs): IAM's rule."
+    ]))) == 5 + length([for s in var.permissions.statements : s.sid if try(s.sid, null) != null])
+    error_message = "permissions.statements: each sid must be unique and none of the module's own (MountFileSystem, ReadParameters, ReadSecrets, ReportFailures, WriteLogs): IAM's rule."
   }
 }
 
@@ -791,9 +855,12 @@ variable "repository" {
     - `force_delete`: whether destroy, or a switch to `image.uri`, may delete a repository that contains images.
     - `kms_key_arn`: key that encrypts the images; changing it replaces the repository. The applying principal needs kms:CreateGrant, kms:DescribeKey and kms:RetireGrant on it.
     - `pull_account_ids`: other AWS accounts, and their Lambda functions in this region, that may pull. This account's functions always may.
+    - `existing`: `url` of a repository of your own to push to, without scheme and tag, in this region (Lambda's limit). Its policy must let Lambda pull, and its retention must keep the images of
+      published versions. The root's Docker provider must log in to its registry.
     - `registry_host`: `host[:port]` that replaces the registry's own in image names, for a registry proxy or an emulator.
   EOT
   type = object({
+    existing         = optional(object({ url = string }))
     force_delete     = optional(bool, false)
     images_kept      = optional(number, 30)
     kms_key_arn      = optional(string)
@@ -802,6 +869,18 @@ variable "repository" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.repository.existing == null ? true : can(regex("^[a-zA-Z0-9.-]+(:[0-9]+)?/[a-z0-9]+([._/-]+[a-z0-9]+)*$", var.repository.existing.url))
+    error_message = "repository.existing.url must be <registry>/<repository>, without a scheme and a tag, such as 111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/orders."
+  }
+
+  validation {
+    condition = var.repository.existing == null ? true : var.image.build != null && (
+      !var.repository.force_delete && var.repository.kms_key_arn == null && length(var.repository.pull_account_ids) == 0
+    )
+    error_message = "repository.existing is used as it is, by image.build: force_delete, kms_key_arn and pull_account_ids belong to the repository that the module creates, and image.uri needs none."
+  }
 
   validation {
     condition     = var.repository.images_kept >= 10 && floor(var.repository.images_kept) == var.repository.images_kept

@@ -30,10 +30,16 @@ KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234"
 PARAMETER = "arn:aws:ssm:eu-central-1:111122223333:parameter"
 SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:orders/db"
 REASON = "Ten chars."
+ROLE = "arn:aws:iam::111122223333:role/orders"
+REPOSITORY = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/orders"
+VPC = {"subnet_ids": ["subnet-1"], "security_group_ids": ["sg-1"]}
+ACCESS_POINT = "arn:aws:elasticfilesystem:eu-central-1:111122223333:access-point/fsap-0123456789abcdef0"
+FILE_SYSTEM = {"access_point_arn": ACCESS_POINT, "mount_path": "/mnt/models"}
 # Lambda's 4096 bytes, less the JSON around one variable's value.
 VALUE_BYTES = 4096 - len('{"LOG_LEVEL":"INFO","TEXT":""}')
 TOO_MANY_TAGS = "tags must not exceed 50 with the provider's default_tags"
-# Needs a deployment, so the module's own tests/defaults.tftest.hcl cover it.
+# Need a deployment, so the module's own tests/defaults.tftest.hcl cover them.
+DEPLOYED_ROLE = "permissions.role_path and role_name_prefix apply to a new role"
 OTHER_REGION = "This API is deployed in region … of account …, but the AWS provider is in region …"
 
 
@@ -484,6 +490,32 @@ LIMITS = {
             )
         ],
     ),
+    "an invalid file system": Limit(
+        "function.file_system: access_point_arn must be the ARN",
+        [
+            function(vpc=VPC, file_system={"access_point_arn": arn, "mount_path": path})
+            for arn, path in (
+                (ACCESS_POINT, "/models"),
+                (ACCESS_POINT, "/mnt/"),
+                (ACCESS_POINT, "/mnt/a/b"),
+                (ACCESS_POINT, f"/mnt/{'a' * 156}"),
+                (ACCESS_POINT, None),
+                ("fsap-0123456789abcdef0", "/mnt/models"),
+                ("arn:aws:elasticfilesystem:eu-central-1:111122223333:file-system/fs-0123456789abcdef0", "/mnt/models"),
+            )
+        ],
+        [function(vpc=VPC, file_system={"access_point_arn": ACCESS_POINT, "mount_path": f"/mnt/{'a' * 155}"})],
+    ),
+    "a file system without a VPC or with SnapStart": Limit(
+        "function.file_system needs function.vpc",
+        [function(file_system=FILE_SYSTEM), function(file_system=FILE_SYSTEM, vpc=VPC, snap_start=True)],
+        [function(file_system=FILE_SYSTEM, vpc=VPC), function(vpc=VPC, snap_start=True)],
+    ),
+    "an unknown setting of recursive loops": Limit(
+        "function.recursive_loop must be Allow or Terminate",
+        [function(recursive_loop=r) for r in ("allow", "")],
+        [function(recursive_loop=r) for r in ("Allow", "Terminate", None)],
+    ),
     "SnapStart with a large /tmp": Limit(
         "function.snap_start cannot be combined with function.ephemeral_storage_mb",
         [function(snap_start=True, ephemeral_storage_mb=513)],
@@ -561,6 +593,11 @@ LIMITS = {
         [build(dockerfile="../other/Dockerfile"), build(dockerfile="Dockerfile")],
     ),
     # logs
+    "an unknown log class": Limit(
+        "logs.class must be STANDARD or INFREQUENT_ACCESS",
+        [{"logs": {"class": c}} for c in ("DELIVERY", "standard", "")],
+        [{"logs": {"class": c}} for c in ("INFREQUENT_ACCESS", "STANDARD", None)],
+    ),
     "an unknown log level": Limit(
         "logs.level must be DEBUG",
         [{"logs": {"level": level}} for level in ("debug", "TRACE")],
@@ -610,6 +647,40 @@ LIMITS = {
         "permissions.statements: each sid must be unique",
         [statements({"sid": "Read"}, {"sid": "Read"}), statement(sid="WriteLogs"), statement(sid="ReadSecrets")],
         [statements({"sid": "Read"}, {"sid": "Write"}, {}, {})],
+    ),
+    "a role that is not named by ARN": Limit(
+        "permissions.existing_role.arn must be the ARN",
+        [
+            {"permissions": {"existing_role": {"arn": a}}}
+            for a in ("orders", "arn:aws:iam::111122223333:user/a", "", None)
+        ],
+        [{"permissions": {"existing_role": {"arn": a}}} for a in (ROLE, ROLE.replace("role/", "role/services/"))],
+    ),
+    "attributes of the module's role with an existing one": Limit(
+        "permissions.existing_role is used as it is",
+        [
+            {"permissions": {"existing_role": {"arn": ROLE}, name: value}}
+            for name, value in {
+                "boundary_arn": "arn:aws:iam::111122223333:policy/boundary",
+                "role_name_prefix": "team-",
+                "role_path": "/services/",
+                "statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}],
+            }.items()
+        ],
+        [{"permissions": {"existing_role": {"arn": ROLE}, "statements": None}}],
+    ),
+    "an invalid role path": Limit(
+        "permissions.role_path must begin and end with a slash",
+        [
+            {"permissions": {"role_path": p}}
+            for p in ("", "services", "/services", "services/", "/a b/", f"/{'a' * 511}/")
+        ],
+        [{"permissions": {"role_path": p}} for p in ("/", "/services/orders/", f"/{'a' * 510}/", None)],
+    ),
+    "an invalid role name prefix": Limit(
+        "permissions.role_name_prefix must be letters",
+        [{"permissions": {"role_name_prefix": p}} for p in ("", "a b", "a/b")],
+        [{"permissions": {"role_name_prefix": p}} for p in ("team-", "A+=,.@_1", None)],
     ),
     "a boundary that is not a policy ARN": Limit(
         "permissions.boundary_arn must be the ARN",
@@ -735,6 +806,31 @@ LIMITS = {
         [{"repository": {"kms_key_arn": k}} for k in ("", "1234", KEY.replace(":key/", ":alias/"))],
         [{"repository": {"kms_key_arn": k}} for k in (KEY, None)],
     ),
+    "an existing repository that is not named by URL": Limit(
+        "repository.existing.url must be <registry>/<repository>",
+        [
+            {"repository": {"existing": {"url": u}}}
+            for u in (
+                "orders",
+                f"https://{REPOSITORY}",
+                f"{REPOSITORY}:1.0",
+                f"{REPOSITORY}/",
+                REPOSITORY.upper(),
+                "",
+                None,
+            )
+        ],
+        [{"repository": {"existing": {"url": u}}} for u in (REPOSITORY, "localhost:5000/orders", None) if u],
+    ),
+    "attributes of the module's repository with an existing one": Limit(
+        "repository.existing is used as it is",
+        [
+            {"repository": {"existing": {"url": REPOSITORY}, name: value}}
+            for name, value in {"force_delete": True, "kms_key_arn": KEY, "pull_account_ids": ["111122223333"]}.items()
+        ]
+        + [{"repository": {"existing": {"url": REPOSITORY}}} | uri(URI)],
+        [{"repository": {"existing": {"url": REPOSITORY}, "images_kept": 50, "pull_account_ids": None}}],
+    ),
     "a registry host with a scheme or path": Limit(
         "repository.registry_host must be host or host:port",
         [{"repository": {"registry_host": h}} for h in ("http://localhost:5000", "localhost:5000/orders", "")],
@@ -853,6 +949,9 @@ PRECONDITIONS: dict[str, list[JSON]] = {
         domain(certificate_arn="arn:aws:acm:us-east-1:000000000000:certificate/1234")
     ],
     "routes must leave room for the … OPTIONS routes that api.cors needs": [routes(298) | cors()],
+    "permissions.role_name_prefix and name are too long": [
+        {"name": "n" * 40, "permissions": {"role_name_prefix": "p" * 12}}
+    ],
 }
 
 
@@ -918,6 +1017,7 @@ def test_every_condition_of_the_module_is_tested(terraform_project: Path) -> Non
             WRONG_REGISTRY,
             TOO_MANY_TAGS,
             OTHER_REGION,
+            DEPLOYED_ROLE,
         ],
     )
 

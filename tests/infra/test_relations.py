@@ -33,7 +33,7 @@ def test_callers_invoke_the_alias(caller: str, attribute: str, reference: str, m
 @pytest.mark.parametrize(
     ("address", "attribute", "source"),
     [
-        (FUNCTION, "role", "aws_iam_role.execution.arn"),
+        (FUNCTION, "role", "local.role_arn"),
         (FUNCTION, "logging_config.log_group", "aws_cloudwatch_log_group.function.name"),
         ("aws_apigatewayv2_route.default", "target", "aws_apigatewayv2_integration.live.id"),
         (
@@ -42,7 +42,7 @@ def test_callers_invoke_the_alias(caller: str, attribute: str, reference: str, m
             "aws_cloudwatch_log_group.access.arn",
         ),
         ("aws_lambda_permission.api", "source_arn", "aws_apigatewayv2_api.this.execution_arn"),
-        ("aws_iam_role_policy.execution", "role", "aws_iam_role.execution.name"),
+        ("aws_iam_role_policy.execution[0]", "role", "aws_iam_role.execution[0].name"),
         ("aws_ecr_lifecycle_policy.this[0]", "repository", "aws_ecr_repository.this[0].name"),
     ],
 )
@@ -129,6 +129,6 @@ def test_source_hash_is_in_no_attribute_of_the_function(minimal_plan: Plan) -> N
 
 
 def test_policies_are_known_at_plan(minimal_plan: Plan) -> None:
-    assert "policy" in minimal_plan.values["aws_iam_role_policy.execution"]
+    assert "policy" in minimal_plan.values["aws_iam_role_policy.execution[0]"]
     assert "policy" in minimal_plan.values["aws_ecr_repository_policy.this[0]"]
-    assert "assume_role_policy" in minimal_plan.values["aws_iam_role.execution"]
+    assert "assume_role_policy" in minimal_plan.values["aws_iam_role.execution[0]"]

@@ -140,6 +140,16 @@ run "pinned_version_serves_despite_a_newer_one" {
   }
 }
 
+run "refuses_to_move_the_deployed_role" {
+  command = plan
+
+  variables {
+    permissions = { role_path = "/services/" }
+  }
+
+  expect_failures = [aws_iam_role.execution]
+}
+
 # Last, since earlier runs have deployed to another region.
 run "refuses_another_region_while_deployed" {
   command = plan

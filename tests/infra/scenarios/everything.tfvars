@@ -40,9 +40,11 @@ function = {
     PAYMENT_KEY = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:payment-AbCdEf"
     GREETING    = "arn:aws:ssm:eu-central-1:111122223333:parameter/orders/greeting"
   }
-  vpc          = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
-  asynchronous = { max_age_seconds = 60, retries = 0, on_failure = { arn = "arn:aws:sqs:eu-central-1:111122223333:failed" } }
-  image_config = { command = ["service.aws_lambda.handler.handler"], entry_point = ["/lambda-entrypoint.sh"], working_directory = "/var/task" }
+  vpc            = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"], dual_stack = true }
+  file_system    = { access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:111122223333:access-point/fsap-0123456789abcdef0", mount_path = "/mnt/models" }
+  recursive_loop = "Allow"
+  asynchronous   = { max_age_seconds = 60, retries = 0, on_failure = { arn = "arn:aws:sqs:eu-central-1:111122223333:failed" } }
+  image_config   = { command = ["service.aws_lambda.handler.handler"], entry_point = ["/lambda-entrypoint.sh"], working_directory = "/var/task" }
 }
 
 release = { smoke = {
@@ -98,7 +100,9 @@ routes = {
 }
 
 permissions = {
-  boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
+  boundary_arn     = "arn:aws:iam::111122223333:policy/boundary"
+  role_name_prefix = "team-"
+  role_path        = "/services/"
   statements = [{
     sid        = "ReadTable"
     actions    = ["dynamodb:GetItem"]
@@ -107,7 +111,7 @@ permissions = {
   }]
 }
 
-logs = { retention_days = 731, kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/logs", level = "WARNING" }
+logs = { class = "INFREQUENT_ACCESS", keep_on_destroy = true, retention_days = 731, kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/logs", level = "WARNING" }
 
 alarms = {
   actions             = ["arn:aws:sns:eu-central-1:111122223333:on-call"]
