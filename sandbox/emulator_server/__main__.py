@@ -20,7 +20,8 @@ from sandbox.emulator_server.strict.provisioning import Provisioning
 
 def held(app: App) -> App:
     """Return the application with its faults fixed, behind the strict gate."""
-    return Gate(Preflights(Provisioning(faults.handled(app))))
+    # A repeated request is no second call for the gate either, whose rules would find that the resource exists.
+    return faults.RepeatedCalls(Gate(Preflights(Provisioning(faults.handled(app)))))
 
 
 async def main(port: int) -> None:

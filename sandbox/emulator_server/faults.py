@@ -35,8 +35,8 @@ LOGGED = (RETRIED, REPLAYED)
 
 
 def handled(app: App) -> App:
-    """Return the application with the faults fixed."""
-    return RepeatedCalls(Authorizers(RouteSettings(RemovedContainers(app))))
+    """Return the application with the faults fixed, except repeated calls, which concern what is in front of it as well."""
+    return Authorizers(RouteSettings(RemovedContainers(app)))
 
 
 class Authorizers:

@@ -124,10 +124,25 @@ def test_repeated_create_gets_the_first_response(emulator: Emulator) -> None:
     assert "RepositoryAlreadyExists" in another.text
 
 
+def test_repeated_request_is_not_refused_by_the_gate(emulator: Emulator) -> None:
+    name = f"repeated-{uuid.uuid4()}"
+    api = emulator.client("apigatewayv2").create_api(Name=name, ProtocolType="HTTP")["ApiId"]
+    headers = {
+        "amz-sdk-invocation-id": str(uuid.uuid4()),
+        "authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/apigateway/aws4_request, Signature=0",
+        "user-agent": "APN/1.0 terraform-provider-aws/5.100.0",
+    }
+    url = f"{emulator.url}/v2/apis/{api}/routes"
+    responses = [httpx2.post(url, json={"routeKey": "$default"}, headers=headers, trust_env=False) for _ in range(2)]
+    emulator.client("apigatewayv2").delete_api(ApiId=api)
+    assert [response.status_code for response in responses] == [201, 201]
+    assert responses[0].json() == responses[1].json()
+
+
 def test_failed_call_is_executed_again() -> None:
     app = Responses((503, b"slow down"), (200, b"made"))
     calls = [request("POST", call="a")] * 3
-    assert call_all(handled(app), calls) == [(503, b"slow down"), (200, b"made"), (200, b"made")]
+    assert call_all(RepeatedCalls(app), calls) == [(503, b"slow down"), (200, b"made"), (200, b"made")]
     assert app.calls == 2
 
 
@@ -136,7 +151,7 @@ def test_repeated_request_waits_for_a_pending_one() -> None:
 
     async def both() -> list[tuple[int, bytes]]:
         app.released.clear()
-        served = handled(app)
+        served = RepeatedCalls(app)
         tasks = [asyncio.create_task(call(served, request("POST", call="a"))) for _ in range(2)]
         await asyncio.sleep(0)
         app.released.set()
@@ -157,7 +172,7 @@ def test_repeated_request_gets_the_response_of_a_call_whose_client_is_gone(aband
         raise ConnectionResetError
 
     async def abandon_and_repeat() -> tuple[int, bytes]:
-        served = handled(app)
+        served = RepeatedCalls(app)
         if abandoned == "before the response":
             app.released.clear()
         first = asyncio.ensure_future(served(request("POST", call="a"), receive, closed))
@@ -174,7 +189,7 @@ def test_repeated_request_gets_the_response_of_a_call_whose_client_is_gone(aband
 
 def test_calls_without_an_id_are_not_deduplicated() -> None:
     app = Responses((200, b"first"), (200, b"second"))
-    assert call_all(handled(app), [request("POST")] * 2) == [(200, b"first"), (200, b"second")]
+    assert call_all(RepeatedCalls(app), [request("POST")] * 2) == [(200, b"first"), (200, b"second")]
 
 
 @pytest.mark.parametrize(
@@ -188,12 +203,12 @@ def test_calls_without_an_id_are_not_deduplicated() -> None:
 )
 def test_different_request_is_executed(second: Scope) -> None:
     app = Responses((200, b"first"), (200, b"second"))
-    assert call_all(handled(app), [request("POST", call="a"), second])[1] == (200, b"second")
+    assert call_all(RepeatedCalls(app), [request("POST", call="a"), second])[1] == (200, b"second")
 
 
 def test_get_is_never_replayed() -> None:
     app = Responses((200, b"before"), (200, b"after"))
-    assert call_all(handled(app), [request("GET", call="a")] * 2)[1] == (200, b"after")
+    assert call_all(RepeatedCalls(app), [request("GET", call="a")] * 2)[1] == (200, b"after")
 
 
 def test_stored_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
