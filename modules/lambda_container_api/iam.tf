@@ -5,6 +5,7 @@ locals {
   role_arn = local.own_role ? aws_iam_role.execution[0].arn : nonsensitive(var.permissions.existing_role.arn)
 }
 
+# Without a `moved` block from the role without count: Terraform moves it by itself, and the block would collide with one that adopts a role.
 resource "aws_iam_role" "execution" {
   count = local.own_role ? 1 : 0
 
@@ -44,11 +45,6 @@ resource "aws_iam_role" "execution" {
       EOT
     }
   }
-}
-
-moved {
-  from = aws_iam_role.execution
-  to   = aws_iam_role.execution[0]
 }
 
 locals {
@@ -129,11 +125,6 @@ resource "aws_iam_role_policy" "execution" {
       local.permission_statements,
     )
   })
-}
-
-moved {
-  from = aws_iam_role_policy.execution
-  to   = aws_iam_role_policy.execution[0]
 }
 
 # AWS managed policies, for actions without resource-level permissions. The VPC's one grants network interfaces alone. Its key is the

@@ -9,6 +9,11 @@ output "alias_arn" {
   value       = aws_lambda_alias.live.arn
 }
 
+output "api_execution_arn" {
+  description = "ARN that the API's routes begin with, for the source ARN of permissions and for `execute-api:Invoke` in IAM policies: `<this>/$default/GET/users`."
+  value       = aws_apigatewayv2_api.this.execution_arn
+}
+
 output "api_id" {
   description = "ID of the HTTP API."
   value       = aws_apigatewayv2_api.this.id
