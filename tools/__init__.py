@@ -1,1 +1,1 @@
-"""Commands for maintainers of this project."""
+"""Commands for maintainers of this project; `versions` is for users of the module as well."""

@@ -293,8 +293,10 @@ variable "function" {
     - `file_system`: an EFS access point (`access_point_arn`), mounted at `mount_path`, such as /mnt/models. It needs `vpc`, and mount targets in its subnets before the function is created.
     - `asynchronous`: for callers that invoke the alias asynchronously (API Gateway never does): `max_age_seconds` and `retries` of an event, and
       `on_failure` = { arn } for events that failed: an SQS queue or SNS topic (neither FIFO), S3 bucket, Lambda function or EventBridge bus. The function gets permission to send there.
-    - `snap_start`: start from a snapshot of the initialised environment. AWS base images for Python 3.12 or later need nothing else, others need
-      `LABEL com.amazonaws.lambda.feature.snapstart="Allow"`. Publishing a version takes minutes longer, and the snapshot of each published version is billed.
+    - `snap_start`: start from a snapshot of the initialised environment. AWS base images for Python 3.12 or later need nothing else, nor does
+      awslambdaric 3 or later on another image; without either the image needs `LABEL com.amazonaws.lambda.feature.snapstart="Allow"`, and no hooks run
+      (https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-custom.html). What the application initialises must not be unique to an environment.
+      Publishing a version takes minutes longer, and the snapshot of each published version is billed.
     - `image_config`: overrides of the image's command, entry point and working directory.
     - `recursive_loop`: `Terminate` (default) lets Lambda stop a function that invokes itself through SQS, SNS or S3 after about 16 calls; `Allow` does not.
   EOT

@@ -18,6 +18,7 @@ from mangum import Mangum
 from pydantic import ValidationError
 
 from service.app import create_app, table
+from service.aws_lambda import snap_start
 from service.aws_lambda.event import BelowRootPath, UnsupportedEventError, is_http, parse
 from service.kit import logs
 from service.kit.errors import MEDIA_TYPE, FieldError, problem
@@ -51,8 +52,11 @@ _mangum = Mangum(
     text_mime_types=TEXT_MIME_TYPES,
 )
 _invocations = itertools.count()
-# No client waits for the start of provisioned concurrency or SnapStart.
-_on_demand = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand"
+_initialization = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+# A client waits for an initialisation or a restore, but not for provisioned concurrency.
+_client_waits = _initialization in {"on-demand", "snap-start"}
+if _initialization == "snap-start":
+    snap_start.register()
 if startup:
     startup.finish()
 
@@ -64,7 +68,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     sender knows: a queue would delete messages that nobody has read.
     """
     logs.request_id.set(getattr(context, "aws_request_id", None))
-    logs.cold_start.set(next(_invocations) == 0 and _on_demand)
+    logs.cold_start.set(next(_invocations) == 0 and _client_waits)
     if event == PING:
         return PONG
     if not is_http(event):

@@ -99,6 +99,10 @@ class Table:
         """Return the same table with this deadline."""
         return Table(self._client, self._name, deadline)
 
+    def close(self) -> None:
+        """Close the client's connections. The next call opens a new one."""
+        self._client.close()
+
     def get(self, kind: str, identity: str) -> Item | None:
         """Return the current item, or None."""
         key = _key(kind, identity)

@@ -122,3 +122,18 @@ print(sorted(path.name for path in stage.glob("*.*")), len(os.listdir("botocore/
     assert listed == f"{files} {cold_start == 'on'}"
     logs = subprocess.run(["docker", "logs", f"{NAME}-{cold_start}"], capture_output=True, text=True, check=True)
     assert "is not used" not in logs.stdout + logs.stderr  # the warning about an unusable precompiled.bin
+
+
+@pytest.mark.usefixtures("container")
+def test_runtime_client_runs_the_snap_start_hooks(cold_start: str) -> None:
+    command = ["docker", "exec", "--interactive", f"{NAME}-{cold_start}", "python", "-"]
+    script = (ROOT / "tests/e2e/runtime_api.py").read_text()
+    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    calls = done.stdout.splitlines()
+    assert calls[:5] == [
+        "before_snapshot",
+        "GET restore/next",
+        "after_restore",
+        "GET invocation/next",
+        'POST invocation/1/response {"pong": true}',
+    ], done.stderr

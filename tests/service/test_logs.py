@@ -32,9 +32,10 @@ def lines(stdout: io.StringIO) -> Lines:
 
 
 @pytest.fixture
-def under_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def under_lambda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set what Lambda sets; the initialization type is "on-demand" or the fixture's parameter."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "people")
-    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", getattr(request, "param", "on-demand"))
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-6a2b-c3;Parent=53995c3f42cd8ad8;Sampled=0")
     settings.cache_clear()
     yield
@@ -138,6 +139,16 @@ def test_only_the_first_invocation_is_a_cold_start(main: ModuleType, lines: Line
         main.handler(event("GET", "/healthz"), None)
     assert [line["cold_start"] for line in lines()] == [True, False]
     assert [line["ColdStarts"] for line in lines()] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("under_lambda", "cold"), [("snap-start", True), ("provisioned-concurrency", False)], indirect=["under_lambda"]
+)
+def test_cold_start_is_a_start_that_a_client_waits_for(
+    under_lambda: None, main: ModuleType, lines: Lines, cold: bool
+) -> None:
+    main.handler(event("GET", "/healthz"), None)
+    assert [line["cold_start"] for line in lines()] == [cold]
 
 
 @pytest.mark.usefixtures("under_lambda")
