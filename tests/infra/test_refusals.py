@@ -111,6 +111,9 @@ class Limit:
     accepted: list[JSON]
 
 
+ALARMS = ["errors", "server-errors", "throttles", "latency", "latency-average"]
+ALARMS += ["duration", "memory", "concurrency", "spillover"]
+
 LIMITS = {
     # alarms
     "more than 5 alarm actions": Limit(
@@ -126,7 +129,7 @@ LIMITS = {
     "an unknown name in alarms.off": Limit(
         "alarms.off may name",
         [{"alarms": {"off": ["error"]}}],
-        [{"alarms": {"off": ["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"]}}],
+        [{"alarms": {"off": ALARMS}}],
     ),
     "an alarm threshold of 0": Limit(
         "alarms: errors, latency_p99_ms",
@@ -137,6 +140,16 @@ LIMITS = {
         "alarms.concurrency_percent must be from 1 to 100",
         [{"alarms": {"concurrency_percent": 0}}, {"alarms": {"concurrency_percent": 101}}],
         [{"alarms": {"concurrency_percent": 1}}, {"alarms": {"concurrency_percent": 100}}],
+    ),
+    "an average latency of 0": Limit(
+        "alarms.latency_average_ms must be above 0",
+        [{"alarms": {"latency_average_ms": value}} for value in (0, -1)],
+        [{"alarms": {"latency_average_ms": 0.5}}, {"alarms": None}],
+    ),
+    "a duration or memory percentage outside 1 to 100": Limit(
+        "alarms: duration_percent and memory_percent must be from 1 to 100",
+        [{"alarms": {name: value}} for name in ("duration_percent", "memory_percent") for value in (0, 101)],
+        [{"alarms": {name: value}} for name in ("duration_percent", "memory_percent") for value in (1, 100)],
     ),
     # api
     "CORS credentials with a wildcard": Limit(
