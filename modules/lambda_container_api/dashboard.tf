@@ -1,5 +1,40 @@
 locals {
   # Four questions: availability, latency, cold starts, cost.
+  # Prices of a GB-second: of requests, and of a provisioned environment, used or not.
+  prices          = jsondecode(file("${path.module}/prices.json"))
+  gb_second       = local.prices.gb_second[var.function.architecture]
+  duration_price  = local.provisioned ? local.gb_second.on_provisioned : local.gb_second.on_demand
+  request_price   = local.prices.lambda_request + local.prices.gateway_request
+  environment_fee = local.provisioned ? var.provisioned_concurrency.min * var.function.memory_mb / 1024 * 300 * local.gb_second.provisioned : 0
+
+  # The platform's log lines have what no metric has: memory used, billed time with initialisation, cold starts.
+  # With SnapStart an environment is restored instead of initialised.
+  dashboard_queries = [
+    {
+      title  = "Cost: dollars per 1,000 requests (${local.prices.region} list prices)"
+      fields = "record.metrics.billedDurationMs * record.metrics.memorySizeMB / 1024000 as gb_seconds", filter = ""
+      stats = format("(sum(gb_seconds) * %.10f + %.6f) / count(*) * 1000 + %.4f as usd",
+        local.duration_price, local.environment_fee, local.request_price * 1000
+      )
+    },
+    {
+      title  = "Memory: used and configured, MB"
+      fields = "record.metrics.maxMemoryUsedMB as used, record.metrics.memorySizeMB as configured", filter = ""
+      stats  = "max(used) as used_mb, max(configured) as configured_mb"
+    },
+    {
+      title  = "Cold: how often"
+      fields = local.start_ms, filter = " and ispresent(start_ms)"
+      stats  = "count(*) as cold_starts"
+    },
+    {
+      title  = "Cold: how long the initialisation takes, ms"
+      fields = local.start_ms, filter = " and ispresent(start_ms)"
+      stats  = "pct(start_ms, 50) as p50_ms, pct(start_ms, 99) as p99_ms"
+    },
+  ]
+  start_ms = "coalesce(record.metrics.restoreDurationMs, record.metrics.initDurationMs) as start_ms"
+
   gateway_metric = ["ApiId", aws_apigatewayv2_api.this.id, "Stage", aws_apigatewayv2_stage.default.name]
   alias_metric   = ["FunctionName", var.name, "Resource", "${var.name}:${aws_lambda_alias.live.name}"]
 
@@ -45,14 +80,13 @@ resource "aws_cloudwatch_dashboard" "this" {
           yAxis = { left = { min = 0, label = widget.unit, showUnits = false } }
         }
       }],
-      # With SnapStart an environment is restored instead of initialised.
-      [for i, stats in ["count(*) as cold_starts", "pct(start_ms, 50) as p50_ms, pct(start_ms, 99) as p99_ms"] : {
-        type = "log", width = 12, height = 6, x = i * 12, y = 12
+      [for i, query in local.dashboard_queries : {
+        type = "log", width = 12, height = 6, x = (i % 2) * 12, y = 12 + floor(i / 2) * 6
         properties = {
-          title  = ["Cold: how often", "Cold: how long the initialisation takes, ms"][i]
+          title  = query.title
           region = local.region
           view   = "timeSeries"
-          query  = "SOURCE '${local.function_log_group}' | fields coalesce(record.metrics.restoreDurationMs, record.metrics.initDurationMs) as start_ms | filter type = 'platform.report' and ispresent(start_ms) | stats ${stats} by bin(5m)"
+          query  = "SOURCE '${local.function_log_group}' | fields ${query.fields} | filter type = 'platform.report'${query.filter} | stats ${query.stats} by bin(5m)"
         }
       }],
     )

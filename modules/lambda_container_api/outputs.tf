@@ -1,6 +1,6 @@
 # No output is secret, even where an input (a build argument, a name) is sensitive.
 output "alarm_arns" {
-  description = "ARNs of the alarms by name (errors, server-errors, throttles, latency, concurrency, spillover), for those that exist."
+  description = "ARNs of the alarms by name (errors, server-errors, throttles, latency, latency-average, duration, memory, concurrency, spillover), for those that exist."
   value       = { for name, alarm in aws_cloudwatch_metric_alarm.this : name => alarm.arn }
 }
 

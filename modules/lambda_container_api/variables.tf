@@ -1,17 +1,23 @@
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms, evaluated over five minutes (latency: fifteen); null for none.
+    CloudWatch alarms, evaluated over five minutes (latencies: fifteen); null for none.
     - `actions`: up to 5 ARNs to notify on alarm and recovery, usually an SNS topic (not one encrypted with the AWS managed key, which CloudWatch cannot use).
     - `errors`, `server_errors`, `throttles`, `spillover`: thresholds, as counts: function errors, 5xx responses, throttled requests, cold starts despite provisioned concurrency.
-    - `latency_p99_ms`: threshold in milliseconds, as clients see it.
+    - `latency_p99_ms`, `latency_average_ms`: thresholds in milliseconds, as clients see it. A cold start at night fires neither: the average counts only five minutes with at least
+      20 requests, and CloudWatch evaluates a p99 from about 1,000 requests in five minutes on (it keeps the alarm's state below).
     - `concurrency_percent`: threshold as a percentage of `function.reserved_concurrency`.
-    - `off`: alarms to leave out: errors, server-errors, throttles, latency, concurrency, spillover.
+    - `duration_percent`: threshold as a percentage of `function.timeout_seconds`, for the slowest request.
+    - `memory_percent`: threshold as a percentage of `function.memory_mb`, for the environment that used most. A metric filter of the function's log measures it.
+    - `off`: alarms to leave out: errors, server-errors, throttles, latency (p99), latency-average, duration, memory, concurrency, spillover.
   EOT
   type = object({
     actions             = optional(list(string), [])
     concurrency_percent = optional(number, 80)
+    duration_percent    = optional(number, 80)
     errors              = optional(number, 1)
+    latency_average_ms  = optional(number, 200)
     latency_p99_ms      = optional(number, 200)
+    memory_percent      = optional(number, 90)
     off                 = optional(set(string), [])
     server_errors       = optional(number, 1)
     spillover           = optional(number, 1)
@@ -31,9 +37,11 @@ variable "alarms" {
 
   validation {
     condition = var.alarms == null ? true : alltrue([
-      for name in var.alarms.off : name == null ? true : contains(["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"], name)
+      for name in var.alarms.off : name == null ? true : contains(
+        ["errors", "server-errors", "throttles", "latency", "latency-average", "duration", "memory", "concurrency", "spillover"], name
+      )
     ])
-    error_message = "alarms.off may name errors, server-errors, throttles, latency, concurrency and spillover."
+    error_message = "alarms.off may name errors, server-errors, throttles, latency, latency-average, duration, memory, concurrency and spillover."
   }
 
   validation {
@@ -44,6 +52,16 @@ variable "alarms" {
   validation {
     condition     = var.alarms == null ? true : var.alarms.concurrency_percent >= 1 && var.alarms.concurrency_percent <= 100
     error_message = "alarms.concurrency_percent must be from 1 to 100: a percentage of function.reserved_concurrency."
+  }
+
+  validation {
+    condition     = var.alarms == null ? true : var.alarms.latency_average_ms > 0
+    error_message = "alarms.latency_average_ms must be above 0: at 0 the alarm would always fire. To leave it out, list latency-average in alarms.off."
+  }
+
+  validation {
+    condition     = var.alarms == null ? true : alltrue([for percent in [var.alarms.duration_percent, var.alarms.memory_percent] : percent >= 1 && percent <= 100])
+    error_message = "alarms: duration_percent and memory_percent must be from 1 to 100: percentages of function.timeout_seconds and function.memory_mb, neither of which a request can exceed."
   }
 }
 
@@ -576,6 +594,11 @@ variable "logs" {
   validation {
     condition     = contains(["INFREQUENT_ACCESS", "STANDARD"], var.logs.class)
     error_message = "logs.class must be STANDARD or INFREQUENT_ACCESS: the classes of CloudWatch Logs that can be queried."
+  }
+
+  validation {
+    condition     = var.logs.class == "INFREQUENT_ACCESS" && var.alarms != null ? contains(var.alarms.off, "memory") : true
+    error_message = "logs.class INFREQUENT_ACCESS has no metric filters, which the memory alarm needs: add \"memory\" to alarms.off, or set alarms to null."
   }
 
   validation {

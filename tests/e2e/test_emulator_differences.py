@@ -6,6 +6,7 @@ Unlisted and obsolete differences both fail. The file also lists what the emulat
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from harness.root import Root
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import Deployable, gateway
 from tests.e2e.test_auth import Issuer
+from tuning.model import Prices
 
 NAME = "everything-e2e"
 DIFFERENCES = Path(__file__).with_name("emulator_differences.yaml")
@@ -133,3 +135,23 @@ def test_dashboard_metrics_and_log_groups_exist(root: Root, aws: Callable[[str],
     assert metrics >= {("AWS/ApiGateway", "5xx"), ("AWS/ApiGateway", "Latency"), ("AWS/Lambda", "Errors")}
     logs = [widget for widget in body["widgets"] if widget["type"] == "log"]
     assert all(f"/aws/lambda/{NAME}" in log["properties"]["query"] for log in logs)
+
+
+def test_dashboard_charges_what_the_price_table_says(root: Root, aws: Callable[[str], Any]) -> None:
+    # 256 MB, and one provisioned environment.
+    (name,) = [
+        d["DashboardName"]
+        for d in aws("cloudwatch").list_dashboards()["DashboardEntries"]
+        if NAME in d["DashboardName"]
+    ]
+    body = json.loads(aws("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
+    (query,) = [w["properties"]["query"] for w in body["widgets"] if "dollars" in w["properties"]["title"]]
+    formula = re.search(
+        r"\(sum\(gb_seconds\) \* ([\d.]+) \+ ([\d.]+)\) / count\(\*\) \* 1000 \+ ([\d.]+) as usd", query
+    )
+    assert formula, query
+    prices = Prices.of("x86_64")
+    five_minutes = 0.25 * 300 * prices.provisioned
+    assert [float(number) for number in formula.groups()] == pytest.approx(
+        [prices.on_provisioned, five_minutes, 1000 * prices.request], rel=0.01
+    )

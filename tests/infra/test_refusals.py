@@ -117,6 +117,9 @@ class Limit:
     accepted: list[JSON]
 
 
+ALARMS = ["errors", "server-errors", "throttles", "latency", "latency-average"]
+ALARMS += ["duration", "memory", "concurrency", "spillover"]
+
 LIMITS = {
     # alarms
     "more than 5 alarm actions": Limit(
@@ -132,7 +135,7 @@ LIMITS = {
     "an unknown name in alarms.off": Limit(
         "alarms.off may name",
         [{"alarms": {"off": ["error"]}}],
-        [{"alarms": {"off": ["errors", "server-errors", "throttles", "latency", "concurrency", "spillover"]}}],
+        [{"alarms": {"off": ALARMS}}],
     ),
     "an alarm threshold of 0": Limit(
         "alarms: errors, latency_p99_ms",
@@ -143,6 +146,16 @@ LIMITS = {
         "alarms.concurrency_percent must be from 1 to 100",
         [{"alarms": {"concurrency_percent": 0}}, {"alarms": {"concurrency_percent": 101}}],
         [{"alarms": {"concurrency_percent": 1}}, {"alarms": {"concurrency_percent": 100}}],
+    ),
+    "an average latency of 0": Limit(
+        "alarms.latency_average_ms must be above 0",
+        [{"alarms": {"latency_average_ms": value}} for value in (0, -1)],
+        [{"alarms": {"latency_average_ms": 0.5}}, {"alarms": None}],
+    ),
+    "a duration or memory percentage outside 1 to 100": Limit(
+        "alarms: duration_percent and memory_percent must be from 1 to 100",
+        [{"alarms": {name: value}} for name in ("duration_percent", "memory_percent") for value in (0, 101)],
+        [{"alarms": {name: value}} for name in ("duration_percent", "memory_percent") for value in (1, 100)],
     ),
     # api
     "CORS credentials with a wildcard": Limit(
@@ -596,7 +609,12 @@ LIMITS = {
     "an unknown log class": Limit(
         "logs.class must be STANDARD or INFREQUENT_ACCESS",
         [{"logs": {"class": c}} for c in ("DELIVERY", "standard", "")],
-        [{"logs": {"class": c}} for c in ("INFREQUENT_ACCESS", "STANDARD", None)],
+        [{"logs": {"class": c}} for c in ("STANDARD", None)],
+    ),
+    "a memory alarm without metric filters": Limit(
+        "logs.class INFREQUENT_ACCESS has no metric filters",
+        [{"logs": {"class": "INFREQUENT_ACCESS"}}, {"logs": {"class": "INFREQUENT_ACCESS"}, "alarms": {"off": None}}],
+        [{"logs": {"class": "INFREQUENT_ACCESS"}, "alarms": a} for a in (None, {"off": ["memory"]})],
     ),
     "an unknown log level": Limit(
         "logs.level must be DEBUG",

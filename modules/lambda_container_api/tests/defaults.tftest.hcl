@@ -99,7 +99,7 @@ run "default_alarms_exist" {
   command = plan
 
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["errors", "latency", "server-errors", "throttles"]
+    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["duration", "errors", "latency", "latency-average", "memory", "server-errors", "throttles"]
     error_message = "Alarms must exist by default; concurrency and spillover only where they apply."
   }
 }

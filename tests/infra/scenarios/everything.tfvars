@@ -111,12 +111,15 @@ permissions = {
   }]
 }
 
-logs = { class = "INFREQUENT_ACCESS", keep_on_destroy = true, retention_days = 731, kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/logs", level = "WARNING" }
+logs = { keep_on_destroy = true, retention_days = 731, kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/logs", level = "WARNING" }
 
 alarms = {
   actions             = ["arn:aws:sns:eu-central-1:111122223333:on-call"]
+  duration_percent    = 50
   errors              = 3
+  latency_average_ms  = 150
   latency_p99_ms      = 900
+  memory_percent      = 75
   server_errors       = 7
   spillover           = 2
   concurrency_percent = 50

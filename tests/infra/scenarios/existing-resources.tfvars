@@ -7,3 +7,5 @@ function = {
   tracing = true
   vpc     = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
 }
+logs   = { class = "INFREQUENT_ACCESS" }
+alarms = { off = ["memory"] }

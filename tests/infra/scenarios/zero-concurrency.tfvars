@@ -2,4 +2,4 @@ name     = "orders"
 image    = { build = { context = "app" } }
 auth     = { iam = {} }
 function = { reserved_concurrency = 0 }
-alarms   = { throttles = 4 }
+alarms   = { throttles = 4, off = ["memory"] }
