@@ -34,7 +34,7 @@ resource "terraform_data" "build" {
     builder    = local.build.builder
     cache_from = local.build.cache_from
     cache_to   = local.build.cache_to
-    labels     = local.build.labels
+    labels     = merge({ "lambda-container-api.source-hash" = local.source_hash }, local.build.labels)
   }
 
   lifecycle {

@@ -485,7 +485,8 @@ variable "image" {
       read. Any text works that changes whenever they do, such as git's tree ID, which also covers modes and symlinks.
       `secrets`: BuildKit secrets by ID, each from the environment variable `env` or the `file` of the machine that applies, for `RUN --mount=type=secret,id=…`. Their values are in no state, hash, log
       or layer. A new value builds nothing. `additional_contexts`: named contexts, such as `docker-image://…`; a local folder needs `source_hash`, because only the main context is hashed.
-      `builder`, `cache_from`, `cache_to` and `labels` (such as org.opencontainers.image.revision) are those of the next build: changing them alone builds nothing.
+      `builder`, `cache_from`, `cache_to` and `labels` (such as org.opencontainers.image.revision, besides the module's own lambda-container-api.source-hash) are those of the next build: changing
+      them alone builds nothing.
     - `uri`: an image built elsewhere, by digest: `<repository>@sha256:<64 hex>`. No Docker engine is needed. It must be in ECR, in any account, in the function's region (Lambda's limit),
       or in the registry that `repository.registry_host` names.
   EOT

@@ -162,6 +162,11 @@ output "ids" {{
   value = {{ api = module.api_gateway.id }}
 }}
 """
+ENDPOINT_ALONE = """
+output "endpoint" {{
+  value = "none of {name} yet"
+}}
+"""
 STAND_INS = {
     "ecr": """
 variable "name" {}
@@ -377,3 +382,37 @@ def test_resources_of_a_composition_of_modules(adopter: Adopter, emulator: Emula
     adopter.adopt(root, name, [*blocks(COMPOSITION), image_and_permission])
 
     assert_adopted(root, name, emulator, {"module.lambda.aws_iam_role_policy.logs[0]"})
+
+
+def test_resources_in_another_state(adopter: Adopter, emulator: Emulator, destroyed: list[Root]) -> None:
+    name = "adopted-import"
+    old = adopter.before(RESOURCES, name)
+    ids = old.output("ids", dict)
+    table = re.findall(r"^\| `([^`]+)` \| (.+) \|$", SECTIONS[OTHER_STATE], re.MULTILINE)
+    assert {address for address, _ in table} == KEPT
+    words = {"API ID": ids["api"], "integration ID": ids["integration"], "route ID": ids["route"]}
+    imports = [import_block(address, text, words, name) for address, text in table]
+    assert import_block("aws_lambda_function.this", "function name", words, "orders-api") in blocks(OTHER_STATE)[0]
+
+    root = adopter.before(ENDPOINT_ALONE, name)
+    destroyed.append(root)
+    root.imports_allowed = True
+    adopter.adopt(root, name, imports)
+    plan = root.plan()
+    assert {a for a, change in plan.resources.items() if "delete" in change.actions} == set()
+    with load(emulator, old.output("endpoint", str), "/", clients=2) as requests:
+        root.apply_planned()
+    requests.assert_none_failed(least=10)
+    assert root.output("endpoint", str) == old.output("endpoint", str)
+    root.assert_idempotent()
+
+
+def import_block(address: str, text: str, words: dict[str, str], name: str) -> str:
+    """Return the import block of a row of the page's table."""
+    identity = text.strip("`")
+    for word, value in words.items():
+        identity = identity.replace(f"<{word}>", value).replace(word, value)
+    if identity in {"repository name", "role name", "function name"}:
+        identity = f"{name}-role" if identity == "role name" else name
+    identity = identity.replace("<name>", name)
+    return f'import {{\n  to = module.api.{address}\n  id = "{identity}"\n}}\n'

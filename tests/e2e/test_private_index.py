@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import secrets
 import subprocess
 import sys
@@ -156,10 +157,16 @@ def test_secret_is_in_no_state_plan_log_or_layer(root: Root, index: Index) -> No
     assert [content[:80] for content in files if index.password.encode() in content] == []
 
 
-def test_image_has_the_label_of_its_build(root: Root) -> None:
+def test_image_has_the_labels_of_its_build(root: Root) -> None:
     command = ["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", root.output("image_uri", str)]
     labels = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert '"org.opencontainers.image.revision":"1a2b3c4"' in labels
+    assert (
+        json.loads(labels).items()
+        >= {
+            "lambda-container-api.source-hash": root.output("source_hash", str),
+            "org.opencontainers.image.revision": "1a2b3c4",
+        }.items()
+    )
 
 
 def test_another_secret_value_or_label_builds_nothing(root: Root, base_image: BaseImage, index: Index) -> None:
