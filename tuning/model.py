@@ -286,7 +286,10 @@ def propose(sources: Sequence[Sequence[Report]], prices: Prices, targets: Target
     """
     reports = [report for source in sources for report in source]
     if not reports:
-        raise TuningError("no REPORT lines: nothing was logged, or this is not the log of a Lambda function.")
+        raise TuningError(
+            "no REPORT lines: nothing was logged in that time, or this is not a Lambda function's log. --function reads logs in JSON; "
+            "save a text log with `aws logs tail`, and name the file."
+        )
     durations = fit(reports)
     known = [report for report in reports if report.memory_mb in durations.sizes]
     current_mb = max(reversed(known), key=lambda report: report.ended or 0).memory_mb

@@ -51,7 +51,7 @@ locals {
     }
     # One cold start is the whole average of a quiet API.
     latency-average = {
-      description = "Average latency, as clients see it, was above the threshold (in ms) for fifteen minutes, in each five of which there were at least 20 requests."
+      description = "Average latency, as clients see it, was above the threshold (in ms) for fifteen minutes, with at least 20 requests in each five."
       namespace   = "AWS/ApiGateway", metric = "Latency", dimensions = local.gateway_dimensions, statistic = "Average"
       threshold   = var.alarms.latency_average_ms, periods = 3, requests = 20, applies = true
     }
