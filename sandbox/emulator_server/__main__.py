@@ -10,12 +10,23 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
+from ministack.services import lambda_svc
 
 from sandbox.emulator_server import bridge, faults
 from sandbox.emulator_server.asgi import App
 from sandbox.emulator_server.strict.gate import Gate
 from sandbox.emulator_server.strict.preflight import Preflights
 from sandbox.emulator_server.strict.provisioning import Provisioning
+
+
+def separate_versions() -> None:
+    """Keep the containers of versions apart. MiniStack shares those of an image, so a version could run with another's environment."""
+    shared = lambda_svc._warm_pool_key
+
+    def key(name: str, config: dict[str, Any]) -> str:
+        return f"{shared(name, config)}:{config['Version']}"
+
+    lambda_svc._warm_pool_key = key
 
 
 def held(app: App) -> App:
@@ -40,4 +51,5 @@ if __name__ == "__main__":
     # Many new connections at once need more open files than the default soft limit.
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    separate_versions()
     asyncio.run(main(int(os.environ["GATEWAY_PORT"])))
