@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 from pathlib import Path
@@ -29,8 +30,13 @@ provider "docker" {{
 }}
 """
 # Values of the examples' required variables, for plans only: nothing requests these URLs.
-REQUIRED_VARIABLES = {"jwt_audience": "people-api", "jwt_issuer": "https://login.example.com"}
+REQUIRED_VARIABLES = {
+    "jwt_audience": "people-api",
+    "jwt_issuer": "https://login.example.com",
+    "origin_secrets": ["only" * 8],
+}
 DECLARES_DOCKER = re.compile(r'^provider "docker"', re.MULTILINE)
+AWS_ALIAS = re.compile(r'^provider "aws" \{\n  alias += "(\w+)"', re.MULTILINE)
 
 # The emulator omits most attributes of alarms, so every plan would change them.
 NO_ALARMS = "  alarms = null\n"
@@ -58,6 +64,11 @@ module "api" {{
 {root}"""
 
 
+def aws_provider(alias: str) -> str:
+    """Return the override of the AWS provider's configuration with this alias."""
+    return AWS_PROVIDER.replace("{\n", f'{{\n  alias = "{alias}"\n', 1)
+
+
 def applied(registry: str, module: str = "", root: str = "") -> str:
     """Return the override for applying an example. `module` is added to its module call, `root` to the root module."""
     providers = AWS_PROVIDER + DOCKER_PROVIDER.format(registry=registry)
@@ -69,8 +80,9 @@ def planned(root: Path) -> str:
     sources = "\n".join(path.read_text(encoding="utf-8") for path in sorted(root.glob("*.tf")))
     docker = DOCKER_PROVIDER.format(registry="localhost") if DECLARES_DOCKER.search(sources) else ""
     required = [name for name in REQUIRED_VARIABLES if re.search(rf'^variable "{name}"', sources, re.MULTILINE)]
-    variables = [f'variable "{name}" {{\n  default = "{REQUIRED_VARIABLES[name]}"\n}}\n' for name in required]
-    return AWS_PROVIDER + docker + "".join(variables)
+    variables = [f'variable "{name}" {{\n  default = {json.dumps(REQUIRED_VARIABLES[name])}\n}}\n' for name in required]
+    aliased = map(aws_provider, AWS_ALIAS.findall(sources))
+    return "".join([AWS_PROVIDER, *aliased, docker, *variables])
 
 
 def native(machine: str = "") -> dict[str, str]:

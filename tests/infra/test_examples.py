@@ -14,6 +14,13 @@ from sandbox import overrides, paths
 
 # Example → beginning of the error message → inputs that it refuses.
 REFUSED: dict[str, dict[str, dict[str, Any]]] = {
+    "cloudfront-and-waf": {
+        "certificate_arn must name an ACM certificate in us-east-1": {
+            "certificate_arn": "arn:aws:acm:eu-central-1:111122223333:certificate/12345678"
+        },
+        "origin_secrets must hold one value, or two": {"origin_secrets": []},
+        "origin_secrets must hold values of 32 to 256 letters and digits": {"origin_secrets": ["guessable"]},
+    },
     "private-vpc": {"availability_zones must name two zones": {"availability_zones": ["eu-central-1a"]}},
 }
 EXAMPLES = paths.examples()

@@ -25,6 +25,11 @@ def blocks(text: str) -> list[str]:
             ['provider "aws"', 'variable "jwt_issuer"'],
             id="required variable",
         ),
+        pytest.param(
+            'provider "aws" {}\n\nprovider "aws" {\n  alias  = "us_east_1"\n  region = "us-east-1"\n}\n',
+            ['provider "aws"', 'provider "aws"'],
+            id="aliased provider",
+        ),
         pytest.param('provider "aws" {}\n# provider "docker" is the pipeline\'s\n', ['provider "aws"'], id="AWS only"),
     ],
 )
