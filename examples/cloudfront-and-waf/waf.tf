@@ -2,7 +2,7 @@ locals {
   # 925 of the 1500 capacity units that the price of a web ACL includes. Rules to count instead of block, by rule group.
   rule_groups = {
     AWSManagedRulesAmazonIpReputationList = []
-    # It blocks bodies above 8 KB, which an API may well accept.
+    # It blocks bodies above 8 KB, which an API may well accept. The other rules inspect the first 16 KB.
     AWSManagedRulesCommonRuleSet         = ["SizeRestrictions_BODY"]
     AWSManagedRulesKnownBadInputsRuleSet = []
   }
