@@ -20,7 +20,8 @@ PAGE = (PROJECT / "docs/policy.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 CONSOLE = [text for language, text in BLOCKS if language == "console"]
 YAML = [text for language, text in BLOCKS if language == "yaml"]
-URL, TAG = "https://github.com/<you>/lambda_container_api.git", "v0.1.0"
+URL = "https://github.com/<you>/lambda_container_api.git"
+(TAG,) = set(re.findall(r"v\d+\.\d+\.\d+", PAGE))
 BAD = """
 resource "aws_ecr_repository" "more" {
   name = "more"
