@@ -21,7 +21,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 CONSOLE = [text for language, text in BLOCKS if language == "console"]
 YAML = [text for language, text in BLOCKS if language == "yaml"]
 URL = "https://github.com/<you>/lambda_container_api.git"
-(TAG,) = set(re.findall(r"v\d+\.\d+\.\d+", PAGE))
+(TAG,) = set(re.findall(r"--branch (v[\d.]+)", PAGE))
 BAD = """
 resource "aws_ecr_repository" "more" {
   name = "more"
