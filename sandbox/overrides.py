@@ -57,11 +57,12 @@ resource "aws_lambda_function" "this" {
 """
 EXAMPLE = """# Added by the sandbox: the emulator instead of AWS, its registry instead of ECR's, without login.
 {providers}
-module "api" {{
-  repository = {{ force_delete = true, registry_host = "{registry}" }}
-{module}}}
-
+{module}
 {root}"""
+MODULE = """module "{name}" {{
+  repository = {{ force_delete = true, registry_host = "{registry}" }}
+{arguments}}}
+"""
 
 
 def aws_provider(alias: str) -> str:
@@ -69,10 +70,15 @@ def aws_provider(alias: str) -> str:
     return AWS_PROVIDER.replace("{\n", f'{{\n  alias = "{alias}"\n', 1)
 
 
+def module_call(registry: str, arguments: str, name: str = "api") -> str:
+    """Return the override of a call of the module, with these arguments."""
+    return MODULE.format(name=name, registry=registry, arguments=arguments)
+
+
 def applied(registry: str, module: str = "", root: str = "") -> str:
     """Return the override for applying an example. `module` is added to its module call, `root` to the root module."""
     providers = AWS_PROVIDER + DOCKER_PROVIDER.format(registry=registry)
-    return EXAMPLE.format(providers=providers, registry=registry, module=module, root=root)
+    return EXAMPLE.format(providers=providers, module=module_call(registry, module), root=root)
 
 
 def planned(root: Path) -> str:

@@ -1,5 +1,4 @@
 locals {
-  # Four questions: availability, latency, cold starts, cost.
   # Prices of a GB-second: of requests, and of a provisioned environment, used or not.
   prices          = jsondecode(file("${path.module}/prices.json"))
   gb_second       = local.prices.gb_second[var.function.architecture]
@@ -38,6 +37,7 @@ locals {
   gateway_metric = ["ApiId", aws_apigatewayv2_api.this.id, "Stage", aws_apigatewayv2_stage.default.name]
   alias_metric   = ["FunctionName", var.name, "Resource", "${var.name}:${aws_lambda_alias.live.name}"]
 
+  # Four questions: availability, latency, cold starts, cost.
   dashboard_widgets = [
     { title = "Up: failures, and requests (right)", unit = "failures", metrics = [
       # On its own axis: next to thousands of requests, a few failures would be a flat line.

@@ -1,10 +1,10 @@
-# Roles are global, so the name includes the region: an API may be deployed in several regions of an account.
 locals {
   # An object, because its ARN may be unknown until apply.
   own_role = nonsensitive(var.permissions.existing_role == null)
   role_arn = local.own_role ? aws_iam_role.execution[0].arn : nonsensitive(var.permissions.existing_role.arn)
 }
 
+# Roles are global, so the name includes the region: an API may be deployed in several regions of an account.
 # Without a `moved` block from the role without count: Terraform moves it by itself, and the block would collide with one that adopts a role.
 resource "aws_iam_role" "execution" {
   count = local.own_role ? 1 : 0

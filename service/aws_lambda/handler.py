@@ -18,7 +18,6 @@ from mangum import Mangum
 from pydantic import ValidationError
 
 from service.app import create_app, table
-from service.aws_lambda import snap_start
 from service.aws_lambda.event import BelowRootPath, UnsupportedEventError, is_http, parse
 from service.kit import logs
 from service.kit.errors import MEDIA_TYPE, FieldError, problem
@@ -56,6 +55,8 @@ _initialization = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
 # A client waits for an initialisation or a restore, but not for provisioned concurrency.
 _client_waits = _initialization in {"on-demand", "snap-start"}
 if _initialization == "snap-start":
+    from service.aws_lambda import snap_start  # here, since no other start needs it
+
     snap_start.register()
 if startup:
     startup.finish()

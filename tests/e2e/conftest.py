@@ -24,6 +24,10 @@ from sandbox.engine import Engine
 from sandbox.issuer import Issuer
 
 HERE = Path(__file__).parent
+# Of examples/cloudfront-and-waf: the provider waits half a minute before it asks for the first time.
+CLOUDFRONT = overrides.aws_provider("us_east_1") + (
+    'resource "aws_cloudfront_distribution" "this" {\n  wait_for_deployment = false\n}\n'
+)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

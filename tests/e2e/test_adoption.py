@@ -29,15 +29,10 @@ IN_ROOT, COMPOSITION, OTHER_STATE = (
     "terraform-aws-modules' lambda, apigateway-v2 and ecr",
     "Resources in another state",
 )
-# What a team writes by hand.
-RESOURCES = """
-resource "aws_ecr_repository" "api" {{
-  name         = "{name}"
-  force_delete = true
-}}
-
+# Built and pushed by the root, to the repository that it names.
+IMAGE = """
 resource "docker_registry_image" "api" {{
-  name          = "{registry}/${{aws_ecr_repository.api.name}}:1"
+  name          = "{registry}/${{local.repository}}:1"
   keep_remotely = false
 
   build {{
@@ -46,6 +41,19 @@ resource "docker_registry_image" "api" {{
     provenance = "false"
     sbom       = "false"
   }}
+}}
+"""
+# What a team writes by hand.
+RESOURCES = (
+    IMAGE
+    + """
+resource "aws_ecr_repository" "api" {{
+  name         = "{name}"
+  force_delete = true
+}}
+
+locals {{
+  repository = aws_ecr_repository.api.name
 }}
 
 resource "aws_iam_role" "api" {{
@@ -122,23 +130,18 @@ output "ids" {{
   }}
 }}
 """
+)
 # The composition, with the addresses of terraform-aws-modules' lambda 7, apigateway-v2 5 and ecr 2.
-COMPOSITION_ROOT = """
+COMPOSITION_ROOT = (
+    IMAGE
+    + """
 module "ecr" {{
   source = "./modules/ecr"
   name   = "{name}"
 }}
 
-resource "docker_registry_image" "api" {{
-  name          = "{registry}/${{module.ecr.name}}:1"
-  keep_remotely = false
-
-  build {{
-    context    = "../minimal/app"
-    build_args = {{ BASE_IMAGE = "{base}" }}
-    provenance = "false"
-    sbom       = "false"
-  }}
+locals {{
+  repository = module.ecr.name
 }}
 
 module "lambda" {{
@@ -162,6 +165,7 @@ output "ids" {{
   value = {{ api = module.api_gateway.id }}
 }}
 """
+)
 ENDPOINT_ALONE = """
 output "endpoint" {{
   value = "none of {name} yet"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from harness import Root
 from harness.errors import TerraformError
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
+from sandbox.engine import docker
 from tests.e2e.conftest import Deployable, gateway
 
 MEGABYTE = 1024 * 1024
@@ -32,15 +32,13 @@ def large(example: Deployable, base_image: BaseImage) -> Root:
 
 
 def inspect(image: str, field: str) -> str:
-    command = ["docker", "image", "inspect", "--format", f"{{{{{field}}}}}", image]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return docker("image", "inspect", "--format", f"{{{{{field}}}}}", image).strip()
 
 
 def in_container(root: Root, code: str) -> Any:
     """Run Python code in the image, and return the value that it assigns to `result`."""
-    command = ["docker", "run", "--rm", "--entrypoint", "python", root.output("image_uri", str)]
-    command += ["-c", f"import json, pathlib, shutil\n{code}\nprint(json.dumps(result))"]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    program = f"import json, pathlib, shutil\n{code}\nprint(json.dumps(result))"
+    return json.loads(docker("run", "--rm", "--entrypoint", "python", root.output("image_uri", str), "-c", program))
 
 
 def test_image_built_by_uv_serves(uv: Root, emulator: Emulator) -> None:

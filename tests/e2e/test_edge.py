@@ -13,18 +13,12 @@ import pytest
 
 from harness import Root
 from harness.errors import TerraformError
-from sandbox import overrides
 from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
-from tests.e2e.conftest import Deployable, gateway
+from tests.e2e.conftest import CLOUDFRONT, Deployable, gateway
 
 OLD, NEW = "old0" * 8, "new1" * 8
 HEADER = "x-origin-verify"
-OVERRIDE = (
-    overrides.aws_provider("us_east_1")
-    # The provider waits half a minute before it asks for the first time.
-    + 'resource "aws_cloudfront_distribution" "this" {\n  wait_for_deployment = false\n}\n'
-)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +29,7 @@ def inputs(base_image: BaseImage) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, inputs: dict[str, Any]) -> Root:
-    root = example("cloudfront-and-waf", root=OVERRIDE)
+    root = example("cloudfront-and-waf", root=CLOUDFRONT)
     root.apply(inputs, origin_secrets=[OLD])
     return root
 

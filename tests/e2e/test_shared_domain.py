@@ -26,8 +26,7 @@ def inputs(aws: Callable[[str], Any], base_image: BaseImage) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, emulator: Emulator, inputs: dict[str, Any]) -> Root:
-    registry = f'  repository = {{ force_delete = true, registry_host = "{emulator.registry}" }}\n'
-    root = example("shared-domain", root=f'module "orders" {{\n{registry}{overrides.NO_ALARMS}}}\n')
+    root = example("shared-domain", root=overrides.module_call(emulator.registry, overrides.NO_ALARMS, "orders"))
     root.apply(inputs)
     return root
 

@@ -589,9 +589,9 @@ LIMITS = {
     ),
     "a local named context that is not hashed": Limit(
         "image.build.additional_contexts: a local folder is not part of the hash",
-        [build(additional_contexts={"shared": folder}) for folder in ("../shared", "/shared", "C:/shared")],
+        [build(additional_contexts={"shared": folder}) for folder in ("../common", "/common", "C:/common")],
         [
-            build(additional_contexts={"shared": "../shared"}, source_hash="a"),
+            build(additional_contexts={"shared": "../common"}, source_hash="a"),
             build(additional_contexts={"a": "https://example.com/a.git#v1", "b": "oci-layout://b"}),
         ],
     ),

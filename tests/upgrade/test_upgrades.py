@@ -17,7 +17,7 @@ from sandbox.base_image import BaseImage
 from sandbox.deployment import synchronise
 from sandbox.emulator import Emulator
 from sandbox.paths import EXAMPLE_SOURCES
-from tests.e2e.conftest import load, zip_function
+from tests.e2e.conftest import CLOUDFRONT, load, zip_function
 from tests.upgrade.conftest import CLAIMED, PROJECT, RELEASE, Deployment, ExampleInputs, Planned, Released
 from tools.release.changes import Level
 from tools.release.records import MODULE
@@ -41,10 +41,6 @@ SAME_AS_MINIMAL = {"large-dependencies", "private-index", "uv"}
 EXAMPLES = sorted(set(RELEASE.examples) - SAME_AS_MINIMAL, key=lambda example: (example not in SLOWEST, example))
 # An example's output for requests, where clients do not use the API's own endpoint.
 ENDPOINTS = {"cloudfront-and-waf": "origin_endpoint"}
-# The provider waits half a minute for a distribution.
-EDGE = overrides.aws_provider("us_east_1") + (
-    'resource "aws_cloudfront_distribution" "this" {\n  wait_for_deployment = false\n}\n'
-)
 CERTIFICATE = "arn:aws:acm:eu-central-1:000000000000:certificate/12345678-1234-1234-1234-123456789012"
 # The emulator returns an egress rule without its prefix list, and the provider's next plan fails.
 # The rule belongs to the example, not to the module.
@@ -87,7 +83,7 @@ def inputs(
             case "cloudfront-and-waf":
                 # The small application, so without the header that this example's own one requires.
                 variables = {"zone_id": None, "waf_log_retention_days": None, "origin_secrets": ["0" * 32]}
-                return ExampleInputs(hello + "  release = {}\n", variables, EDGE)
+                return ExampleInputs(hello + "  release = {}\n", variables, CLOUDFRONT)
             case "complete":
                 issuer = request.getfixturevalue("issuer")
                 jwt = {"jwt_issuer": issuer.url, "jwt_audience": issuer.audience}
@@ -105,8 +101,7 @@ def inputs(
             case "provisioned-concurrency":
                 return ExampleInputs(hello + UNSCALED)
             case "shared-domain":
-                registry = f'  repository = {{ force_delete = true, registry_host = "{emulator.registry}" }}\n'
-                joined = f'module "orders" {{\n{registry}{overrides.NO_ALARMS}{hello}}}\n'
+                joined = overrides.module_call(emulator.registry, overrides.NO_ALARMS + hello, "orders")
                 domain = {"domain": "upgraded-shared.example.com", "zone_id": None}
                 return ExampleInputs(hello, {"certificate_arn": CERTIFICATE, **domain}, joined)
             case _:
