@@ -16,7 +16,7 @@ data "aws_ecr_authorization_token" "this" {}
 module "api" {
   source = "../../modules/lambda_container_api"
 
-  name  = "hello-api"
+  name  = "shared-api"
   image = { build = { context = "app", args = { BASE_IMAGE = var.base_image } } }
   auth  = { public = { reason = "Says hello to everybody and holds no data" } }
   api = {

@@ -17,6 +17,8 @@ from sandbox.base_image import BaseImage
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import CLOUDFRONT, Deployable, gateway
 
+# Other than in the upgrade of this example, which may run at the same time.
+NAME = "edge-e2e"
 OLD, NEW = "old0" * 8, "new1" * 8
 HEADER = "x-origin-verify"
 
@@ -24,12 +26,18 @@ HEADER = "x-origin-verify"
 @pytest.fixture(scope="module")
 def inputs(base_image: BaseImage) -> dict[str, Any]:
     # The emulator has no log of a web ACL, and the provider waits half a minute for a DNS record.
-    return {"base_image": base_image.reference, "waf_log_retention_days": None, "zone_id": None}
+    return {
+        "base_image": base_image.reference,
+        "domain": f"{NAME}.example.com",
+        "waf_log_retention_days": None,
+        "zone_id": None,
+    }
 
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, inputs: dict[str, Any]) -> Root:
-    root = example("cloudfront-and-waf", root=CLOUDFRONT)
+    firewall = f'resource "aws_wafv2_web_acl" "this" {{\n  name = "{NAME}"\n}}\n'
+    root = example("cloudfront-and-waf", module=f'  name = "{NAME}"\n', root=CLOUDFRONT + firewall)
     root.apply(inputs, origin_secrets=[OLD])
     return root
 
@@ -79,7 +87,7 @@ def test_request_with_cloudfronts_header_is_served(
 
 
 def test_value_is_not_in_the_functions_configuration(root: Root, aws: Callable[[str], Any]) -> None:
-    configuration = aws("lambda").get_function_configuration(FunctionName="edge-api", Qualifier="live")
+    configuration = aws("lambda").get_function_configuration(FunctionName=NAME, Qualifier="live")
     assert "ORIGIN_VERIFY_SHA256" in configuration["Environment"]["Variables"]
     assert OLD not in str(configuration)
 

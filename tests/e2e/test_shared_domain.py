@@ -26,7 +26,9 @@ def inputs(aws: Callable[[str], Any], base_image: BaseImage) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def root(example: Deployable, emulator: Emulator, inputs: dict[str, Any]) -> Root:
-    root = example("shared-domain", root=overrides.module_call(emulator.registry, overrides.NO_ALARMS, "orders"))
+    # Other names than in the upgrade of this example, which may run at the same time.
+    orders = overrides.module_call(emulator.registry, f'  name = "shared-e2e-orders"\n{overrides.NO_ALARMS}', "orders")
+    root = example("shared-domain", module='  name = "shared-e2e"\n', root=orders)
     root.apply(inputs)
     return root
 

@@ -52,5 +52,16 @@ def test_every_condition_of_an_example_is_tested(example: str, terraform_project
     assert_every_condition_is_tested(conditions(terraform_project / "examples" / example), REFUSED.get(example, {}))
 
 
+def test_examples_can_be_applied_in_one_account(example_plan: Callable[[str], Plan]) -> None:
+    names = [
+        change.after["function_name"]
+        for example in EXAMPLES
+        for change in example_plan(example).resources.values()
+        if change.type == "aws_lambda_function"
+    ]
+    assert len(names) > len(EXAMPLES)
+    assert sorted(names) == sorted(set(names))
+
+
 def test_examples_are_found() -> None:
     assert {"complete", "minimal"} <= set(EXAMPLES)

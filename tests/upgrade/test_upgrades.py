@@ -103,7 +103,9 @@ def inputs(
             case "shared-domain":
                 joined = overrides.module_call(emulator.registry, overrides.NO_ALARMS + hello, "orders")
                 domain = {"domain": "upgraded-shared.example.com", "zone_id": None}
-                return ExampleInputs(hello, {"certificate_arn": CERTIFICATE, **domain}, joined)
+                # 0.2.0 has the name of `minimal` here.
+                named = '  name = "upgraded-shared"\n' + hello
+                return ExampleInputs(named, {"certificate_arn": CERTIFICATE, **domain}, joined)
             case _:
                 return ExampleInputs(hello)
 
