@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ScorecardError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; nothing was written", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -133,7 +136,10 @@ def _simulate(options: argparse.Namespace) -> None:
     print(_text(rows, requests, endpoints, per_month, traced=bool(options.trace)))
     if options.json:
         data = {"requests": requests, "endpoints": endpoints, "per_month": per_month} | rows | cpu | notes
-        options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        try:
+            options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ScorecardError(f"--json: {options.json} cannot be written: {error.strerror}.") from error
 
 
 def _arrivals(options: argparse.Namespace, parameters: Parameters) -> Arrivals:

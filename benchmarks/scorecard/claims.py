@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.scorecard.model import Design, Parameters
@@ -15,15 +15,15 @@ SIGNIFICANT, COMPARABLE, LATENCY_MS = 0.5, 1.10, 200.0
 def judge(results: dict[str, Any], parameters: Parameters) -> list[dict[str, str]]:
     """Return each claim with its rule, its verdict and the figures behind it."""
     cells = results["consolidation"]
-    rows: Callable[[str], list[dict[str, Any]]] = lambda design: [  # noqa: E731
-        row for row in results["starts"]["rows"] if row["design"] == design
-    ]
+    by_design: dict[str, list[dict[str, Any]]] = {}
+    for row in results["starts"]["rows"]:
+        by_design.setdefault(row["design"], []).append(row)
     one, separate = Design(one=True), Design(one=False)
     cold = [cell["one"]["cold_share"] <= SIGNIFICANT * cell["separate"]["cold_share"] for cell in cells]
     wait = [cell["one"]["waited_ms"] <= cell["separate"]["waited_ms"] for cell in cells]
     price = [cell["one"]["dollars"]["total"] <= COMPARABLE * cell["separate"]["dollars"]["total"] for cell in cells]
     mean = [one.warm_ms(parameters) + cell["one"]["waited_ms"] < LATENCY_MS for cell in cells]
-    provisioned = [row["cold_share"] <= 0.1 * demand["cold_share"] for row, demand in zip(rows("provisioned 1"), rows("on demand"), strict=True)]  # fmt: skip
+    provisioned = [row["cold_share"] <= 0.1 * demand["cold_share"] for row, demand in zip(by_design["provisioned 1"], by_design["on demand"], strict=True)]  # fmt: skip
     start_one, start_separate = one.start(parameters).mean_ms, separate.start(parameters).mean_ms
     gb_ms = {design: design.warm_ms(parameters) * design.memory(parameters) for design in (one, separate)}
     same = Design(one=True, memory_mb=separate.memory(parameters)).warm_ms(parameters) / separate.warm_ms(parameters)
@@ -63,7 +63,7 @@ def judge(results: dict[str, Any], parameters: Parameters) -> list[dict[str, str
             "figures": "One environment suffices only while requests do not overlap: "
             + "; ".join(
                 f"{row['per_month']:,.0f} a month: {demand['cold_share']:.3%} cold without, {row['cold_share']:.3%} with"
-                for row, demand in zip(rows("provisioned 1"), rows("on demand"), strict=True)
+                for row, demand in zip(by_design["provisioned 1"], by_design["on demand"], strict=True)
             )
             + ". As many environments as requests at once remove them all.",
         },
@@ -90,7 +90,7 @@ def judge(results: dict[str, Any], parameters: Parameters) -> list[dict[str, str
             "claim": "SnapStart as a mitigation (not in the record; the module has it)",
             "rule": "requests wait less for starts with SnapStart, for imports as the service's and of two seconds",
             "verdict": _verdict([
-                _sum(rows(f"SnapStart{kind}")) < _sum(rows(f"on demand{other}"))
+                _sum(by_design[f"SnapStart{kind}"]) < _sum(by_design[f"on demand{other}"])
                 for kind, other in ((", versions: 1", ""), (", imports of 2 s", ", imports of 2 s"))
             ]),
             "figures": f"It pays in time if imports take more than {starts['snap_start_imports_ms']:.0f} ms; the service's take "

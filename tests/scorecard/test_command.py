@@ -75,15 +75,16 @@ def test_a_trace_replaces_the_arrivals(tmp_path: Path, capsys: pytest.CaptureFix
         (["--keep-alive", "7", "5"], "0 <= low <= high"),
         (["--trace", "absent.csv"], "absent.csv cannot be read as CSV"),
         (["--process", "gamma", "--cv", "0"], "cv and burst_size must be above 0"),
+        (["--requests", "10", "--json", "/absent/result.json"], "--json: /absent/result.json cannot be written"),
     ],
 )
 def test_impossible_options_are_refused_in_one_line(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["simulate", *options]) == 1
-    assert capsys.readouterr().err.startswith("error: ")
-    assert main(["simulate", *options]) == 1
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert message in error
 
 
 def test_the_page_shows_the_results(results: dict[str, Any], parameters: Parameters, prices: Prices) -> None:
