@@ -135,27 +135,19 @@ def split(results: dict[str, Any]) -> Any:
     rows = results["split"]
     shares = [row["heavy_share"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.3), layout="constrained")
-    left.plot(shares, [row["apart"]["dollars"] for row in rows], color=ORANGE, marker="o", label="apart")
-    left.plot(shares, [row["together"]["dollars"] for row in rows], color=BLUE, marker="o", label="together")
+    lines = (
+        (left, "apart", "dollars", ORANGE, "-", "apart"),
+        (left, "together", "dollars", BLUE, "-", "together"),
+        (right, "apart", "heavy_waited_ms", ORANGE, "-", "apart: heavy endpoint"),
+        (right, "apart", "hot_waited_ms", ORANGE, ":", "apart: hot endpoint"),
+        (right, "together", "waited_ms", BLUE, "-", "together: both"),
+    )
+    for axes, design, figure_of, colour, style, label in lines:
+        values = [row[design][figure_of] for row in rows]
+        axes.plot(shares, values, color=colour, linestyle=style, marker="o", label=label)
     left.set(xscale="log", yscale="log", ylabel="dollars a month for 10 million requests", title="Cost")
     left.set_yticks([10, 20, 50, 100, 200], ["10", "20", "50", "100", "200"])
     left.minorticks_off()
-    right.plot(
-        shares,
-        [row["apart"]["heavy_waited_ms"] for row in rows],
-        color=ORANGE,
-        marker="o",
-        label="apart: heavy endpoint",
-    )
-    right.plot(
-        shares,
-        [row["apart"]["hot_waited_ms"] for row in rows],
-        color=ORANGE,
-        marker="o",
-        linestyle=":",
-        label="apart: hot endpoint",
-    )
-    right.plot(shares, [row["together"]["waited_ms"] for row in rows], color=BLUE, marker="o", label="together: both")
     right.set(
         xscale="log", yscale="log", ylabel="waiting for starts, mean, ms per request", title="Waiting for cold starts"
     )
