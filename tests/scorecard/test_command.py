@@ -96,6 +96,7 @@ def test_the_page_shows_the_results(results: dict[str, Any], parameters: Paramet
 
 def test_every_recorded_check_holds(results: dict[str, Any]) -> None:
     assert all(check["holds"] for check in results["validation"])
+    assert all(run["holds"] for run in results["replay"]["runs"])
 
 
 def test_claims_are_judged_by_the_results(results: dict[str, Any], parameters: Parameters) -> None:
