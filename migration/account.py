@@ -35,6 +35,7 @@ ACTIONS = (
 RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 12}, max_pool_connections=20)
 DAYS = 14
 METRICS_PER_REQUEST = 500
+RESOURCES_PER_PAGE = 500
 ClientFactory = Callable[[str], Any]
 
 
@@ -85,7 +86,12 @@ def _read_rest(reader: Reader, client: Any, cognito: Any, only: list[str]) -> No
         name, parameters = f"rest/{api['id']}", {"restApiId": api["id"]}
         get = f"apigateway:GET /restapis/{api['id']}"
         resources = _pages(
-            client, "get_resources", "items", **parameters, embed=["methods"], PaginationConfig={"PageSize": 500}
+            client,
+            "get_resources",
+            "items",
+            **parameters,
+            embed=["methods"],
+            PaginationConfig={"PageSize": RESOURCES_PER_PAGE},
         )
         reader.part(f"{name}/resources", f"{get}/resources", resources)
         authorizers = _pages(client, "get_authorizers", "items", **parameters)
@@ -182,7 +188,9 @@ def _read_function(reader: Reader, client: Any, arn: str) -> None:
         configuration["Environment"] = sorted((configuration.get("Environment") or {}).get("Variables") or {})
         return {key: found.get(key) for key in ("Configuration", "Tags", "Concurrency")}
 
-    reader.part(f"function/{name}", "lambda:GetFunction", describe)
+    found = reader.part(f"function/{name}", "lambda:GetFunction", describe, missing="ResourceNotFoundException")
+    if found is None:
+        return
     policy = f"function/{name}/policy"
     fetch = lambda: client.get_policy(FunctionName=arn)["Policy"]  # noqa: E731
     reader.part(policy, "lambda:GetPolicy", fetch, missing="ResourceNotFoundException")
@@ -194,9 +202,9 @@ def _read_function(reader: Reader, client: Any, arn: str) -> None:
 
 def _read_role(reader: Reader, client: Any, role: str) -> None:
     attached = _pages(client, "list_attached_role_policies", "AttachedPolicies", RoleName=role)
-    reader.part(f"role/{role}/attached", "iam:ListAttachedRolePolicies", attached)
+    reader.part(f"role/{role}/attached", "iam:ListAttachedRolePolicies", attached, missing="NoSuchEntity")
     names = _pages(client, "list_role_policies", "PolicyNames", RoleName=role)
-    for policy in reader.part(f"role/{role}/inline", "iam:ListRolePolicies", names) or []:
+    for policy in reader.part(f"role/{role}/inline", "iam:ListRolePolicies", names, missing="NoSuchEntity") or []:
         reader.part(
             f"role/{role}/inline/{policy}",
             "iam:GetRolePolicy",

@@ -28,12 +28,31 @@ def build(
         raise MigrationError(
             f"{source} has no API {', '.join(sorted(missing))}: --api takes the name or id of a REST or HTTP API."
         )
-    apis = tuple(with_one_authorizer(api) for api in sorted(found, key=lambda api: (api.name, api.id)))
+    apis = tuple(
+        with_one_authorizer(_without_missing_functions(api, parts))
+        for api in sorted(found, key=lambda api: (api.name, api.id))
+    )
     called = {route.function for api in apis for route in api.routes if route.function_arn}
     functions = {arn: function for arn in sorted(called) if (function := _function(parts, arn))}
     functions = _with_risks(functions, apis)
     every = {unqualified(arn) for arn in parts.get("functions") or []}
     return Inventory(source, apis, functions, tuple(sorted(map(function_name, every - called))), unread)
+
+
+def _without_missing_functions(api: Api, parts: Parts) -> Api:
+    """Return the API with the routes of deleted functions marked as unmapped."""
+    deleted = {
+        name for name, part in parts.items() if name.startswith("function/") and name.count("/") == 1 and part is None
+    }
+    return replace(
+        api,
+        routes=tuple(
+            replace(route, unmapped="its function does not exist, so it responds with 500")
+            if f"function/{function_name(route.function_arn)}" in deleted
+            else route
+            for route in api.routes
+        ),
+    )
 
 
 def _home(functions: Iterable[str], region: str) -> tuple[str, str]:

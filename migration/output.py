@@ -16,6 +16,8 @@ from migration.order import RULES, Step, order
 from migration.routes import primary_auth
 
 HEADINGS = ("#", "route", "function", "auth", "payload", "runtime", "MB", "s", "14 days", "to check")
+# Functions of other purposes that are named; inventory.json has all of them.
+SHOWN = 10
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 VARIABLE = re.compile(r"\{([^}+]+)(\+?)\}")
 
@@ -26,7 +28,8 @@ def table(inventory: Inventory) -> str:
     for api in inventory.apis:
         parts += ["", *_api_lines(api, inventory.functions)]
     if inventory.others:
-        parts += ["", f"Functions that none of these APIs calls: {', '.join(inventory.others)}"]
+        more = f" and {len(inventory.others) - SHOWN} more" if len(inventory.others) > SHOWN else ""
+        parts += ["", f"Functions that none of these APIs calls: {', '.join(inventory.others[:SHOWN])}{more}"]
     if inventory.unread:
         parts += ["", f"Not read ({len(inventory.unread)}):"]
         parts += [f"  {unread.part} ({unread.operation}): {unread.error}" for unread in inventory.unread]
