@@ -12,8 +12,13 @@ def main(name: str) -> None:
     source, target = HERE / "functions" / name, HERE / "build" / name
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    subprocess.run([*pip, "--target", str(target), "--requirement", str(source / "requirements.txt")], check=True)
+    # uv takes a tenth of pip's time.
+    uv = shutil.which("uv")
+    pip = [uv, "pip"] if uv else [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "install", "--quiet", "--target", str(target), "--requirement", str(source / "requirements.txt")],
+        check=True,
+    )
     shutil.make_archive(str(target), "zip", target)
 
 

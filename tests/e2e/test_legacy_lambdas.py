@@ -1,19 +1,28 @@
-"""examples/legacy-lambdas, applied: what its clients rely on before a migration, oddities included."""
+"""examples/legacy-lambdas, applied: what its clients rely on, and the same through the module with the inventory's routes."""
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from harness import Root
+from migration.__main__ import main
+from sandbox import paths
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
+from tests.e2e.conftest import Deployable, gateway
 from tests.e2e.estate import Estate, applied
 
 PREFIX = "legacy-e2e"
+NEW = "legacy-inventory-e2e"
 MISSING = "0" * 32
 
 
@@ -106,3 +115,135 @@ def test_every_function_of_an_item_requires_a_token(
 
 def test_second_apply_changes_nothing(estate: Estate) -> None:
     estate.root.assert_idempotent()
+
+
+# --- Inventory, and the module with its routes ---
+
+
+@pytest.fixture(scope="module")
+def out(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of an inventory of the account."""
+    out = tmp_path_factory.mktemp("inventory")
+    arguments = ["inventory", "--api", PREFIX, "--out", str(out), "--openapi", "--stubs", str(out / "stubs")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in estate.emulator.environment().items():
+            patch.setenv(name, value)
+        assert main(arguments) == 0
+        yield out
+
+
+@pytest.fixture(scope="module")
+def new(out: Path, example: Deployable, hello: str, estate: Estate) -> Iterator[httpx2.Client]:
+    """The API of examples/migrate-from-lambdas, applied with the inventory's file as it is."""
+    root = example(
+        "migrate-from-lambdas", module=f'  name = "{NEW}"\n  function = {{ timeout_seconds = 15 }}\n' + hello
+    )
+    outputs = root.apply(var_file=out / f"{PREFIX}.tfvars", legacy_routes={})
+    with gateway(estate.emulator, outputs["endpoint"], estate.issuer.token()) as client:
+        yield client
+
+
+def requests(client: httpx2.Client, side: str) -> list[tuple[str, int, str, str]]:
+    """Send requests to each route; return route, status, content type and body, without ids and times that differ by nature."""
+    sent: list[tuple[str, int, str, str]] = []
+
+    def send(method: str, path: str, json_body: Any = None, **options: Any) -> httpx2.Response:
+        response = client.request(method, path, json=json_body, **options)
+        body = re.sub(r"[0-9a-f]{32}", "<id>", response.text).replace(side, "<side>")
+        body = re.sub(r"2026-[0-9-]+T[0-9:]+Z", "<time>", re.sub(r"\b1[78]\d{8}\b", "<time>", body))
+        sent.append((f"{method} {path[:6]}", response.status_code, response.headers.get("content-type", ""), body))
+        return response
+
+    send("GET", "/users?limit=3")
+    send("GET", "/users?email=user7@example.com")
+    send("GET", "/customers?pageSize=3")
+    user = send("POST", "/users", {"userName": "Eve", "emailAddress": f"{side}@legacy.example"}).json()["userId"]
+    send("POST", "/users", {"userName": "Eve", "emailAddress": f"{side}@legacy.example"})
+    send("POST", "/users", {"userName": ""})
+    customer = send("POST", "/customers", {"customerName": "Eve & Sons", "accountManager": user}).json()["customerId"]
+    send("POST", "/customers", {})
+    for path in (f"/users/{user}", f"/customers/{customer}", f"/users/{MISSING}"):
+        for method, body in (
+            ("GET", None),
+            ("PUT", {"userName": "Eva", "customerName": "Ü"}),
+            ("GET", None),
+            ("DELETE", None),
+        ):
+            send(method, path, body)
+    send("GET", f"/users/{user}", headers={"authorization": "Bearer x.y.z"})
+    send("GET", f"/customers/{customer}", headers={"authorization": ""})
+    return sent
+
+
+def test_every_path_of_the_new_api_responds_as_before(api: httpx2.Client, new: httpx2.Client) -> None:
+    before, after = requests(api, "old"), requests(new, "new")
+
+    assert [each for each in zip(before, after, strict=True) if each[0] != each[1]] == []
+    methods = {(each[0]) for each in before}
+    assert methods == {
+        f"{method} /{path}" for path in ("users", "custo") for method in ("GET", "POST", "PUT", "DELETE")
+    }
+
+
+def test_paths_that_no_old_function_served_are_the_containers(new: httpx2.Client) -> None:
+    assert new.get("/").json() == {"message": "hello"}
+
+
+def test_inventory_of_the_state_writes_the_same_routes(estate: Estate, out: Path, tmp_path: Path) -> None:
+    file = estate.root.path / "terraform.tfstate"
+    assert main(["inventory", "--state", str(file), "--out", str(tmp_path)]) == 0
+    assert (tmp_path / f"{PREFIX}.tfvars").read_text() == (out / f"{PREFIX}.tfvars").read_text()
+
+
+def test_inventory_has_the_estates_functions_and_risks(out: Path) -> None:
+    found = json.loads((out / "inventory.json").read_text())
+    functions = {each["name"].removeprefix(f"{PREFIX}-"): each for each in found["functions"].values()}
+
+    assert len(functions) == len({each["role"] for each in functions.values()}) == 10
+    checks = {
+        name: {risk["code"] for risk in each["risks"] if risk["level"] == "check"} for name, each in functions.items()
+    }
+    assert {name: codes for name, codes in checks.items() if codes} == {
+        "GetUser": {"other-triggers"},
+        "GetCustomer": {"other-triggers"},
+        "ListUsers": {"timeout"},
+        "ListCustomers": {"timeout"},
+    }
+    assert functions["AddUser"]["environment"] == ["ISSUER", "KEYS_URL", "LOG_LEVEL", "TABLE_NAME"]
+
+
+def test_stubs_are_a_service_that_starts_and_type_checks(out: Path, tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__", "users", "customers")
+    shutil.copytree(paths.ROOT / "service", tmp_path / "service", ignore=ignored)
+    shutil.copytree(out / "stubs", tmp_path / "service", dirs_exist_ok=True)
+    start = (
+        "from starlette.testclient import TestClient\n"
+        "from service.app import create_app\n"
+        "app = create_app()\n"
+        "print(len([route for route in app.routes if route.tags if route.path.startswith(('/users', '/customers'))]))\n"
+        "print(TestClient(app).get('/users').status_code)\n"
+    )
+    python = [str(paths.environment("dev") / "python")]
+    environment = {"PATH": "/usr/bin:/bin", "TABLE_NAME": "none", "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(
+        [*python, "-c", start], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    # Without a token, the kit refuses before the stub.
+    assert run.stdout.splitlines()[-2:] == ["10", "401"], run.stderr
+
+    (tmp_path / "pyproject.toml").write_text((paths.ROOT / "pyproject.toml").read_text())
+    folders = ["service/users", "service/customers"]
+    for command in (
+        ["-m", "mypy", *folders],
+        ["-m", "ruff", "check", *folders],
+        ["-m", "ruff", "format", "--check", *folders],
+    ):
+        checked = subprocess.run([*python, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, f"{checked.stdout}{checked.stderr}"
+
+
+def test_openapi_sketch_has_the_estates_operations(out: Path) -> None:
+    sketch = json.loads((out / f"{PREFIX}.openapi.json").read_text())
+    operations = {operation["operationId"] for path in sketch["paths"].values() for operation in path.values()}
+    assert {"add_user", "list_users", "get_customer", "delete_customer"} <= operations
+    assert len(operations) == 10
