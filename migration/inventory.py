@@ -53,10 +53,7 @@ def run(given: argparse.Namespace) -> int:
     """Read, write the files, print the table, and return the exit code. Raises MigrationError."""
     inventory = _of_state(given) if given.state else _of_account(given)
     files = _files(inventory, given)
-    output.write({path: text for path, text in files.items() if given.stubs and path.is_relative_to(given.stubs)})
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    output.write(files, keep=given.stubs)
     print(output.table(inventory))
     print(f"\nWritten: {', '.join(str(path) for path in files)}", flush=True)
     return _conclude(inventory, given)

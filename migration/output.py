@@ -283,10 +283,11 @@ def file_names(inventory: Inventory) -> dict[str, str]:
     return {identity: name if shared[name] == 1 else f"{name}-{identity}" for identity, name in names.items()}
 
 
-def write(files: dict[Path, str]) -> None:
-    """Write files and their folders. Raises MigrationError, before anything is written, if one of them exists with other content."""
+def write(files: dict[Path, str], keep: Path | None = None) -> None:
+    """Write files and their folders. Raises MigrationError, before anything is written, if a file in `keep` exists with other content."""
     for path, text in files.items():
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        mine = keep is not None and path.is_relative_to(keep)
+        if mine and path.exists() and path.read_text(encoding="utf-8") != text:
             raise MigrationError(f"{path} exists, and nothing was written: choose another folder, or remove it.")
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

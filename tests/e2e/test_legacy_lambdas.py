@@ -178,8 +178,14 @@ def requests(client: httpx2.Client, side: str) -> list[tuple[str, int, str, str]
 def test_every_path_of_the_new_api_responds_as_before(api: httpx2.Client, new: httpx2.Client) -> None:
     before, after = requests(api, "old"), requests(new, "new")
 
-    assert [each for each in zip(before, after, strict=True) if each[0] != each[1]] == []
-    methods = {(each[0]) for each in before}
+    pairs = list(zip(before, after, strict=True))
+    assert [(old, now) for old, now in pairs if (old[0], old[1], old[3]) != (now[0], now[1], now[3])] == []
+    # A response without a content type gets another one from an HTTP API, as docs/migrating.md says.
+    assert {(old[0], old[2], now[2]) for old, now in pairs if old[2] != now[2]} == {
+        ("DELETE /users", "application/json", "text/plain;charset=UTF-8"),
+        ("GET /users", "application/json", "text/plain;charset=UTF-8"),
+    }
+    methods = {each[0] for each in before}
     assert methods == {
         f"{method} /{path}" for path in ("users", "custo") for method in ("GET", "POST", "PUT", "DELETE")
     }
@@ -187,6 +193,23 @@ def test_every_path_of_the_new_api_responds_as_before(api: httpx2.Client, new: h
 
 def test_paths_that_no_old_function_served_are_the_containers(new: httpx2.Client) -> None:
     assert new.get("/").json() == {"message": "hello"}
+
+
+def test_commands_of_the_page_run(estate: Estate, tmp_path: Path) -> None:
+    page = (paths.ROOT / "docs/migrating.md").read_text().replace("legacy-people", PREFIX)
+    commands = [line.split() for line in re.findall(r"^\$ python -m (migration inventory .*)$", page, re.MULTILINE)]
+    assert len(commands) == 2
+    for number, command in enumerate(commands):
+        run = subprocess.run(
+            [paths.environment("dev") / "python", "-m", *command, "--out", tmp_path / str(number)],
+            cwd=estate.root.path,
+            env=estate.emulator.environment() | {"PYTHONPATH": str(paths.ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        assert (tmp_path / str(number) / f"{PREFIX}.tfvars").exists()
 
 
 def test_inventory_of_the_state_writes_the_same_routes(estate: Estate, out: Path, tmp_path: Path) -> None:

@@ -374,7 +374,7 @@ def test_stubs_never_replace_a_file_with_other_content(tmp_path: Path) -> None:
     existing.parent.mkdir()
     existing.write_text("mine")
     with pytest.raises(MigrationError, match="exists, and nothing was written"):
-        output.write({tmp_path / "a/routes.py": "new", existing: "stub"})
+        output.write({tmp_path / "a/routes.py": "new", existing: "stub"}, keep=tmp_path)
     assert (existing.read_text(), (tmp_path / "a").exists()) == ("mine", False)
 
 
