@@ -211,7 +211,7 @@ def _security(auth: Auth) -> tuple[str, dict[str, Any]]:
 
 STUB = '''"""{title}: stubs for the functions that serve these routes today. Replace each by code, or all of them by a Resource."""
 
-from typing import {typing}
+from typing import Annotated, Any
 
 from fastapi import APIRouter{fastapi}
 from starlette.exceptions import HTTPException
@@ -224,7 +224,7 @@ router = APIRouter(route_class=ApiRoute, tags=["{title}"], generate_unique_id_fu
 '''
 ROUTE = '''
 
-@router.api_route("{path}", methods=[{methods}])
+@router.api_route("{path}", methods={methods})
 async def {name}(
 {parameters}) -> Any:
     """Serve {key}, as the function {function} does today."""
@@ -248,7 +248,9 @@ def stubs(api: Api) -> dict[str, str]:
         routes = [route for route in api.routes if route.resource == resource]
         bodies = "".join(_stub(route, names[route.key], folder) for route in routes)
         imports = [name for name in ("Body", "Path") if f"{name}(" in bodies]
-        head = STUB.format(title=folder, typing="Annotated, Any", fastapi="".join(f", {name}" for name in imports))
+        head = STUB.format(title=folder, fastapi="".join(f", {name}" for name in imports))
+        if "methods=METHODS" in bodies:
+            head += f"METHODS = {json.dumps(METHODS)}\n"
         files[f"{folder}/__init__.py"] = f'"""{api.name}: /{resource}."""\n'
         files[f"{folder}/routes.py"] = head + bodies
     return files
@@ -257,13 +259,17 @@ def stubs(api: Api) -> dict[str, str]:
 def _stub(route: Route, name: str, folder: str) -> str:
     scope = f"{folder.replace('_', '-')}:{'read' if route.reads else 'write'}"
     parameters = [f'    _caller: Annotated[Principal, requires("{scope}")],\n']
-    for variable, _ in VARIABLE.findall(route.path):
+    variables = [name for name, _ in VARIABLE.findall(route.path)]
+    for variable in variables:
         parameters.append(f'    {_parameter(variable)}: Annotated[str, Path(alias="{variable}")],  # noqa: ARG001\n')
     if route.method in {"PATCH", "POST", "PUT"}:
-        parameters.append("    body: Annotated[dict[str, Any], Body()],  # noqa: ARG001\n")
+        body = (
+            "payload" if "body" in variables else "body"
+        )  # FastAPI takes a parameter with the name of a variable for that
+        parameters.append(f"    {body}: Annotated[dict[str, Any], Body()],  # noqa: ARG001\n")
     return ROUTE.format(
         path=VARIABLE.sub(lambda found: f"{{{found[1]}:path}}" if found[2] else f"{{{found[1]}}}", route.path),
-        methods=", ".join(f'"{method}"' for method in (METHODS if route.method == "ANY" else (route.method,))),
+        methods="METHODS" if route.method == "ANY" else f'["{route.method}"]',
         name=name,
         parameters="".join(parameters),
         key=route.key,

@@ -77,4 +77,5 @@ def test_legacy_lambdas_has_a_function_role_log_group_package_and_route_for_each
 
 
 def test_examples_are_found() -> None:
-    assert {"complete", "minimal"} <= set(EXAMPLES)
+    folders = {path.parent.name for path in (paths.ROOT / "examples").glob("*/versions.tf")}
+    assert folders - set(EXAMPLES) == {Path(paths.LEGACY).name}

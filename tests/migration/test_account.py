@@ -16,6 +16,7 @@ import pytest
 from migration import account
 from migration.__main__ import main
 from migration.inventory import FAILED, INCOMPLETE
+from sandbox import issuer as issuers
 from sandbox.emulator import Emulator
 
 ROLE = "arn:aws:iam::000000000000:role/inventory"
@@ -117,6 +118,30 @@ def test_every_page_is_read(
     shown = capsys.readouterr()
     assert "functions: 100 of 110 read" in shown.err
     assert "inventory-109" in shown.out
+
+
+def test_http_api_is_read_with_its_authorizer(api: str, emulator: Emulator, tmp_path: Path) -> None:
+    gateway = emulator.client("apigatewayv2")
+    made = gateway.create_api(Name="inventory-http", ProtocolType="HTTP")["ApiId"]
+    try:
+        issuer = issuers.ensure(emulator)  # API Gateway reads its discovery document
+        jwt = {"Issuer": issuer.url, "Audience": [issuer.audience]}
+        source = ["$request.header.Authorization"]
+        authorizer = gateway.create_authorizer(
+            ApiId=made, Name="jwt", AuthorizerType="JWT", IdentitySource=source, JwtConfiguration=jwt
+        )["AuthorizerId"]
+        arn = "arn:aws:lambda:eu-central-1:000000000000:function:inventory-000"
+        proxy = {"ApiId": made, "IntegrationType": "AWS_PROXY", "IntegrationUri": arn}
+        integration = gateway.create_integration(**proxy, PayloadFormatVersion="2.0")["IntegrationId"]
+        route = {"ApiId": made, "Target": f"integrations/{integration}"}
+        gateway.create_route(**route, RouteKey="GET /items/{id}", AuthorizationType="JWT", AuthorizerId=authorizer)
+        gateway.create_route(**route, RouteKey="GET /open")
+        assert run(tmp_path, "--api", "inventory-http") == 0
+    finally:
+        gateway.delete_api(ApiId=made)
+    routes = {each["key"]: (each["payload"], each["auth"]["type"]) for each in read(tmp_path)["apis"][0]["routes"]}
+    assert routes == {"GET /items/{id}": ("2.0", "JWT"), "GET /open": ("2.0", "NONE")}
+    assert issuer.url in (tmp_path / "inventory-http.tfvars").read_text()
 
 
 def test_reading_changes_nothing(api: str, emulator: Emulator, tmp_path: Path) -> None:
