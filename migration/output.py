@@ -260,12 +260,12 @@ def _stub(route: Route, name: str, folder: str) -> str:
     scope = f"{folder.replace('_', '-')}:{'read' if route.reads else 'write'}"
     parameters = [f'    _caller: Annotated[Principal, requires("{scope}")],\n']
     variables = [name for name, _ in VARIABLE.findall(route.path)]
-    for variable in variables:
-        parameters.append(f'    {_parameter(variable)}: Annotated[str, Path(alias="{variable}")],  # noqa: ARG001\n')
+    parameters += [
+        f'    {_parameter(name)}: Annotated[str, Path(alias="{name}")],  # noqa: ARG001\n' for name in variables
+    ]
     if route.method in {"PATCH", "POST", "PUT"}:
-        body = (
-            "payload" if "body" in variables else "body"
-        )  # FastAPI takes a parameter with the name of a variable for that
+        # FastAPI takes a parameter with a variable's name for the variable.
+        body = "payload" if "body" in variables else "body"
         parameters.append(f"    {body}: Annotated[dict[str, Any], Body()],  # noqa: ARG001\n")
     return ROUTE.format(
         path=VARIABLE.sub(lambda found: f"{{{found[1]}:path}}" if found[2] else f"{{{found[1]}}}", route.path),
