@@ -27,8 +27,9 @@ CHECKOV = PYTHON.with_name("checkov")
 GATE = PROJECT / "policies" / "gate"
 REGISTER = PROJECT / "policy-skips.yaml"
 REPORTS = PROJECT / ".reports" / "policy"
-# Without tests, which have bad examples on purpose.
-SHIPPED = [*EXAMPLE_SOURCES, ".github", "Makefile", "harness", "sandbox"]
+# Without tests and LEGACY, which are bad on purpose: the estate shows what teams migrate from, and nobody should copy it.
+SHIPPED = [name for name in EXAMPLE_SOURCES if name != "examples"]
+SHIPPED += [*(f"examples/{name}" for name in examples()), ".github", "Makefile", "harness", "sandbox"]
 
 
 def plans(folder: Path) -> dict[str, Path]:

@@ -14,6 +14,7 @@ from ministack.app import app
 from sandbox.emulator_server import bridge, faults
 from sandbox.emulator_server.asgi import App
 from sandbox.emulator_server.strict.gate import Gate
+from sandbox.emulator_server.strict.payload import Payloads
 from sandbox.emulator_server.strict.preflight import Preflights
 from sandbox.emulator_server.strict.provisioning import Provisioning
 
@@ -21,7 +22,7 @@ from sandbox.emulator_server.strict.provisioning import Provisioning
 def held(app: App) -> App:
     """Return the application with its faults fixed, behind the strict gate."""
     # A repeated request is no second call for the gate either, whose rules would find that the resource exists.
-    return faults.RepeatedCalls(Gate(Preflights(Provisioning(faults.handled(app)))))
+    return faults.RepeatedCalls(Gate(Preflights(Payloads(Provisioning(faults.handled(app))))))
 
 
 async def main(port: int) -> None:

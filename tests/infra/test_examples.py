@@ -63,5 +63,19 @@ def test_examples_can_be_applied_in_one_account(example_plan: Callable[[str], Pl
     assert sorted(names) == sorted(set(names))
 
 
+def test_legacy_lambdas_has_a_function_role_log_group_package_and_route_for_each_operation(
+    terraform_root: RootFactory,
+) -> None:
+    override = overrides.planned(paths.ROOT / paths.LEGACY)
+    plan = terraform_root(paths.LEGACY, files={overrides.NAME: override}).plan(issuer="https://login.example.com")
+
+    packages = {address for address in plan.resources if address.startswith("terraform_data.")}
+    assert len(packages) == 10
+    for kind in ("aws_lambda_function", "aws_iam_role", "aws_cloudwatch_log_group", "aws_api_gateway_method"):
+        assert plan.counts[kind] == 10, kind
+    assert "module." not in " ".join(plan.resources)
+
+
 def test_examples_are_found() -> None:
-    assert {"complete", "minimal"} <= set(EXAMPLES)
+    folders = {path.parent.name for path in (paths.ROOT / "examples").glob("*/versions.tf")}
+    assert folders - set(EXAMPLES) == {Path(paths.LEGACY).name}

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from sandbox.paths import ROOT
+from sandbox.paths import LEGACY, ROOT
 from sandbox.terraform import TERRAFORM
 
 SOURCES = sorted([*ROOT.glob("modules/**/*.tf"), *ROOT.glob("examples/**/*.tf")])
@@ -22,7 +22,10 @@ def test_module_and_examples_are_found() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_versions_tf_equals_the_projects(folder: str) -> None:
-    assert (ROOT / folder / "versions.tf").read_text() == (ROOT / "versions.tf").read_text()
+    expected = (ROOT / "versions.tf").read_text()
+    if folder == LEGACY:  # builds no image
+        expected = re.sub(r"    docker = \{.*?\n    \}\n", "", expected, flags=re.DOTALL)
+    assert (ROOT / folder / "versions.tf").read_text() == expected
 
 
 def test_no_other_file_declares_versions() -> None:

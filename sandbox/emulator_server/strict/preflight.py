@@ -53,12 +53,12 @@ class Preflights:
         route = select_route(routes, "OPTIONS", path)
         authorization = route.get("AuthorizationType", "NONE") if route else "NONE"
         if authorization != "NONE" and not header(scope, b"authorization"):
-            error = _message(403, "Forbidden") if authorization == "AWS_IAM" else _message(401, "Unauthorized")
+            error = message(403, "Forbidden") if authorization == "AWS_IAM" else message(401, "Unauthorized")
             await error.send(send)
         elif cors:
             await self.app(scope, receive, send)
         elif route is None:
-            await _message(404, "Not Found").send(send)
+            await message(404, "Not Found").send(send)
         elif authorization != "NONE":
             await self.app({**scope, "method": "options"}, receive, send)
         else:
@@ -76,7 +76,7 @@ async def _invoke(payload: dict[str, Any], api: dict[str, str], route: dict[str,
         "lambda.Invoke", {"FunctionName": function and function[1], "Payload": json.dumps(payload).encode()}
     )
     if not invocation or invocation.get("FunctionError"):
-        return _message(500, "Internal Server Error")
+        return message(500, "Internal Server Error")
     result = json.loads(invocation["Payload"])
     body = result.get("body") or ""
     content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
@@ -153,5 +153,6 @@ def select_route(routes: list[dict[str, Any]], method: str, path: str) -> dict[s
     return best[1] if best else next((route for route in routes if route["RouteKey"] == "$default"), None)
 
 
-def _message(status: int, text: str) -> Response:
+def message(status: int, text: str) -> Response:
+    """Return an error of API Gateway itself."""
     return make_response(status, {"content-type": "application/json"}, f'{{"message":"{text}"}}'.encode())

@@ -1,0 +1,8 @@
+provider "aws" {
+  default_tags {
+    tags = {
+      Team    = "people"
+      Project = var.prefix
+    }
+  }
+}
