@@ -55,6 +55,7 @@ static: .venvs/dev/.ready release-check
 	$(dev)/python -m tools.module_docs --check
 	$(dev)/python -m tools.openapi --check
 	$(dev)/python -m tools.harness_docs --check
+	$(dev)/python -m tools.policy_interface --check
 
 release-check: .venvs/dev/.ready ## List interface changes since the last release, and check CHANGELOG.md against them
 	@$(dev)/python -m tools.release check
@@ -88,6 +89,7 @@ docs: .venvs/dev/.ready ## Regenerate the generated parts of the documentation
 	$(dev)/python -m tools.module_docs
 	$(dev)/python -m tools.openapi
 	$(dev)/python -m tools.harness_docs
+	$(dev)/python -m tools.policy_interface
 
 # Each requirements file with its Python version. The service's comes first, since others use its pins.
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade

@@ -8,10 +8,8 @@ from typing import Any
 
 from checkov.common.models.enums import CheckCategories
 from lca_pack import HIGH, MEDIUM, UNKNOWN, Verdict, check, is_reference, number, text, unwrap, value
+from lca_secrets import is_secret
 
-SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
-# Suffixes of names that refer to a secret without containing it.
-REFERS_TO_SECRET = re.compile(r"_(ARN|NAME|ID|PATH|URL|URI|FILE|TTL|SECONDS|ISSUER|AUDIENCE|HEADER)$", re.IGNORECASE)
 TAGGED = re.compile(r":[\w.${}-]+$")
 
 
@@ -56,12 +54,7 @@ def _plain_secrets(variables: Any) -> Verdict:
         return True
     if not isinstance(variables, Mapping):
         return None
-    secrets = [
-        unwrap(setting)
-        for name, setting in variables.items()
-        if SECRET.search(name) and not REFERS_TO_SECRET.search(name)
-    ]
-    return not any(isinstance(s, str) and s and not s.startswith("arn:") and not is_reference(s) for s in secrets)
+    return [name for name, setting in variables.items() if is_secret(name, unwrap(setting))]
 
 
 @check(

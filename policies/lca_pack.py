@@ -14,8 +14,8 @@ from checkov.terraform.checks.resource.base_resource_check import BaseResourceCh
 
 LOW, MEDIUM, HIGH = BcSeverities.LOW, BcSeverities.MEDIUM, BcSeverities.HIGH
 
-Verdict = bool | None
-"""True passes, False fails, None is unknown: a variable in HCL, or a new ARN in a plan."""
+Verdict = bool | list[str] | None
+"""True passes, False fails, None is unknown: a variable in HCL, or a new ARN in a plan. A list names what fails; an empty one passes."""
 
 # References in HCL, and interpolations in a string.
 REFERENCE = re.compile(
@@ -94,9 +94,14 @@ class _Verdict:
     """Converts a verdict to checkov's result."""
 
     judge: Callable[[Mapping[str, Any]], Verdict]
+    details: list[str]
 
     def result(self, conf: Mapping[str, Any]) -> CheckResult:
-        return {True: CheckResult.PASSED, False: CheckResult.FAILED, None: CheckResult.UNKNOWN}[self.judge(conf)]
+        verdict = self.judge(conf)
+        if isinstance(verdict, list):
+            self.details = verdict
+            verdict = not verdict
+        return {True: CheckResult.PASSED, False: CheckResult.FAILED, None: CheckResult.UNKNOWN}[verdict]
 
 
 class _ResourceCheck(_Verdict, BaseResourceCheck):

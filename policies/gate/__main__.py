@@ -243,19 +243,21 @@ def _scan_of(name: str, passed: list[dict[str, Any]], failed: list[dict[str, Any
     resources = {(c["file_path"], c["resource"]) for c in [*passed, *failed]}
     if not resources:
         raise CannotScanError(f"{name}: checkov found nothing to check")
-    return Scan(name, len(resources), len(passed), sorted({_finding(check) for check in failed}))
+    return Scan(name, len(resources), len(passed), sorted({f for check in failed for f in _findings(check)}))
 
 
-def _finding(check: dict[str, Any]) -> Finding:
+def _findings(check: dict[str, Any]) -> Iterable[Finding]:
+    """Return a finding for each detail of a failed check, or one for a check without details."""
     # The address within the module, without the caller's prefix.
     resource = CALLER.sub("", INSTANCE.sub("", check["resource"]))
-    return Finding(
-        str(check["file_path"]).lstrip("/"),
-        check["file_line_range"][0],
-        check["check_id"],
-        resource,
-        check["check_name"],
-    )
+    for detail in check.get("details") or [""]:
+        yield Finding(
+            str(check["file_path"]).lstrip("/"),
+            check["file_line_range"][0],
+            check["check_id"],
+            resource,
+            f"{check['check_name']}: {detail}" if detail else check["check_name"],
+        )
 
 
 def read_register(file: Path, folder: Path, today: date, *, inherited: bool) -> tuple[list[Skip], list[str]]:

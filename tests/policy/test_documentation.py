@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +35,9 @@ resource "aws_ecr_repository" "more" {
 def published(tmp_path_factory: pytest.TempPathFactory) -> str:
     """URL of a repository with the working tree under the tag that the page names."""
     folder = copy_project(
-        PROJECT, tmp_path_factory.mktemp("published") / "api", ["policies", "modules", "policy-skips.yaml"]
+        PROJECT,
+        tmp_path_factory.mktemp("published") / "api",
+        ["policies", "modules", "policy-skips.yaml", "pyproject.toml", ".pre-commit-hooks.yaml"],
     )
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
     for command in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "-m", "all"], ["tag", TAG]):
@@ -81,16 +85,39 @@ def test_pack_without_the_gate(number: int, published: str, consumer: Path, envi
     assert "fixtures" not in result.stdout
 
 
-def test_pre_commit_hook(published: str, consumer: Path, environment: dict[str, str]) -> None:
-    hook = yaml.safe_load(YAML[0])["repos"][0]["hooks"][0]
-    clone, scan = CONSOLE[0].splitlines()
-    assert hook["entry"] == scan  # the test above shows that this finds something
-    assert re.search(hook["files"], "infra/more.tf")
-    assert run(f"{clone}\n{hook['entry']}", published, consumer, environment).returncode == 0
+def test_pre_commit_hooks_fail_on_a_finding_and_pass_without(
+    published: str, consumer: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In a git repository, with the real pre-commit, which installs the hooks from the published repository."""
+    (config,) = yaml.safe_load(YAML[0])["repos"]
+    assert (config["repo"], config["rev"]) == (URL, TAG)
+    hooks = [*config["hooks"], {"id": "policy-pack", "args": ["--directory", "infra", "--framework", "terraform"]}]
+    text = yaml.safe_dump({"repos": [config | {"repo": published, "hooks": hooks}]})
+    (consumer / ".pre-commit-config.yaml").write_text(text)
+    subprocess.run(["git", "init", "--quiet"], cwd=consumer, check=True)
+    subprocess.run(["git", "add", "."], cwd=consumer, check=True)
+    programs = environment["PATH"] + f":{Path(sys.executable).parent}"
+    environment = environment | {"PATH": programs, "PRE_COMMIT_HOME": str(tmp_path_factory.mktemp("hooks"))}
+
+    result = run(CONSOLE[2], published, consumer, environment)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr
+    assert result.stdout.count("Passed") == 2
+
+    (consumer / "infra/more.tf").write_text(BAD)
+    subprocess.run(["git", "add", "."], cwd=consumer, check=True)
+    result = run(CONSOLE[2], published, consumer, environment)
+    assert result.returncode == 1
+    assert result.stdout.count("Failed\n") == 2
+    assert "infra/more.tf:2: CKV_LCA_6" in result.stdout
+
+
+def test_hooks_install_the_checkov_that_the_tests_use() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert project["dependencies"] == [f"checkov=={installed()}"]
 
 
 def test_gate_passes_fails_and_accepts(published: str, consumer: Path, environment: dict[str, str]) -> None:
-    result = run(CONSOLE[2], published, consumer, environment)
+    result = run(CONSOLE[3], published, consumer, environment)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
     assert (consumer / "reports/junit.xml").exists()
     assert (consumer / "reports/plans.sarif").exists()
@@ -101,7 +128,7 @@ def test_gate_passes_fails_and_accepts(published: str, consumer: Path, environme
     with (consumer / "infra/main.tf").open("a") as main:
         main.write(skip + body)
     (consumer / "policy-skips.yaml").write_text(YAML[2])
-    gate = CONSOLE[2].splitlines()[-1]
+    gate = CONSOLE[3].splitlines()[-1]
     result = run(f"{gate} --register policy-skips.yaml", published, consumer, environment)
     assert result.returncode == 1
     assert "infra/more.tf:2: CKV_LCA_6" in result.stdout
@@ -115,7 +142,7 @@ def test_github_actions_job_runs_the_documented_commands() -> None:
     install, *scripts = [step["run"].strip() for step in steps if "run" in step]
     # The other steps (checkout, Python, Terraform, upload) are actions; checkov is already installed here.
     assert install == f"pip install checkov=={installed()}"
-    assert "\n".join(scripts) == CONSOLE[2].strip()
+    assert "\n".join(scripts) == CONSOLE[3].strip()
 
 
 def installed() -> str:

@@ -63,7 +63,7 @@ def test_hcl_gets_the_expected_verdicts(checkov: Checkov) -> None:
 def test_plan_gets_the_expected_verdicts(checkov: Checkov, plan_file: str) -> None:
     verdicts = actual_verdicts(checkov, "-f", plan_file, "--framework", "terraform_plan")
     assert verdicts == without_unknown(expected_verdicts("*.tf")) | {
-        check: {} for check in expected_verdicts("calls/*.tf")
+        check: {} for check in expected_verdicts("calls/**/*.tf")
     }
 
 
