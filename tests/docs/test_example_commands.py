@@ -40,7 +40,9 @@ def commands(example: str) -> list[str]:
 def published(tmp_path_factory: pytest.TempPathFactory) -> str:
     """URL of a repository with the working tree under the tag that the READMEs name."""
     (tag,) = {tag for example in EXAMPLES for tag in TAG.findall(readme(example).read_text())}
-    folder = copy_project(ROOT, tmp_path_factory.mktemp("published") / "api", list(paths.EXAMPLE_SOURCES))
+    folder = copy_project(
+        ROOT, tmp_path_factory.mktemp("published") / "lambda_container_api", list(paths.EXAMPLE_SOURCES)
+    )
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"], ["tag", tag]):
         subprocess.run([*git, *command], cwd=folder, check=True)
@@ -54,7 +56,11 @@ def environment(
     # The READMEs run `terraform`, even if the tests run OpenTofu.
     programs = tmp_path_factory.mktemp("programs")
     (programs / "terraform").symlink_to(str(shutil.which(terraform_binary)))
-    return os.environ | terraform_environment | {"PATH": f"{programs}:{os.environ['PATH']}", "TF_INPUT": "0"}
+    return (
+        os.environ
+        | terraform_environment
+        | {"PATH": f"{programs}:{os.environ['PATH']}", "TF_INPUT": "0", "TF_CLI_ARGS": "-no-color"}
+    )
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -80,7 +86,7 @@ def test_commands_of_a_readme_plan_the_example(
     )
 
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
-    assert re.search(r"Plan: .*\d+.* to add, 0 to change, 0 to destroy", result.stdout)
+    assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy", result.stdout)
     assert "api.tfplan" in result.stdout.splitlines()
     module = next(path for path in work.rglob(".terraform/modules/modules.json")).read_text()
     assert "git::file://" in module  # the published module, not the clone's
