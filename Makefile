@@ -1,12 +1,13 @@
 # The main commands are `make up` and `make test`. `make help` lists the others.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up url token down dev static policy check test e2e bench tune release-check docs lock
+.PHONY: help up plan url token down dev static policy check test e2e bench tune release-check docs lock
 PYTHON ?= python3
 # For OpenTofu: make up TERRAFORM=tofu
 TERRAFORM ?= terraform
 PORT ?= 4566
 SERVICE_PORT ?= 8000
+EXAMPLE ?= complete
 WORKERS ?= 2
 export TERRAFORM
 dev := .venvs/dev/bin
@@ -33,6 +34,9 @@ require = command -v $(1) >/dev/null || { echo "error: $(1) is not on PATH: $(2)
 up: .venvs/dev/.ready .venvs/emulator/.ready ## Deploy examples/complete to a local sandbox and print its URL (PORT=4566)
 	@$(sandbox) up --port $(PORT)
 
+plan: .venvs/dev/.ready .venvs/emulator/.ready ## Print the plan of an example, without AWS and without Docker (EXAMPLE=complete)
+	@$(sandbox) plan --port $(PORT) --example $(EXAMPLE)
+
 url: .venvs/dev/.ready ## Print the sandbox's URL
 	@$(sandbox) url --port $(PORT)
 
@@ -53,6 +57,7 @@ static: .venvs/dev/.ready release-check
 	$(TERRAFORM) fmt -check -recursive .
 	$(dev)/mypy
 	$(dev)/python -m tools.module_docs --check
+	$(dev)/python -m tools.terraform_docs --check
 	$(dev)/python -m tools.openapi --check
 	$(dev)/python -m tools.harness_docs --check
 	$(dev)/python -m tools.policy_interface --check
@@ -87,14 +92,16 @@ tune: .venvs/dev/.ready ## Propose memory and concurrency from a function's log 
 
 docs: .venvs/dev/.ready ## Regenerate the generated parts of the documentation
 	$(dev)/python -m tools.module_docs
+	$(dev)/python -m tools.terraform_docs
 	$(dev)/python -m tools.openapi
 	$(dev)/python -m tools.harness_docs
 	$(dev)/python -m tools.policy_interface
 
-# Each requirements file with its Python version. The service's comes first, since others use its pins.
-compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade
+# Each requirements file with its Python version. The service's comes first, since others use its pins. Renovate repeats the command in a
+# file's header: it needs the header, and the equals signs.
+compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --upgrade
 lock: .venvs/dev/.ready
-	$(compile) --python-version 3.13 service/requirements.in --output-file service/requirements.txt
-	$(foreach name,dev emulator policy client bench docs,$(compile) --python-version 3.11 requirements/$(name).in --output-file requirements/$(name).txt &&) true
-	$(compile) --python-version 3.13 requirements/base-image.in --output-file requirements/base-image.txt
-	$(compile) --python-version 3.13 --no-deps requirements/base-image-emulator.in --output-file requirements/base-image-emulator.txt
+	$(compile) --python-version=3.13 service/requirements.in --output-file=service/requirements.txt
+	$(foreach name,dev emulator policy client bench docs,$(compile) --python-version=3.11 requirements/$(name).in --output-file=requirements/$(name).txt &&) true
+	$(compile) --python-version=3.13 requirements/base-image.in --output-file=requirements/base-image.txt
+	$(compile) --python-version=3.13 --no-deps requirements/base-image-emulator.in --output-file=requirements/base-image-emulator.txt

@@ -1,4 +1,4 @@
-"""The sandbox's commands, behind `make up`, `make url`, `make token`, `make dev` and `make down`."""
+"""The sandbox's commands, behind `make up`, `make plan`, `make url`, `make token`, `make dev` and `make down`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import base_image, deployment, emulator, engine, issuer, providers, removal, terraform
+from sandbox import base_image, deployment, emulator, engine, issuer, paths, providers, removal, terraform
 from sandbox.engine import PACKAGES
 from sandbox.errors import SandboxError
 from sandbox.paths import ROOT, SANDBOXES
@@ -68,6 +68,19 @@ def up(port: int) -> None:
     )
     print(f'  curl -s {url}/users -H "authorization: Bearer $token"')
     print(f"  or open {url}/docs in a browser, and paste the token into Authorize")
+
+
+def plan(port: int, example: str) -> None:
+    """Print the plan of an example against the emulator; nothing is applied, and no engine is needed."""
+    if example not in paths.examples():
+        raise SandboxError(f"there is no example {example!r}: choose one of {', '.join(paths.examples())}")
+    started = emulator.running(home(port)) is None
+    aws = emulator.start(home(port), port)
+    try:
+        deployment.plan(deployment.prepare_plan(home(port), example, aws, providers.configure(home(port))))
+    finally:
+        if started:
+            removal.remove(home(port), port)
 
 
 def url(port: int) -> None:
@@ -160,18 +173,22 @@ def _port(text: str) -> int:
 def main() -> int:
     """Run a command. Exit code 1 with a message, without a traceback, for failures that the user can fix."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("command", choices=["up", "url", "token", "down", "dev"])
+    parser.add_argument("command", choices=["up", "plan", "url", "token", "down", "dev"])
     parser.add_argument(
         "--port", type=_port, default=DEFAULT_PORT, help="port of the emulator; each port has its own sandbox"
     )
     parser.add_argument(
         "--service-port", type=_port, default=DEFAULT_SERVICE_PORT, help="port of the service under `dev`"
     )
+    parser.add_argument(
+        "--example", default=deployment.EXAMPLE, help="folder of examples/ that `plan` plans (%(default)s)"
+    )
     parser.add_argument("--scopes", nargs="+", help="scopes of the token (default: all)")
     arguments = parser.parse_args()
     port = arguments.port
     commands: dict[str, Callable[[], None]] = {
         "up": lambda: up(port),
+        "plan": lambda: plan(port, arguments.example),
         "url": lambda: url(port),
         "token": lambda: token(port, arguments.scopes),
         "down": lambda: down(port),

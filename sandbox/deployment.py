@@ -7,7 +7,9 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -101,9 +103,31 @@ def prepare(
     return Deployment(root, emulator, variables)
 
 
+def prepare_plan(home: Path, example: str, emulator: Emulator, providers: Providers) -> Deployment:
+    """Update the working copy for plans, which has no state, and add the override file of an example."""
+    work = home / "plans"
+    work.mkdir(parents=True, exist_ok=True)
+    for name in paths.EXAMPLE_SOURCES:
+        synchronise(paths.ROOT / name, work / name)
+    root = work / "examples" / example
+    (root / overrides.NAME).write_text(overrides.planned(root))
+    (root / ".terraform.lock.hcl").unlink(missing_ok=True)
+    variables = emulator.environment() | providers.environment() | engine_of_the_client()
+    return Deployment(root, emulator, variables | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"})
+
+
+def plan(deployment: Deployment) -> None:
+    """Run `terraform init` and print the plan. SandboxError when one of them fails."""
+    _init(deployment)
+    command = [terraform.program(), "plan", "-input=false", *([] if sys.stdout.isatty() else ["-no-color"])]
+    environment = neutral_environment() | deployment.variables
+    if subprocess.run(command, cwd=deployment.root, env=environment, check=False).returncode:
+        raise SandboxError("terraform plan failed: see above")
+
+
 def apply(deployment: Deployment, step: Step) -> None:
     """Run `terraform init` and `apply`, with a line per resource. SandboxError with Terraform's errors on failure."""
-    _init(deployment, step)
+    _init(deployment, step.say)
     command = [terraform.program(), "apply", "-auto-approve", "-input=false", "-json"]
     problems: list[str] = []
     log = deployment.root / "build.log"
@@ -134,13 +158,13 @@ def apply(deployment: Deployment, step: Step) -> None:
         )
 
 
-def _init(deployment: Deployment, step: Step) -> None:
+def _init(deployment: Deployment, say: Callable[[str], None] = print) -> None:
     command = ("init", "-input=false", "-no-color")
     result = deployment.terraform(*command)
     lock = deployment.root / ".terraform.lock.hcl"
     if result.returncode and lock.exists():
         # The copy's lock file, from an earlier `up`: its versions may no longer be available.
-        step.say("terraform init failed with the provider versions of an earlier run: selecting new ones")
+        say("terraform init failed with the provider versions of an earlier run: selecting new ones")
         lock.unlink()
         result = deployment.terraform(*command)
     if result.returncode:

@@ -11,7 +11,6 @@ import re
 import sys
 import textwrap
 from dataclasses import dataclass
-from pathlib import Path
 
 from sandbox import paths
 from sandbox.paths import ROOT
@@ -35,10 +34,10 @@ class Item:
     default: str | None
 
 
-def read(path: Path, kind: str) -> list[Item]:
-    """Return the blocks of a kind ("variable" or "output") in a file, in file order."""
+def read(source: str, kind: str) -> list[Item]:
+    """Return the blocks of a kind ("variable" or "output") in HCL, in its order."""
     items = []
-    for block_kind, name, body in BLOCK.findall(path.read_text()):
+    for block_kind, name, body in BLOCK.findall(source):
         if block_kind != kind:
             continue
         heredoc, line = HEREDOC.search(body), LINE.search(body)
@@ -47,7 +46,7 @@ def read(path: Path, kind: str) -> list[Item]:
         elif line:
             description = line[1].replace('\\"', '"')
         else:
-            raise SystemExit(f"{path.name}: {kind} {name!r} has no description")
+            raise SystemExit(f"{kind} {name!r} has no description")
         items.append(Item(name, description, _attribute(body, "type") or "", _attribute(body, "default")))
     return items
 
@@ -79,8 +78,8 @@ def outputs(items: list[Item]) -> str:
 def render(readme: str) -> str:
     """Return the README's text with both generated parts replaced."""
     parts = {
-        "inputs": inputs(read(MODULE / "variables.tf", "variable")),
-        "outputs": outputs(read(MODULE / "outputs.tf", "output")),
+        "inputs": inputs(read((MODULE / "variables.tf").read_text(), "variable")),
+        "outputs": outputs(read((MODULE / "outputs.tf").read_text(), "output")),
     }
     return generated.with_parts(readme, parts)
 
