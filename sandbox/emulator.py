@@ -120,6 +120,12 @@ class Emulator:
         operations: list[str] = self._gate("GET", f"operations?{query}")
         return operations
 
+    def requests(self, client: str = "", since: float = 0) -> list[dict[str, Any]]:
+        """Return the requests that `operations` lists, each with `operation`, `input` (boto3's names, long values cut) and `client`."""
+        query = urllib.parse.urlencode({"client": client, "since": since})
+        requests: list[dict[str, Any]] = self._gate("GET", f"requests?{query}")
+        return requests
+
     def gate_summary(self) -> str:
         """Return a line on what the strict gate has checked since the start."""
         calls = self.operations()
