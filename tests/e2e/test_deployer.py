@@ -19,46 +19,30 @@ ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action"
 NAME = "people-api-deployed"
 PLANS, APPLIES = "deployer-plan", "deployer-apply"
 # Arguments of the module, in the order of the applies: together they need every action that has no `without_test`.
+FUNCTION = '  function = { environment = { STEP = "2" }, timeout_seconds = 25 }\n  dashboard = false\n  alarms = null\n'
 STEPS = {
     "create": """
   tags        = { stage = "first" }
   logs        = { retention_days = 30 }
-  api         = { cors = { allow_origins = ["https://example.com"] } }
-  auth        = { iam = {} }
   function = {
     asynchronous         = { retries = 0 }
     environment          = { STEP = "1" }
-    timeout_seconds      = 25
     recursive_loop       = "Allow"
     reserved_concurrency = 4
+    timeout_seconds      = 25
     tracing              = true
   }
   provisioned_concurrency = { min = 1 }
 """,
-    "change": """
-  tags        = { step = "second" }
-  logs        = { retention_days = 60 }
-  auth        = { jwt = { issuer = "https://login.example.com", audience = ["people"] } }
-  routes      = { "GET /healthz" = { auth = { public = { reason = "Holds no data at all" } } } }
-  dashboard   = false
-  alarms      = null
-  function    = { environment = { STEP = "2" }, timeout_seconds = 25 }
-  release     = { version = 1 }
+    "change, to a canary": FUNCTION
+    + """
+  tags    = { step = "second" }
+  logs    = { retention_days = 60 }
+  auth    = { iam = {} }
+  routes  = { "GET /healthz" = { auth = { public = { reason = "Holds no data at all" } } } }
+  release = { version = 1, canary_percent = 10 }
 """,
-    "canary": """
-  auth        = { iam = {} }
-  dashboard   = false
-  alarms      = null
-  function    = { environment = { STEP = "2" }, timeout_seconds = 25 }
-  release     = { version = 1, canary_percent = 10 }
-""",
-    "rollback": """
-  auth        = { iam = {} }
-  dashboard   = false
-  alarms      = null
-  function    = { environment = { STEP = "2" }, timeout_seconds = 25 }
-  release     = { version = 1 }
-""",
+    "roll back": FUNCTION + "  release = { version = 1 }\n",
 }
 
 
@@ -68,15 +52,15 @@ def requests(example: Deployable, emulator: Emulator, hello: str, aws: Callable[
     policy = {"PolicyName": "deployer-boundary", "Path": "/deployer/", "PolicyDocument": json.dumps(ALLOW_ALL)}
     boundary = aws("iam").create_policy(**policy)["Policy"]["Arn"]
     root = example("minimal")
+    root.terraform.environment["TF_APPEND_USER_AGENT"] = APPLIES
     since = time.time()
     for arguments in STEPS.values():
         permission = f'  permissions = {{ boundary_arn = "{boundary}" }}\n'
         module = f'  name = "{NAME}"\n{hello}{permission}{arguments}'
         root.write(overrides.NAME, overrides.applied(emulator.registry, module))
-        root.terraform.environment["TF_APPEND_USER_AGENT"] = APPLIES
         root.apply()
-        root.terraform.environment["TF_APPEND_USER_AGENT"] = PLANS
-        root.plan()
+    root.terraform.environment["TF_APPEND_USER_AGENT"] = PLANS
+    root.plan()
     root.terraform.environment["TF_APPEND_USER_AGENT"] = APPLIES
     root.destroy()
     aws("iam").delete_policy(PolicyArn=boundary)
