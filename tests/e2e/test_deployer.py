@@ -19,7 +19,7 @@ ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action"
 NAME = "people-api-deployed"
 PLANS, APPLIES = "deployer-plan", "deployer-apply"
 # Arguments of the module, in the order of the applies: together they need every action that has no `without_test`.
-FUNCTION = '  function = { environment = { STEP = "2" }, timeout_seconds = 25 }\n  dashboard = false\n  alarms = null\n'
+FUNCTION = '  function = { environment = { STEP = "2" }, timeout_seconds = 25 }\n  dashboard = false\n'
 STEPS = {
     "create": """
   tags        = { stage = "first" }
@@ -42,7 +42,7 @@ STEPS = {
   routes  = { "GET /healthz" = { auth = { public = { reason = "Holds no data at all" } } } }
   release = { version = 1, canary_percent = 10 }
 """,
-    "roll back": FUNCTION + "  release = { version = 1 }\n",
+    "roll back": FUNCTION + "  alarms = null\n  release = { version = 1 }\n",
 }
 
 
@@ -54,9 +54,11 @@ def requests(example: Deployable, emulator: Emulator, hello: str, aws: Callable[
     root = example("minimal")
     root.terraform.environment["TF_APPEND_USER_AGENT"] = APPLIES
     since = time.time()
-    for arguments in STEPS.values():
+    for number, arguments in enumerate(STEPS.values()):
+        # Another image for the second version, which stays during the rollback.
+        image = hello.replace("args = {", f'args = {{ RELEASE = "{min(number, 1)}",')
         permission = f'  permissions = {{ boundary_arn = "{boundary}" }}\n'
-        module = f'  name = "{NAME}"\n{hello}{permission}{arguments}'
+        module = f'  name = "{NAME}"\n{image}{permission}{arguments}'
         root.write(overrides.NAME, overrides.applied(emulator.registry, module))
         root.apply()
     root.terraform.environment["TF_APPEND_USER_AGENT"] = PLANS
