@@ -1,6 +1,7 @@
 output "apply_role_arn" {
   description = "ARN of the role that applies assume."
   value       = aws_iam_role.this["apply"].arn
+  depends_on  = [aws_iam_role_policy_attachment.additional, aws_iam_role_policy_attachment.this]
 }
 
 output "backend_config" {
@@ -31,6 +32,7 @@ output "key_prefix" {
 output "plan_role_arn" {
   description = "ARN of the role that plans assume. It reads only."
   value       = aws_iam_role.this["plan"].arn
+  depends_on  = [aws_iam_role_policy_attachment.additional, aws_iam_role_policy_attachment.this]
 }
 
 output "policies" {
