@@ -120,6 +120,12 @@ class Emulator:
         operations: list[str] = self._gate("GET", f"operations?{query}")
         return operations
 
+    def requests(self, client: str = "", since: float = 0) -> list[dict[str, Any]]:
+        """Return the requests that `operations` lists, each with `operation`, `input` (boto3's names, long values cut) and `client`."""
+        query = urllib.parse.urlencode({"client": client, "since": since})
+        requests: list[dict[str, Any]] = self._gate("GET", f"requests?{query}")
+        return requests
+
     def gate_summary(self) -> str:
         """Return a line on what the strict gate has checked since the start."""
         calls = self.operations()
@@ -227,8 +233,10 @@ def require_free_port(port: int, server: str, alternative: str, *addresses: str)
                 ) from error
 
 
-def start(home: Path, port: int, server: Sequence[str] = SERVER) -> Emulator:
+def start(home: Path, port: int, server: Sequence[str] = SERVER, *, enforce_iam: bool = False) -> Emulator:
     """Start the emulator, or return the one that already runs from this folder. `server` are Python's arguments.
+
+    With `enforce_iam` it evaluates IAM policies for credentials that its STS issued; its own key `test` may do everything.
 
     Raises SandboxError when the port is in use, when the emulator is not installed, or when it does not respond within
     START_SECONDS.
@@ -255,6 +263,7 @@ def start(home: Path, port: int, server: Sequence[str] = SERVER) -> Emulator:
         "MINISTACK_DOCKER_TIMEOUT": "60",
         "MINISTACK_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
+        "AUTH": str(enforce_iam).lower(),
         # Everything that it writes; the defaults are folders that all emulators on the machine would share.
         "S3_DATA_DIR": str(temporary / "s3"),
         "STATE_DIR": str(temporary / "state"),

@@ -11,9 +11,10 @@ from sandbox import paths
 
 NAME = "sandbox_override.tf"
 
-# The provider's credential checks would call AWS, whatever the endpoint.
+# The provider's credential checks would call AWS, whatever the endpoint, and buckets have no host names here.
 AWS_PROVIDER = """
 provider "aws" {
+  s3_use_path_style           = true
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true

@@ -32,17 +32,20 @@ from sandbox.errors import SandboxError
 from sandbox.paths import SANDBOXES
 from sandbox.progress import Step
 from sandbox.providers import Providers
+from tests.deployer import permissions
 
 pytest_plugins = ["harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
 APART = ("tests/upgrade/test_upgrades.py::test_upgrade_loses_no_resource_and_no_request",)
+UNPERMITTED = pytest.StashKey[list[str]]()
 LONGEST_FIRST = (
     "upgrade",
     "e2e",
     "infra",
     "policy",
     "release",
+    "deployer",
     "docker_provider",
     "harness",
     "sandbox",
@@ -111,8 +114,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run if a request violated AWS's models, even if client and test ignored the error."""
-    if not _is_worker(session.config) and (emulator := _running()) and emulator.violations():
+    """Fail the run if a request violated AWS's models, even if client and test ignored the error.
+
+    Also if Terraform's provider called anything that the apply role of modules/deployer may not.
+    """
+    if _is_worker(session.config) or not (emulator := _running()):
+        return
+    unpermitted = permissions.refused(emulator.requests("terraform-provider-aws"), "apply")
+    session.config.stash[UNPERMITTED] = unpermitted
+    if emulator.violations() or unpermitted:
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
@@ -127,6 +137,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.section("requests that violate AWS's models", red=True)
             for violation in violations:
                 terminalreporter.line(f"{violation['text']} ({violation['client'][:60]})")
+        if unpermitted := terminalreporter.config.stash.get(UNPERMITTED, []):
+            terminalreporter.section("requests outside of modules/deployer's apply role", red=True)
+            for line in unpermitted:
+                terminalreporter.line(line)
     notes = _home() / "notes" if HOME in os.environ else None
     if notes and notes.exists():
         terminalreporter.section("test environment and counts")

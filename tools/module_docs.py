@@ -1,8 +1,8 @@
-"""Write the module's input and output tables into its README, or check them.
+"""Write each module's input and output tables, and the deployer's table of actions, into its README, or check them.
 
     python -m tools.module_docs [--check]
 
-Their only source is variables.tf and outputs.tf. With --check, exit code 1 means a stale README.
+Their only sources are variables.tf, outputs.tf and actions.yaml. With --check, exit code 1 means a stale README.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import re
 import sys
 import textwrap
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from sandbox import paths
+import yaml
+
 from sandbox.paths import ROOT
 from tools import generated
 
-MODULE = ROOT / paths.MODULE
+MODULES = sorted(path.parent for path in ROOT.glob("modules/*/README.md"))
 BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.MULTILINE | re.DOTALL)
 HEREDOC = re.compile(r"description\s*= <<-EOT\n(.*?)\n\s*EOT\n", re.DOTALL)
 LINE = re.compile(r'description\s*= "(.*)"\n')
@@ -75,14 +78,32 @@ def outputs(items: list[Item]) -> str:
     return "\n".join(["| Output | Description |", "|---|---|", *(f"| `{i.name}` | {i.description} |" for i in items)])
 
 
-def render(readme: str) -> str:
-    """Return the README's text with both generated parts replaced."""
+def actions(path: Path) -> str:
+    """Return the table of a deployer's actions: what needs each, whether plans do, and why the tested API does not."""
+    rows = ["| Action | Plan role | Needed for | The tested API does not need it because |", "|---|---|---|---|"]
+    groups = yaml.safe_load(path.read_text())
+    for statement in (statement for statements in groups.values() for statement in statements):
+        rows += [
+            f"| `{name}` | {'yes' if action.get('plan') else ''} | {action['for']} | {action.get('without_test', '')} |"
+            for name, action in statement["actions"].items()
+        ]
+    return "\n".join(rows)
+
+
+def render(module: Path, readme: str) -> str:
+    """Return the text of a module's README with its generated parts replaced."""
     parts = {
-        "inputs": inputs(read((MODULE / "variables.tf").read_text(), "variable")),
-        "outputs": outputs(read((MODULE / "outputs.tf").read_text(), "output")),
+        "inputs": inputs(read((module / "variables.tf").read_text(), "variable")),
+        "outputs": outputs(read((module / "outputs.tf").read_text(), "output")),
     }
+    if (module / "actions.yaml").exists():
+        parts["actions"] = actions(module / "actions.yaml")
     return generated.with_parts(readme, parts)
 
 
 if __name__ == "__main__":
-    sys.exit(generated.main(MODULE / "README.md", render, "Write the module's tables, or check them."))
+    codes = [
+        generated.main(module / "README.md", partial(render, module), "Write the modules' tables, or check them.")
+        for module in MODULES
+    ]
+    sys.exit(max(codes))

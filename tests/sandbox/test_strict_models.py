@@ -231,6 +231,35 @@ def test_patterns_have_javas_semantics(pattern: str, matching: str, other: str) 
     assert not models.compiled(pattern).fullmatch(other)
 
 
+def test_deprecated_operation_is_not_taken_for_its_successor() -> None:
+    strict_gate = gate(Backend())
+    rule = {
+        "ID": "old",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+    }
+    lifecycle = {"Bucket": "b", "LifecycleConfiguration": {"Rules": [rule]}}
+    assert send(strict_gate, "s3.PutBucketLifecycleConfiguration", lifecycle).status == 200
+    assert strict_gate.record.operations() == ["s3.PutBucketLifecycleConfiguration"]
+
+
+def test_payload_that_is_a_text_is_read_as_text() -> None:
+    strict_gate = gate(Backend())
+    assert send(strict_gate, "s3.PutBucketPolicy", {"Bucket": "b", "Policy": "{}"}).status == 200
+    assert strict_gate.record.inputs()[0]["input"]["Policy"] == "{}"
+
+
+def test_inputs_are_recorded_without_what_is_long_or_deep() -> None:
+    strict_gate = gate(Backend())
+    variables = {"Environment": {"Variables": {"A": "b"}}, "Code": {"ImageUri": "u", "ZipFile": b"zip"}}
+    send(strict_gate, "lambda.CreateFunction", FUNCTION | variables | {"Description": "d" * 256, "Handler": "h" * 128})
+    recorded = json.loads(send_raw(strict_gate, "GET", "/_gate/requests", {}).body)
+    assert [request["operation"] for request in recorded] == ["lambda.CreateFunction"]
+    assert recorded[0]["input"]["FunctionName"] == "people"
+    assert recorded[0]["input"]["Environment"] == {"Variables": {}}
+
+
 def test_operations_can_be_filtered_by_client_time_and_text() -> None:
     strict_gate = gate(Backend())
     provider = signed("lambda", **{"user-agent": "APN/1.0 terraform-provider-aws/5.100.0 run-7"})

@@ -76,7 +76,7 @@ class Gate:
             self._violation(service, str(error), client)
             return errors.error_response("json", 400, "UnknownOperationException", str(error))
         text = _text(scope, body)
-        self.record.add(call.name, client, text)
+        self.record.add(call.name, client, text, call.input)
         problems = [*call.problems, *models.violations(call.operation.input_shape, call.input)]
         if problems:
             problem = f"{call.name}: {'; '.join(problems)}"
@@ -135,6 +135,8 @@ class Gate:
             case "GET", "operations":
                 since = float(query.get("since", 0))
                 result = self.record.operations(query.get("client", ""), query.get("containing", ""), since)
+            case "GET", "requests":
+                result = self.record.inputs(query.get("client", ""), float(query.get("since", 0)))
             case "GET", "rules":
                 result = {"rules": len(self.rules), "refused": dict(self.record.refused)}
             case "GET", "notes":

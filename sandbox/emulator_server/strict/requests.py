@@ -181,7 +181,9 @@ def _routes(service: str) -> tuple[_Route, ...]:
         constants = tuple(parse_qsl(query, keep_blank_values=True))
         shape: Shape = operation.input_shape
         required = len(shape.required_members) if shape else 0
-        rank = (len(constants), sum(len(part) for part in parts[::2]), -len(labels), required)
+        # S3 has deprecated operations with the route of their successor.
+        current = int(not operation.deprecated)
+        rank = (len(constants), sum(len(part) for part in parts[::2]), -len(labels), current, required)
         routes.append(_Route(name, http["method"], re.compile(rf"{pattern}/?"), labels, constants, rank))
     return tuple(sorted(routes, key=lambda route: route.rank, reverse=True))
 
@@ -317,7 +319,7 @@ class Reader:
             if member.type_name == "structure" and not getattr(member, "eventstream", False):
                 read |= {payload: self._document(operation, member, body, payload)} if body else {}
             elif body:
-                read[payload] = body
+                read[payload] = body.decode() if member.type_name == "string" else body
             return read
         located = {name for name, member in shape.members.items() if "location" in member.serialization}
         document = self._document(operation, shape, body, "") if body else {}
