@@ -16,12 +16,13 @@ from sandbox.emulator_server.asgi import App
 from sandbox.emulator_server.strict.gate import Gate
 from sandbox.emulator_server.strict.preflight import Preflights
 from sandbox.emulator_server.strict.provisioning import Provisioning
+from sandbox.emulator_server.strict.weights import Weights
 
 
 def held(app: App) -> App:
     """Return the application with its faults fixed, behind the strict gate."""
     # A repeated request is no second call for the gate either, whose rules would find that the resource exists.
-    return faults.RepeatedCalls(Gate(Preflights(Provisioning(faults.handled(app)))))
+    return faults.RepeatedCalls(Gate(Preflights(Weights(Provisioning(faults.handled(app))))))
 
 
 async def main(port: int) -> None:
