@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from .aws import Request
-from .errors import DeliveryError, RefusedError
+from .errors import DeliveryError, RefusedError, UnknownError
 from .journal import Entry
 from .report import LiveProgress, Progress, summary, write
 from .rollout import Rollout, Settings
 from .terraform import Names, Terraform
 
-EXIT_CODES = {"live": 0, "returned": 1, "unknown": 2}
+EXIT_CODES = {"live": 0, "returned": 1, "superseded": 2, "unknown": 2}
 REFUSED = RefusedError.exit_code
 NAMES = {
     "version_variable": "variable that pins the version",
@@ -93,15 +93,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit code."""
     given = parser().parse_args(arguments)
     progress = LiveProgress() if sys.stderr.isatty() else Progress()
+    rollout: Rollout | None = None
     try:
-        return _run(given, progress)
+        rollout = _rollout(given, progress)
+        return _run(given, rollout)
     except DeliveryError as error:
-        # Every error before a rollout begins is a refusal; from then on, errors end the rollout.
+        if rollout is not None and rollout.begun:
+            print(f"could not tell: {error}", file=sys.stderr)
+            return UnknownError.exit_code
         print(f"refused: {error}. Nothing was changed.", file=sys.stderr)
         return REFUSED
+    finally:
+        progress.close()
 
 
-def _run(given: argparse.Namespace, progress: Progress) -> int:
+def _rollout(given: argparse.Namespace, progress: Progress) -> Rollout:
     names = Names(**{option: getattr(given, option) for option in NAMES})
     terraform = Terraform(given.root)
     settings = Settings(journal=given.journal)
@@ -113,10 +119,14 @@ def _run(given: argparse.Namespace, progress: Progress) -> int:
         settings.steps, settings.plan, settings.again = given.steps, given.plan, given.again
         settings.requests = [Request.of(text) for text in given.request]
         settings.allow_dirty, settings.without_alarms = given.allow_dirty, given.without_alarms
-    rollout = Rollout(terraform, settings, names, progress)
+    return Rollout(terraform, settings, names, progress)
+
+
+def _run(given: argparse.Namespace, rollout: Rollout) -> int:
     match given.command:
         case "variables":
-            print("\n".join(_variables(rollout.variables(), given.format)))
+            for line in _variables(rollout.variables(), given.format):
+                print(line)
             return 0
         case "status":
             return _status(rollout)
@@ -126,13 +136,15 @@ def _run(given: argparse.Namespace, progress: Progress) -> int:
 
 def _watched(rollout: Rollout, given: argparse.Namespace) -> Entry:
     def stop(number: int, _: object) -> None:
-        name = signal.Signals(number).name
-        print(f"{name}: returning to the version that served before; please wait", file=sys.stderr, flush=True)
-        rollout.stop.set()
+        print(f"{signal.Signals(number).name}: stopping; please wait", file=sys.stderr, flush=True)
+        rollout.ask_to_stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return rollout.roll_back(given.to) if given.command == "rollback" else rollout.run()
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return rollout.roll_back(given.to) if given.command == "rollback" else rollout.run()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _finish(entry: Entry, rollout: Rollout, given: argparse.Namespace) -> int:
@@ -141,6 +153,8 @@ def _finish(entry: Entry, rollout: Rollout, given: argparse.Namespace) -> int:
         write(given.summary, text)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         write(Path(page), text, append=True)
+    if given.command == "rollback" and (entry.kind, entry.result) == ("rollout", "returned"):
+        return 0  # what was asked for
     return EXIT_CODES[str(entry.result)]
 
 

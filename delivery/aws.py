@@ -81,7 +81,7 @@ class Alarm:
     seconds: int
 
 
-def client(service: str, region: str | None = None) -> Any:
+def client(service: str, region: str) -> Any:
     """Return a boto3 client. RefusedError without credentials."""
     session = boto3.Session()
     if session.get_credentials() is None:
@@ -105,9 +105,9 @@ def call(operation: Callable[..., T], **parameters: Any) -> T:
 class Function:
     """The function behind the alias. `lambda_` is a boto3 client."""
 
-    def __init__(self, target: Target, lambda_: Any | None = None) -> None:
+    def __init__(self, target: Target, lambda_: Any) -> None:
         self.target = target
-        self.client = lambda_ or client("lambda", target.region)
+        self.client = lambda_
 
     def routing(self) -> Routing:
         """Return where the alias sends requests now."""
@@ -203,11 +203,11 @@ class Request:
 class Alarms:
     """The watched alarms, metric and composite. `names` are names or ARNs; a name is in `region`.
 
-    `clients` makes a boto3 client of CloudWatch in a region.
+    `clients` makes boto3's client of a service in a region.
     """
 
-    def __init__(self, names: Iterable[str], region: str, clients: Callable[[str], Any] | None = None) -> None:
-        self.clients = clients or (lambda region: client("cloudwatch", region))
+    def __init__(self, names: Iterable[str], region: str, clients: Callable[[str, str], Any]) -> None:
+        self.clients = clients
         self.by_region: dict[str, list[str]] = {}
         for name in dict.fromkeys(names):
             match = ALARM_ARN.match(name)
@@ -223,7 +223,7 @@ class Alarms:
         """Return the alarms that exist, by name."""
         found: dict[str, Alarm] = {}
         for region, names in self.by_region.items():
-            cloudwatch = self.clients(region)
+            cloudwatch = self.clients("cloudwatch", region)
             for start in range(0, len(names), BATCH):
                 response = call(
                     cloudwatch.describe_alarms,

@@ -11,12 +11,13 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -42,8 +43,9 @@ def _seconds(text: str) -> float:
 class Entry:
     """A rollout or a rollback. `percent` is the share of `new` that was last asked for.
 
-    `state` is where it is: deploying, shifting (an apply changes the alias), watching, returning, or ended; then `result`
-    is live, returned, unknown or refused, with the reason. `events` have `at`, `text` and, where the alias changed, `shares`.
+    `state` is where it is: deploying, shifting (an apply changes the alias), watching, returning or ended. `result` is live,
+    returned, superseded (by a change from elsewhere) or unknown, with the reason. `events` have `at`, `text` and, where the
+    alias changed, `shares`.
     """
 
     old: str
@@ -58,6 +60,7 @@ class Entry:
     reason: str = ""
     started: str = field(default_factory=now)
     ended: str | None = None
+    commit: str = ""
     host: str = field(default_factory=socket.gethostname)
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -104,20 +107,6 @@ class Document:
         return cls(current, [Entry(**entry) for entry in raw["ended"]])
 
 
-class Store(Protocol):
-    """Where the journal is."""
-
-    def read(self) -> dict[str, Any] | None:
-        """Return the document, or None when there is none."""
-
-    def write(self, raw: dict[str, Any]) -> None:
-        """Replace the document."""
-
-    @contextmanager
-    def locked(self, owner: str) -> Iterator[None]:
-        """Hold the lock. RefusedError when another run holds it."""
-
-
 class FileStore:
     """A journal in a file. The kernel releases the lock when the process ends, however it ends."""
 
@@ -137,8 +126,11 @@ class FileStore:
     def write(self, raw: dict[str, Any]) -> None:
         """Replace the document, completely or not at all."""
         temporary = self.path.with_name(f"{self.path.name}.new")
-        temporary.write_text(json.dumps(raw, indent=2), encoding="utf-8")
-        temporary.replace(self.path)
+        try:
+            temporary.write_text(json.dumps(raw, indent=2), encoding="utf-8")
+            temporary.replace(self.path)
+        except OSError as error:
+            raise DeliveryError(f"the journal {self} cannot be written: {error.strerror}") from error
 
     @contextmanager
     def locked(self, owner: str) -> Iterator[None]:
@@ -259,16 +251,18 @@ class _TakenError(Exception):
 
 
 def _http_date(text: str) -> datetime:
-    from email.utils import parsedate_to_datetime
-
     try:
         return parsedate_to_datetime(text)
     except ValueError:
         return datetime.now(UTC)
 
 
-def _running(owner: str) -> RefusedError:
-    return RefusedError(f"a rollout is already running ({owner.strip()}): wait until it ends, or stop it")
+class RunningError(RefusedError):
+    """Another run holds the lock."""
+
+
+def _running(owner: str) -> RunningError:
+    return RunningError(f"a rollout is already running ({owner.strip()}): wait until it ends, or stop it")
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
@@ -281,18 +275,14 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     return document
 
 
-def store(where: str | None, default: Path, region: str) -> FileStore | S3Store:
-    """Return the store of a path or an s3:// URL; by default the path `default`."""
-    from .aws import client
-
-    if where is None:
-        return FileStore(default)
+def store(where: str, s3: Callable[[], Any]) -> FileStore | S3Store:
+    """Return the store of a path or an s3:// URL. `s3` makes the client."""
     if not where.startswith("s3://"):
         return FileStore(Path(where))
     bucket, _, key = where.removeprefix("s3://").partition("/")
     if not bucket or not key:
         raise RefusedError(f"--journal {where} is not s3://BUCKET/KEY")
-    return S3Store(bucket, key, client("s3", region))
+    return S3Store(bucket, key, s3())
 
 
 @dataclass
@@ -325,12 +315,18 @@ class Journal:
         self.save()
         return entry
 
-    def end(self, result: str, reason: str = "") -> Entry:
-        """End the rollout that is under way."""
-        entry = self.document.current
-        if entry is None:
+    def current(self) -> Entry:
+        """Return the rollout that is under way."""
+        if self.document.current is None:
             raise DeliveryError("no rollout is under way")
-        entry.state, entry.result, entry.reason, entry.ended = "ended", result, reason, now()
-        self.document.current, self.document.ended = None, [entry, *self.document.ended][:KEPT]
+        return self.document.current
+
+    def end(self, result: str, reason: str = "") -> Entry:
+        """End the rollout that is under way. With the result unknown it stays the current one, for the next run."""
+        entry = self.current()
+        entry.result, entry.reason, entry.ended = result, reason, now()
+        if result != "unknown":
+            entry.state = "ended"
+            self.document.current, self.document.ended = None, [entry, *self.document.ended][:KEPT]
         self.save()
         return entry

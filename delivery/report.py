@@ -15,6 +15,7 @@ from .journal import Entry
 RESULTS = {
     "live": "live",
     "returned": "returned: what served before serves again",
+    "superseded": "somebody else changed the alias",
     "unknown": "could not tell which version serves",
 }
 
@@ -45,6 +46,9 @@ class Progress:
         self.line(f"{RESULTS[str(entry.result)]}: {entry.reason}")
         for line in served(entry):
             self.line(f"  {line}")
+
+    def close(self) -> None:
+        """Restore the terminal, also after an error."""
 
 
 class LiveProgress(Progress):
@@ -79,17 +83,21 @@ class LiveProgress(Progress):
     def end(self, entry: Entry) -> None:
         """Draw the last table, and the result."""
         self._redraw(entry)
+        self.close()
+        super().end(entry)
+
+    def close(self) -> None:
+        """Stop redrawing."""
         if self.live is not None:
             self.live.stop()
             self.live = None
-        super().end(entry)
 
     def _redraw(self, entry: Entry) -> None:
         if self.live is not None:
-            self.live.update(self._table(entry))
+            self.live.update(self._table(entry), refresh=True)
 
     def _table(self, entry: Entry) -> Table:
-        table = Table(title=f"{entry.kind}: version {entry.old} → {entry.new or 'the next'}")
+        table = Table(title=f"{entry.kind}: version {entry.old} → {entry.new or 'the next'}", min_width=44)
         for column in ("step", "state"):
             table.add_column(column)
         for step in entry.steps:

@@ -7,15 +7,16 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from .aws import Alarms, Function, Request, Routing, Target
+from .aws import Alarms, Function, Request, Routing, Target, client
 from .errors import DeliveryError, RefusedError, StoppedError, UnknownError
-from .journal import Entry, Journal, store
+from .journal import Entry, Journal, RunningError, store
 from .plans import Plan
 from .report import Progress
 from .terraform import Names, Terraform
@@ -59,7 +60,8 @@ class Settings:
 class Rollout:
     """Rollouts and rollbacks of the API in one root.
 
-    `stop` is set to ask for a return; `progress` shows what happens. RefusedError when nothing was changed.
+    `stop` is set to ask for a return; `progress` shows what happens; `clients` makes boto3's client of a service in a region.
+    RefusedError when nothing was changed. `begun` says whether something may have been changed.
     """
 
     terraform: Terraform
@@ -67,9 +69,12 @@ class Rollout:
     names: Names = field(default_factory=Names)
     progress: Progress = field(default_factory=Progress)
     stop: threading.Event = field(default_factory=threading.Event)
+    clients: Callable[[str, str], Any] = client
     function: Function = field(init=False)
     alarms: Alarms = field(init=False)
     journal: Journal = field(init=False)
+    begun: bool = field(default=False, init=False)
+    resumed: bool = field(default=False, init=False)
 
     # --- Commands ---
 
@@ -77,15 +82,27 @@ class Rollout:
         """Roll out what the root deploys, or finish or return a rollout that was left half-done."""
         self.settings.check()
         self.terraform.check()
-        self._require_clean()
         self._connect()
-        self._require_alarms()
-        with self.journal.locked():
-            if (half_done := self._half_done()) is not None:
-                entry = self._resume(half_done)
-                if entry is not None:
-                    return entry
-            return self._start()
+        try:
+            self._require_clean()
+            self._require_alarms()
+            with self.journal.locked():
+                if (half_done := self._half_done()) is not None:
+                    entry = self._resume(half_done)
+                    if entry is not None:
+                        return entry
+                return self._start()
+        except DeliveryError as error:
+            if self.begun or isinstance(error, RunningError):
+                raise
+            raise RefusedError(f"{error}{self._half_done_note()}") from error
+
+    def ask_to_stop(self) -> None:
+        """Return as soon as possible. A deployment, which takes no traffic, is interrupted; a step's short apply is not."""
+        self.stop.set()
+        current = self.journal.document.current if hasattr(self, "journal") else None
+        if current is not None and current.state == "deploying":
+            self.terraform.interrupt()
 
     def roll_back(self, to: str | None = None) -> Entry:
         """Pin a version: `to`, or the one that served before the last rollout. Watches until no alarm is in ALARM."""
@@ -97,29 +114,32 @@ class Rollout:
             version = to or self._previous(routing)
             self.function.require(version)
             current = self.journal.document.current
-            if current is not None or routing.canary is not None:
-                entry = current or self._adopt(routing)
-                if version == entry.old:
-                    return self._return("rollback", entry)
-                self.journal.end("returned", f"rolled back to version {version}")
+            if current is None and routing.canary is not None:
+                current = self.journal.begin(self._adopt(routing))
+            self.resumed = current is not None
+            if current is not None and current.kind == "rollout" and version == current.old:
+                return self._return("rollback", current)
             if routing == Routing(version):
                 raise RefusedError(f"version {version} already serves {self.function.target}, alone")
             with self.terraform.plan(self.names.pins(version)) as plan:
                 self._require_step(plan, Routing(version), refusal=True)
-                entry = Entry(
-                    routing.version, version, [100], self.settings.minutes, self.alarms.names, kind="rollback"
-                )
-                entry.add(f"roll back from {routing} to version {version}", routing)
-                self.journal.begin(entry)
-                self.progress.begin(entry)
-                try:
-                    self._shift(entry, plan, Routing(version), 100)
-                except DeliveryError as error:
-                    now = self.function.routing()
-                    if now != routing:
-                        return self._end("unknown", self._how_to_go_on(str(error), now))
-                    return self._end("returned", f"the rollback failed, and {routing} serve as before: {error}")
-            return self._end("live", self._recovered(entry))
+                if current is not None:
+                    self.journal.end("superseded", f"rolled back to version {version}")
+                return self._pin(version, routing, plan)
+
+    def _pin(self, version: str, routing: Routing, plan: Plan) -> Entry:
+        """Apply a rollback's plan."""
+        entry = Entry(routing.version, version, [100], self.settings.minutes, self.alarms.names, kind="rollback")
+        entry.add(f"roll back from {routing} to version {version}", routing)
+        self._begin(entry)
+        try:
+            self._shift(entry, plan, Routing(version), 100)
+        except DeliveryError as error:
+            now = self._routing_or_none()
+            if now != routing:
+                return self._end("unknown", self._how_to_go_on(str(error), now))
+            return self._end("returned", f"the rollback failed, and {routing} serve as before: {error}")
+        return self._end("live", f"version {version} serves all requests; {self._recovered(entry)}")
 
     def variables(self) -> dict[str, int]:
         """Return the variables that keep what serves; empty before the first apply."""
@@ -155,28 +175,33 @@ class Rollout:
         target = Target.of(outputs[self.names.alias_output])
         own = outputs.get(self.names.alarms_output) or {}
         listed = own.values() if isinstance(own, dict) else own
-        self.function = Function(target)
-        self.alarms = Alarms([*listed, *self.settings.alarms], target.region)
-        default = self.terraform.data_dir / "delivery.json"
-        self.journal = Journal(store(self.settings.journal, default, target.region), str(target))
+        self.function = Function(target, self.clients("lambda", target.region))
+        self.alarms = Alarms([*listed, *self.settings.alarms], target.region, self.clients)
+        where = self.settings.journal or str(self.terraform.data_dir / "delivery.json")
+        self.journal = Journal(store(where, lambda: self.clients("s3", target.region)), str(target))
 
     def _require_clean(self) -> None:
         """RefusedError when the checkout has changes: nobody could say afterwards what was released."""
         if self.settings.allow_dirty:
             return
-        git = ["git", "-C", str(self.terraform.root), "status", "--porcelain"]
-        with suppress(OSError):
-            result = subprocess.run(git, capture_output=True, text=True, check=False)
-            changed = [line[3:] for line in result.stdout.splitlines()]
-            if result.returncode == 0 and changed:
-                more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-                raise RefusedError(
-                    f"the checkout has changes that no commit contains ({', '.join(changed[:3])}{more}): commit them, "
-                    "or add --allow-dirty"
-                )
+        changed = [line[3:] for line in (self._git("status", "--porcelain") or "").splitlines()]
+        if changed:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise RefusedError(
+                f"the checkout has changes that no commit contains ({', '.join(changed[:3])}{more}): commit them, or add "
+                "--allow-dirty"
+            )
+
+    def _git(self, *arguments: str) -> str | None:
+        """Return what git prints for the root's repository; None without git or a repository."""
+        try:
+            command = ["git", "-C", str(self.terraform.root), *arguments]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip()
+        except (OSError, subprocess.CalledProcessError):
+            return None
 
     def _require_alarms(self) -> None:
-        """RefusedError when there is no alarm, or one does not exist or is in ALARM."""
+        """RefusedError when there is no alarm, or one does not exist. A note about one that is slower than a step."""
         names = self.alarms.names
         if not names and not self.settings.without_alarms:
             raise RefusedError(
@@ -186,7 +211,12 @@ class Rollout:
         states = self.alarms.states()
         if missing := [name for name in names if name not in states]:
             raise RefusedError(f"the alarm {missing[0]} does not exist in {self.function.target.region}")
-        self._slow = [a for a in states.values() if a.seconds > self.settings.minutes * 60]
+        slow = max(states.values(), key=lambda alarm: alarm.seconds, default=None)
+        if slow is not None and slow.seconds > self.settings.minutes * 60:
+            self.progress.line(
+                f"note: the alarm {slow.name} looks at {slow.seconds / 60:g} minutes, and each step is watched for "
+                f"{self.settings.minutes:g}: it may fire after its step"
+            )
 
     def _require_quiet(self) -> None:
         if firing := self.alarms.firing():
@@ -231,15 +261,8 @@ class Rollout:
                 f"the alias {self.function.target} serves $LATEST, which changes and cannot be returned to"
             )
         self.function.require(routing.version)
-        for request in self.settings.requests:
-            self.progress.line(f"the new version will get {request}")
-        if self._slow:
-            slow = max(self._slow, key=lambda alarm: alarm.seconds)
-            self.progress.line(
-                f"note: {slow.name} looks at {slow.seconds / 60:g} minutes, and each step is watched for "
-                f"{self.settings.minutes:g}: it may fire after its step"
-            )
         entry = Entry(routing.version, None, list(self.settings.steps), self.settings.minutes, self.alarms.names)
+        entry.commit = self._git("rev-parse", "HEAD") or ""
         if self.settings.plan is not None:
             self._deploy(entry, self.terraform.read(self.settings.plan))
         else:
@@ -260,14 +283,14 @@ class Rollout:
         if self.stop.is_set():
             raise RefusedError("stopped before anything was changed")
         entry.add(f"deploy without traffic: {changes} changes", routing)
-        self.journal.begin(entry)
-        self.progress.begin(entry)
+        self._begin(entry)
         try:
             if changes:
                 self.terraform.apply(plan)
             entry.new = str(self.terraform.outputs().get(self.names.newest_output) or self.function.versions()[-1])
         except DeliveryError as error:
-            self._return(f"the deployment failed: {error}", entry)
+            stopped = "stopped by a signal during the deployment" if self.stop.is_set() else None
+            self._return(stopped or f"the deployment failed: {error}", entry)
             return
         if entry.new == entry.old:
             self._end("live", f"version {entry.old} is the newest one and serves: there is no new version to roll out")
@@ -360,6 +383,7 @@ class Rollout:
     def _return(self, reason: str, entry: Entry) -> Entry:
         """Send all requests to the version that served before, and end the entry."""
         back = Routing(entry.old)
+        self.begun = True
         entry.state = "returning"
         entry.reason = reason
         self._note(entry, f"return to version {entry.old}: {reason}")
@@ -374,9 +398,15 @@ class Rollout:
                 if routing.shares.keys() - {entry.old, str(entry.new)}:
                     problem = "somebody else changed the alias"
                     break
-                # Drift elsewhere, or a provider that does not answer, must not keep a bad version serving.
-                with self.terraform.plan(self.names.pins(entry.old), refresh=attempt == 0) as plan:
-                    self._require_step(plan, back)
+                # This run's own state is fresh; a lost runner's may not be. Neither drift nor a newer checkout than the lost
+                # runner's may keep a bad version serving.
+                refresh = (self.resumed, not self.resumed, False)[attempt]
+                with self.terraform.plan(self.names.pins(entry.old), refresh=refresh) as plan:
+                    others = plan.others(self.function.target)
+                    if attempt == RETURN_ATTEMPTS - 1 and others and plan.routing(self.function.target) == back:
+                        self._note(entry, f"the return also applies what the checkout changes: {', '.join(others)}")
+                    else:
+                        self._require_step(plan, back)
                     self.terraform.apply(plan)
                 if (routing := self.function.routing()) == back:
                     self._note(entry, str(back), back)
@@ -409,12 +439,15 @@ class Rollout:
     def _recovered(self, entry: Entry) -> str:
         """Wait until no alarm is in ALARM, for at most the minutes of a step, and return what to say."""
         end = time.monotonic() + entry.minutes * 60
-        while firing := self.alarms.firing():
-            left = end - time.monotonic()
-            self.progress.watching(entry, max(left, 0))
-            if left <= 0 or self.stop.wait(min(self.settings.poll, left)):
-                return f"version {entry.new} serves all requests; still in ALARM: {', '.join(a.name for a in firing)}"
-        return f"version {entry.new} serves all requests; no alarm is in ALARM"
+        try:
+            while firing := self.alarms.firing():
+                left = end - time.monotonic()
+                self.progress.watching(entry, max(left, 0))
+                if left <= 0 or self.stop.wait(min(self.settings.poll, left)):
+                    return f"still in ALARM: {', '.join(alarm.name for alarm in firing)}"
+        except DeliveryError as error:
+            return f"its alarms cannot be watched: {error}"
+        return "no alarm is in ALARM"
 
     # --- Half-done rollouts ---
 
@@ -428,6 +461,15 @@ class Rollout:
         entry.add(f"found on the alias, without a journal: {routing}", routing)
         return entry
 
+    def _half_done_note(self) -> str:
+        """Return what a refusal adds when a rollout is half-done."""
+        with suppress(DeliveryError):
+            current, routing = self.journal.load().current, self.function.routing()
+            if current is not None or routing.canary is not None:
+                root = self.terraform.root
+                return f". A rollout is half-done, {routing} serve: `delivery status --root {root}` says how to go on"
+        return ""
+
     def _half_done(self) -> Entry | None:
         routing = self.function.routing()
         current = self.journal.document.current
@@ -438,16 +480,24 @@ class Rollout:
     def _resume(self, entry: Entry) -> Entry | None:
         """Finish or return a half-done rollout; None when it took no traffic, so that a new one can start."""
         routing = self.function.routing()
+        reason = entry.reason
+        entry.result, entry.reason, entry.ended = None, "", None
+        self.begun = self.resumed = True
         self.progress.begin(entry)
         self._note(
             entry, f"found half-done ({entry.state}, {entry.percent} %), started {entry.started}: {routing}", routing
         )
-        versions = {entry.old, entry.new}
-        if entry.kind == "rollback" or entry.state == "returning":
-            return self._return(entry.reason or "it was returning already", entry)
-        if not routing.shares.keys() <= versions:
-            self.journal.end("unknown", f"somebody else changed the alias: it sends requests to {routing}")
+        if entry.kind == "rollback":
+            done = routing == Routing(str(entry.new))
+            self._end("live" if done else "returned", "its runner was lost")
+            self.begun = False
+            return self._resume(self.journal.begin(self._adopt(routing))) if routing.canary else None
+        if entry.state == "returning":
+            return self._return(reason or "its runner was lost", entry)
+        if not routing.shares.keys() <= {entry.old, entry.new}:
+            self.journal.end("superseded", f"somebody else changed the alias: it sends requests to {routing}")
             if routing.canary is None:
+                self.begun = False
                 return None
             raise RefusedError(
                 f"the alias sends requests to {routing}, which is neither all from version {entry.old} nor from this journal's "
@@ -455,6 +505,7 @@ class Rollout:
             )
         if routing == Routing(entry.old):
             self._end("returned", "its runner was lost before it took traffic")
+            self.begun = False
             return None
         if firing := self.alarms.firing():
             return self._return(f"the alarm {firing[0].name} is in ALARM: {firing[0].reason[:300]}", entry)
@@ -471,8 +522,8 @@ class Rollout:
     def _previous(self, routing: Routing) -> str:
         """Return the version to roll back to."""
         document = self.journal.document
-        if document.current is not None:
-            return document.current.old
+        if (current := document.current) is not None:
+            return str(current.new) if current.kind == "rollback" else current.old
         if routing.canary is not None:
             return routing.version
         for entry in document.ended:
@@ -485,13 +536,32 @@ class Rollout:
 
     # --- Journal and progress ---
 
+    def _begin(self, entry: Entry) -> None:
+        self.journal.begin(entry)
+        self.begun = True
+        self.progress.begin(entry)
+
     def _note(self, entry: Entry, text: str, routing: Routing | None = None) -> None:
         entry.add(text, routing)
-        self.journal.save()
+        try:
+            self.journal.save()
+        except UnknownError:
+            raise
+        except DeliveryError as error:
+            # A return goes on without a journal.
+            if entry.state != "returning":
+                raise
+            self.progress.line(f"the journal cannot be written: {error}")
         self.progress.event(entry, text)
 
     def _end(self, result: str, reason: str) -> Entry:
-        entry = self.journal.end(result, reason)
+        entry = self.journal.current()
+        try:
+            self.journal.end(result, reason)
+        except UnknownError:
+            raise
+        except DeliveryError as error:
+            self.progress.line(f"the journal cannot be written: {error}")
         self.progress.end(entry)
         return entry
 

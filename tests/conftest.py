@@ -37,7 +37,18 @@ pytest_plugins = ["harness.pytest_plugin"]
 
 HOME = "LAMBDA_CONTAINER_API_TESTS"
 APART = ("tests/upgrade/test_upgrades.py::test_upgrade_loses_no_resource_and_no_request",)
-LONGEST_FIRST = ("upgrade", "e2e", "infra", "policy", "release", "docker_provider", "harness", "sandbox", "service")
+LONGEST_FIRST = (
+    "upgrade",
+    "e2e",
+    "delivery",
+    "infra",
+    "policy",
+    "release",
+    "docker_provider",
+    "harness",
+    "sandbox",
+    "service",
+)
 
 
 def _home() -> Path:
