@@ -42,6 +42,7 @@ UNPERMITTED = pytest.StashKey[list[str]]()
 LONGEST_FIRST = (
     "upgrade",
     "e2e",
+    "delivery",
     "infra",
     "policy",
     "release",

@@ -16,6 +16,7 @@ data "aws_ecr_authorization_token" "this" {}
 #   2. release_version = 7                     pinned: a source edit builds and publishes 8, which takes no traffic yet
 #   3. release_version = 7, canary_percent = 10   8 passes the smoke test, then gets a tenth of the requests
 #   4. release_version = null                  8 serves. If the canary fails instead: canary_percent = 0, and 7 serves as before
+# `python -m delivery rollout` makes these applies, watches the alarms, and returns by itself.
 # To roll back, set the same variable: release_version = 7. Nothing is rebuilt, and it works while the newest version is broken.
 module "api" {
   source = "../../modules/lambda_container_api"

@@ -17,12 +17,13 @@ from sandbox.emulator_server.strict.gate import Gate
 from sandbox.emulator_server.strict.payload import Payloads
 from sandbox.emulator_server.strict.preflight import Preflights
 from sandbox.emulator_server.strict.provisioning import Provisioning
+from sandbox.emulator_server.strict.weights import Weights
 
 
 def held(app: App) -> App:
     """Return the application with its faults fixed, behind the strict gate."""
     # A repeated request is no second call for the gate either, whose rules would find that the resource exists.
-    return faults.RepeatedCalls(Gate(Preflights(Payloads(Provisioning(faults.handled(app))))))
+    return faults.RepeatedCalls(Gate(Preflights(Payloads(Weights(Provisioning(faults.handled(app)))))))
 
 
 async def main(port: int) -> None:

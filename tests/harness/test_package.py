@@ -12,7 +12,7 @@ import pytest
 from tests.harness.conftest import HARNESS, Project, copy_harness
 
 PROJECT = HARNESS.parent
-PRODUCT = ("benchmarks", "harness", "policies", "sandbox", "service", "tools")
+PRODUCT = ("benchmarks", "delivery", "harness", "policies", "sandbox", "service", "tools")
 OWN = ("benchmarks", "policies", "sandbox", "service", "tests", "tools")
 
 
@@ -38,8 +38,9 @@ def test_only_tests_import_from_tests() -> None:
     assert importers(("tests",), {"tests"}) != []
 
 
-def test_harness_imports_nothing_of_the_project() -> None:
-    assert importers(("harness",), set(OWN)) == []
+def test_harness_and_delivery_import_nothing_of_the_project() -> None:
+    assert importers(("harness",), {"delivery", *OWN}) == []
+    assert importers(("delivery",), {"harness", *OWN}) == []
 
 
 @pytest.fixture(scope="module")

@@ -53,12 +53,12 @@ class Provisioning:
         """Pass a request on, and change responses that depend on time."""
         path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
         if scope["type"] == "http" and (match := CONFIG.match(path)):
-            await (await self._config(scope, receive, *_function(match[1], scope))).send(send)
+            await (await self._config(scope, receive, *named_function(match[1], scope))).send(send)
         elif scope["type"] == "http" and (match := ALIAS.match(path)):
-            await (await self._alias(scope, receive, _function(match[1], scope)[0], unquote(match[2]))).send(send)
+            await (await self._alias(scope, receive, named_function(match[1], scope)[0], unquote(match[2]))).send(send)
         else:
             if scope["type"] == "http" and scope["method"] == "DELETE" and (match := FUNCTION.match(path)):
-                name, qualifier = _function(match[1], scope)
+                name, qualifier = named_function(match[1], scope)
                 self.configs.get(name, {}).pop(qualifier, None) if qualifier else self.configs.pop(name, None)
             await self.app(scope, receive, send)
 
@@ -111,7 +111,7 @@ class Provisioning:
         return response
 
 
-def _function(function: str, scope: Scope) -> tuple[str, str]:
+def named_function(function: str, scope: Scope) -> tuple[str, str]:
     """Return a function's name, and the request's qualifier or an empty string."""
     match = LAMBDA_NAME.match(unquote(function))
     query = parse_qs(scope["query_string"].decode()).get("Qualifier", [""])[0]
