@@ -1,0 +1,4 @@
+environment        = "prod"
+memory_mb          = 1024
+log_retention_days = 90
+alarm_topic_arns   = ["arn:aws:sns:eu-central-1:333333333333:on-call"]
