@@ -5,8 +5,8 @@
     python -m delivery.github close-issue --key drift-prod --comment "No difference any more."
     python -m delivery.github release --tag v0.3.0 --title 0.3.0 FILE
 
-Reads GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL, as a job's environment has them. A comment or issue is found again by its key, in a
-hidden line of its text, and only among those of the token's own author. Exit code 1, with one sentence, when GitHub refuses.
+Reads GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL, as a job's environment has them. A comment or issue is found again by
+its key, in a hidden first line, and only among those that a bot wrote. Exit code 1, with one sentence, when GitHub refuses.
 """
 
 from __future__ import annotations

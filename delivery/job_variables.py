@@ -4,8 +4,8 @@
 
 - VARIABLES and SECRET_VARIABLES, from the environment, have one name=value a line. Secret ones are masked in the log, and
   DELIVERY_MASKED lists their names for `delivery.plan_comment`.
-- `--keep`: names of outputs whose current value is given to the variable of the same name, unless it is set above. So a plan of an environment
-  that runs a promoted image shows other changes only. Outputs that do not exist yet are skipped.
+- `--keep`: names of outputs whose current value is given to the variable of the same name, unless it is set above. So a plan
+  of an environment that runs a promoted image shows other changes only. Outputs that do not exist yet are skipped.
 - `--source`: folder whose Git tree hash becomes the variable source_hash.
 
 Without GITHUB_ENV, as in GitLab CI, the lines are printed. Exit code 1, with one sentence, on invalid input.

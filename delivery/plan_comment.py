@@ -2,8 +2,9 @@
 
     python -m delivery.plan_comment --root DIR --plan FILE [--title TEXT] > comment.md
 
-The text is Terraform's own for people, where sensitive values are "(sensitive value)". Besides, the values of environment variables that
-DELIVERY_MASKED names, such as a TF_VAR_ that is not declared sensitive, become ***. The plan's JSON, which contains all values, is only counted.
+The text is Terraform's own for people, where sensitive values are "(sensitive value)". Besides, the values of environment
+variables that DELIVERY_MASKED names, such as a TF_VAR_ that is not declared sensitive, become ***. The plan's JSON, which
+contains all values, is only counted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from .github import MAX_BODY
 # Room for the heading and the fold.
 MAX_PLAN = MAX_BODY - 4_000
 MIN_SECRET = 4  # characters; shorter values would mask parts of words
-VERBS = {("create",): "create", ("update",): "change", ("delete",): "destroy", ("forget",): "forget"}
+VERBS: dict[tuple[str, ...], str] = {
+    ("create",): "create",
+    ("update",): "change",
+    ("delete",): "destroy",
+    ("forget",): "forget",
+}
 
 
 def render(plan: dict[str, Any], text: str, title: str, secrets: list[str]) -> str:

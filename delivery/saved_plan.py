@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from .errors import DeliveryError
@@ -68,20 +69,12 @@ def _gpg(output: Path, *arguments: str | Path) -> None:
         )
     if shutil.which("gpg") is None:
         raise DeliveryError("gpg is not on PATH: install gnupg, which encrypts the plan.")
-    command = [
-        "gpg",
-        "--batch",
-        "--yes",
-        "--quiet",
-        "--pinentry-mode",
-        "loopback",
-        "--passphrase-fd",
-        "0",
-        "--output",
-        output,
-        *arguments,
-    ]
-    result = subprocess.run(command, input=passphrase.encode(), capture_output=True, check=False)
+    # In a home of its own, whose agent is stopped: it would keep the passphrase.
+    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+        command = ["gpg", "--homedir", home, "--batch", "--yes", "--quiet", "--pinentry-mode", "loopback"]
+        command += ["--passphrase-fd", "0", "--output", str(output), *map(str, arguments)]
+        result = subprocess.run(command, input=passphrase.encode(), capture_output=True, check=False)
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], capture_output=True, check=False)
     if result.returncode:
         output.unlink(missing_ok=True)
         reason = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
