@@ -1,3 +1,13 @@
+output "alarm_arns" {
+  description = "ARNs of the API's alarms by name: `delivery` watches them during a rollout."
+  value       = module.api.alarm_arns
+}
+
+output "alias_arn" {
+  description = "ARN of the alias `live`: `delivery` reads from it which version serves."
+  value       = module.api.alias_arn
+}
+
 output "endpoint" {
   description = "HTTPS URL of the API, without a trailing slash."
   value       = module.api.endpoint
