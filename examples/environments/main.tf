@@ -28,7 +28,6 @@ module "api" {
   auth = { public = { reason = "Says hello to everybody and holds no data" } }
 
   function = { memory_mb = var.memory_mb }
-  logs     = { retention_days = var.log_retention_days }
   alarms   = var.preview == null ? { actions = var.alarm_topic_arns } : null
 
   # A preview's images are deleted with it. The other accounts pull from dev's repository.

@@ -34,13 +34,6 @@ variable "image_uri" {
   }
 }
 
-variable "log_retention_days" {
-  description = "Days that the logs are kept."
-  type        = number
-  default     = 30
-  nullable    = false
-}
-
 variable "memory_mb" {
   description = "Memory of the function in MB."
   type        = number

@@ -15,12 +15,14 @@ import pytest
 
 from sandbox.emulator import Emulator
 from sandbox.paths import ROOT, environment
-from tests.delivery.conftest import BUCKET, EXAMPLE, SECRETS, Team, git, run_steps, step_key
+from tests.delivery.conftest import REGISTER, SECRETS, Team, run_steps, step_key
 from tests.e2e.conftest import gateway
 from tools.workflow import JobResult, Run
-from tools.workflow.runner import load
+from tools.workflow.runner import load, workflow_inputs
+from tools.workflow.stand_ins import BUCKET, EXAMPLE, git
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+CALLERS = sorted((ROOT / EXAMPLE / ".github/workflows").glob("*.yml"))
 ACTIONS = sorted((ROOT / ".github/actions").glob("*/action.yml"))
 # Action → what does its work in these tests.
 STAND_INS = {
@@ -127,6 +129,25 @@ def test_one_version_of_each_action_is_used_everywhere() -> None:
     assert len(pins) == len({pin.partition("@")[0] for pin in pins})
 
 
+@pytest.mark.parametrize("caller", CALLERS, ids=lambda path: path.stem)
+def test_caller_gives_inputs_secrets_and_rights_that_the_workflow_takes(caller: Path) -> None:
+    document = load(caller)
+    assert document["permissions"] == {}
+    for job in document["jobs"].values():
+        name = re.fullmatch(
+            r"your-org/lambda_container_api/.github/workflows/([a-z]+)\.yml@v\d+\.\d+\.\d+", job["uses"]
+        )
+        assert name, job["uses"]
+        called = load(ROOT / f".github/workflows/{name[1]}.yml")
+        workflow_inputs(called, job["with"])
+        accepted = called["on"]["workflow_call"]["secrets"]
+        given = job.get("secrets", {})
+        assert given.keys() <= accepted.keys()
+        assert {secret for secret, one in accepted.items() if one["required"]} <= given.keys()
+        needed = [one["permissions"] for one in called["jobs"].values()]
+        assert job["permissions"] == {scope: access for one in needed for scope, access in one.items()}
+
+
 def test_pull_request_gets_one_comment_with_the_plan(team: Team, github: Any) -> None:
     secret = "a-secret-that-is-not-declared-sensitive"
     secrets = SECRETS | {"secret-variables": f"release_name={secret}"}
@@ -139,7 +160,10 @@ def test_pull_request_gets_one_comment_with_the_plan(team: Team, github: Any) ->
     team.commit("a variable")
     for expected in ("create", "create"):
         run = team.start(team.pull_request(12), secrets)
-        succeeded(run.workflow("plan", inputs("dev", "plan", source="examples/minimal/app")), "plan")
+        succeeded(
+            run.workflow("plan", inputs("dev", "plan", source="examples/minimal/app", **{"policy-register": REGISTER})),
+            "plan",
+        )
         (comment,) = (one for one in github.comments if one["issue"] == 12)
         assert re.search(rf"^### Plan of dev: \d+ to {expected}, \d+ outputs to change$", comment["body"], re.MULTILINE)
     assert "module.api.aws_lambda_function.this will be created" in comment["body"]
@@ -157,7 +181,7 @@ def test_failed_plan_replaces_the_comment(team: Team, github: Any) -> None:
     assert run.jobs["plan"].result == "failure"
     (comment,) = (one for one in github.comments if one["issue"] == 12)
     assert "### Plan of dev: failed" in comment["body"]
-    assert "https://github.test/team/parcels/actions/runs/" in comment["body"]
+    assert "https://github.com/team/parcels/actions/runs/" in comment["body"]
 
 
 def test_plan_of_a_fork_is_skipped(team: Team) -> None:
@@ -226,7 +250,18 @@ def test_rollout_serves_the_next_version_and_rollback_returns(team: Team, dev: R
     old, _ = versions(emulator, name)
     team.edit("examples/minimal/app/hello.py", '{"message": "hello"}', '{"message": "hello again"}')
     journal = f"s3://{BUCKET}/journals/dev.json"
-    steps = {"steps": "50 100", "minutes": "0.03", "journal": journal}
+    alarm = "parcels-dev-errors"
+    emulator.client("cloudwatch").put_metric_alarm(
+        AlarmName=alarm,
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
+    steps = {"steps": "50 100", "minutes": "0.03", "alarms": alarm, "journal": journal}
 
     rollout = succeeded(team.start().workflow("rollout", inputs("dev", "apply", **steps)), "rollout")
     assert message(emulator, endpoint(emulator, name)) == "hello again"
@@ -290,7 +325,7 @@ def test_release_is_recorded_tagged_and_published(team: Team, github: Any, tmp_p
     git(tmp_path, "clone", "--quiet", "--bare", str(ROOT), str(origin))
     git(origin, "branch", "--force", "main", "HEAD")
     git(tmp_path, "clone", "--quiet", "--branch", "main", str(origin), str(copy))
-    project = Team(origin, tmp_path, github, team.runner, team.credentials, team.tools, team.executed)
+    project = Team(origin, tmp_path, team.environment, team.credentials, team.tools, github.url, executed=team.executed)
 
     def checkout(job: Any, given: Any) -> None:
         git(tmp_path, "clone", "--quiet", "--branch", "main", str(origin), str(job.workspace))
@@ -340,9 +375,7 @@ def test_provider_pin_of_the_checks_is_valid(team: Team, tmp_path: Path, terrafo
         assert 'version = "5.100.0"' in result.log
 
 
-def test_every_run_step_was_executed(
-    request: pytest.FixtureRequest, executed: set[tuple[str, str]], note: Callable[[str], None]
-) -> None:
+def test_every_run_step_was_executed(request: pytest.FixtureRequest, team: Team, note: Callable[[str], None]) -> None:
     """The other tests of this file have executed all run steps, except those with a reason."""
     tests = {name for name in globals() if name.startswith("test_")}
     if tests - {item.name for item in request.session.items if item.path == Path(__file__)}:
@@ -350,6 +383,6 @@ def test_every_run_step_was_executed(
     declared = [(file.stem, step_key(step)) for file in (*WORKFLOWS, *ACTIONS) for step in run_steps(file)]
     skipped = {key for _, key in declared if key[1].strip() in NOT_EXECUTED}
     assert {key[1].strip() for key in skipped} == NOT_EXECUTED.keys()
-    assert [where for where in declared if where[1] not in executed | skipped] == []
-    assert not executed & skipped
+    assert [where for where in declared if where[1] not in team.executed | skipped] == []
+    assert not team.executed & skipped
     note(f"workflows: {len(declared) - len(skipped)} run steps executed, {len(skipped)} named with the reason why not")

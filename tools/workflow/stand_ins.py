@@ -24,7 +24,7 @@ REGION = "eu-central-1"
 IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
 # Settings of the S3 backend for the emulator, which has no virtual hosts; the credentials are checked by its gate.
 BACKEND = "use_path_style = true\nskip_credentials_validation = true\nskip_requesting_account_id = true\n"
-IGNORED = ".terraform/\n.terraform.lock.hcl\n*.tfplan\nbuild.log\n.policy/\n"
+IGNORED = ".terraform/\n.terraform.lock.hcl\n*.tfplan\nbuild.log\n.policy-inherited.yaml\n"
 # The image of examples/minimal, on the sandbox's base image.
 IMAGE = """  image = {{
     build = local.builds ? {{

@@ -1,3 +1,2 @@
-environment        = "dev"
-log_retention_days = 7
-pull_account_ids   = ["222222222222", "333333333333"] # stage, prod
+environment      = "dev"
+pull_account_ids = ["222222222222", "333333333333"] # stage, prod

@@ -1,4 +1,3 @@
-environment        = "prod"
-memory_mb          = 1024
-log_retention_days = 90
-alarm_topic_arns   = ["arn:aws:sns:eu-central-1:333333333333:on-call"]
+environment      = "prod"
+memory_mb        = 1024
+alarm_topic_arns = ["arn:aws:sns:eu-central-1:333333333333:on-call"]
