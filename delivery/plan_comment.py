@@ -48,8 +48,10 @@ def render(plan: dict[str, Any], text: str, title: str, secrets: list[str]) -> s
         f"\n\n**{destroyed} resource{'s are' if destroyed > 1 else ' is'} destroyed or replaced.**" if destroyed else ""
     )
     shown = _cut(_masked(text.strip(), secrets))
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", shown)), 3)
-    return f"### {title}: {summary}{warning}\n\n<details><summary>The plan</summary>\n\n{fence}diff\n{_as_diff(shown)}\n{fence}\n\n</details>\n"
+    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
+    fence = "`" * max(3, longest + 1)
+    fold = f"<details><summary>The plan</summary>\n\n{fence}diff\n{_as_diff(shown)}\n{fence}\n\n</details>"
+    return f"### {title}: {summary}{warning}\n\n{fold}\n"
 
 
 def show(root: Path, plan: Path, *options: str) -> str:

@@ -90,7 +90,7 @@ class Team(Machine):
         environment = {**self.environment, **self.credentials, "TF_VAR_image_uri": IMAGE}
         init = ["init", "-input=false", "-reconfigure", f"-backend-config=environments/{name}.s3.tfbackend"]
         for arguments in (init, ["destroy", "-auto-approve", "-input=false", f"-var-file=environments/{name}.tfvars"]):
-            command = [self.tools / "terraform", *arguments]
+            command = [str(self.tools / "terraform"), *arguments]
             subprocess.run(command, cwd=self.repository / EXAMPLE, env=environment, check=True, capture_output=True)
 
 
