@@ -29,12 +29,21 @@ from sandbox.paths import ROOT
 from sandbox.progress import Step
 from tools.workflow import Run
 from tools.workflow.runner import load
-from tools.workflow.stand_ins import BUCKET, EXAMPLE, Machine, git, make_repository, make_tools, runner_environment
+from tools.workflow.stand_ins import (
+    ALARM,
+    BUCKET,
+    EXAMPLE,
+    Machine,
+    git,
+    make_repository,
+    make_tools,
+    prepare_account,
+    runner_environment,
+)
 
 GOAL = 300  # seconds
 STEPS = (50, 100)
 WATCHED = 2  # seconds a step
-ALARM = "parcels-dev-errors"
 API = "parcels-dev"
 ROLE = "arn:aws:iam::111111111111:role/deployer"
 OLD, NEW = '{"message": "hello"}', '{"message": "hello from the commit"}'
@@ -107,17 +116,7 @@ def measure(aws: Emulator, folder: Path) -> dict[str, Any]:
     tools = make_tools(folder / "tools", terraform.program())
     runner = runner_environment(environment, folder / "home")
     machine = Machine(repository, folder, runner, aws.environment(), tools)
-    aws.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    aws.client("cloudwatch").put_metric_alarm(
-        AlarmName=ALARM,
-        Namespace="AWS/Lambda",
-        MetricName="Errors",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-    )
+    prepare_account(aws)
     inputs = INPUTS | {"plan-role-arn": ROLE}
     first, _ = run(machine, "apply", "plan", inputs)
     run(machine, "apply", "apply", inputs, first)

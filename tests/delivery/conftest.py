@@ -18,7 +18,15 @@ from sandbox.paths import environment
 from tests.delivery.github_api import GitHub, serve
 from tools.workflow import Run
 from tools.workflow.runner import Job, load
-from tools.workflow.stand_ins import BUCKET, EXAMPLE, Machine, git, make_repository, make_tools, runner_environment
+from tools.workflow.stand_ins import (
+    EXAMPLE,
+    Machine,
+    git,
+    make_repository,
+    make_tools,
+    prepare_account,
+    runner_environment,
+)
 
 HERE = Path(__file__).parent
 ENGINE = {"test_workflows.py"}
@@ -140,8 +148,7 @@ def team(
     (folder / "home").mkdir()
     runner = runner_environment(terraform_environment, folder / "home")
     tools = make_tools(folder / "tools", terraform_binary)
-    location = {"LocationConstraint": REGION}
-    emulator.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+    prepare_account(emulator)
     made = Team(repository, folder, runner, emulator.environment(), tools, github.url)
     made.commit("accept findings")
     yield made

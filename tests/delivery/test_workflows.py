@@ -19,7 +19,7 @@ from tests.delivery.conftest import REGISTER, SECRETS, Team, run_steps, step_key
 from tests.e2e.conftest import gateway
 from tools.workflow import JobResult, Run
 from tools.workflow.runner import load, workflow_inputs
-from tools.workflow.stand_ins import BUCKET, EXAMPLE, git
+from tools.workflow.stand_ins import ALARM, BUCKET, EXAMPLE, git
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CALLERS = sorted((ROOT / EXAMPLE / ".github/workflows").glob("*.yml"))
@@ -249,18 +249,7 @@ def test_rollout_serves_the_next_version_and_rollback_returns(team: Team, dev: R
     old, _ = versions(emulator, name)
     team.edit("examples/minimal/app/hello.py", '{"message": "hello"}', '{"message": "hello again"}')
     journal = f"s3://{BUCKET}/journals/dev.json"
-    alarm = "parcels-dev-errors"
-    emulator.client("cloudwatch").put_metric_alarm(
-        AlarmName=alarm,
-        Namespace="AWS/Lambda",
-        MetricName="Errors",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-    )
-    steps = {"steps": "50 100", "minutes": "0.03", "alarms": alarm, "journal": journal}
+    steps = {"steps": "50 100", "minutes": "0.03", "alarms": ALARM, "journal": journal}
 
     rollout = succeeded(team.start().workflow("rollout", inputs("dev", "apply", **steps)), "rollout")
     assert message(emulator, endpoint(emulator, name)) == "hello again"

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness import copy_project
 from sandbox import overrides
+from sandbox.emulator import REGION, Emulator
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 
 from .runner import Job, Run, StandIn
@@ -20,7 +21,7 @@ from .runner import Job, Run, StandIn
 EXAMPLE = "examples/environments"
 BUCKET = "terraform-state-pipelines"
 REPOSITORY = "team/parcels"
-REGION = "eu-central-1"
+ALARM = "parcels-errors"
 IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
 # Settings of the S3 backend for the emulator, which has no virtual hosts; the credentials are checked by its gate.
 BACKEND = "use_path_style = true\nskip_credentials_validation = true\nskip_requesting_account_id = true\n"
@@ -59,6 +60,22 @@ def make_repository(folder: Path, registry: str, base: str) -> Path:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "all")
     return folder
+
+
+def prepare_account(emulator: Emulator) -> None:
+    """Make what an account has before the first run: the state's bucket, and an alarm for rollouts to watch."""
+    location = {"LocationConstraint": REGION}
+    emulator.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+    emulator.client("cloudwatch").put_metric_alarm(
+        AlarmName=ALARM,
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
 
 
 def make_tools(folder: Path, terraform: str) -> Path:
