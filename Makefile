@@ -29,7 +29,7 @@ help:
 	@touch $@
 
 # actionlint is a Go program, and PyPI has only installers that fetch it from GitHub. Go itself is in the environment.
-.venvs/lint/bin/actionlint: .venvs/lint/.ready
+.venvs/lint/bin/actionlint: | .venvs/lint/.ready
 	@echo "building actionlint"
 	@GOPATH=$(CURDIR)/.venvs/lint/go GOCACHE=$(CURDIR)/.venvs/lint/cache GOBIN=$(CURDIR)/$(@D) GOTOOLCHAIN=local $(@D)/go install -modcacherw github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	@rm -rf .venvs/lint/go .venvs/lint/cache
