@@ -26,8 +26,9 @@ IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "
 # Settings of the S3 backend for the emulator, which has no virtual hosts; the credentials are checked by its gate.
 BACKEND = "use_path_style = true\nskip_credentials_validation = true\nskip_requesting_account_id = true\n"
 IGNORED = ".terraform/\n.terraform.lock.hcl\n*.tfplan\nbuild.log\n.policy-inherited.yaml\n"
-# The image of examples/minimal, on the sandbox's base image.
-IMAGE = """  image = {{
+# The image of examples/minimal, on the sandbox's base image; and a timeout for slow machines.
+IMAGE = """  function = {{ memory_mb = var.memory_mb, timeout_seconds = 29 }}
+  image = {{
     build = local.builds ? {{
       context     = "../minimal/app"
       source_hash = var.source_hash
