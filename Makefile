@@ -11,6 +11,7 @@ EXAMPLE ?= complete
 WORKERS ?= 2
 export TERRAFORM
 dev := .venvs/dev/bin
+lint := .venvs/lint/bin
 sandbox := $(dev)/python -m sandbox
 pytest = $(dev)/pytest -n $(WORKERS) --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE := 1
@@ -27,6 +28,12 @@ help:
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
+
+# actionlint is a Go program, and PyPI has only installers that fetch it from GitHub. Go itself is in the environment.
+.venvs/lint/bin/actionlint: | .venvs/lint/.ready
+	@echo "building actionlint"
+	@GOPATH=$(CURDIR)/.venvs/lint/go GOCACHE=$(CURDIR)/.venvs/lint/cache GOBIN=$(CURDIR)/$(@D) GOTOOLCHAIN=local $(@D)/go install -modcacherw github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	@rm -rf .venvs/lint/go .venvs/lint/cache
 
 # A clear error instead of the shell's "command not found".
 require = command -v $(1) >/dev/null || { echo "error: $(1) is not on PATH: $(2)" >&2; exit 1; }
@@ -50,12 +57,14 @@ dev: .venvs/dev/.ready .venvs/emulator/.ready ## Run the service without Lambda,
 	@$(sandbox) dev --port $(PORT) --service-port $(SERVICE_PORT)
 
 # Checks without tests, in seconds.
-static: .venvs/dev/.ready release-check
+static: .venvs/dev/.ready .venvs/lint/bin/actionlint release-check
 	@$(call require,$(TERRAFORM),install Terraform or OpenTofu 1.9 or newer or use another: make TERRAFORM=tofu …)
 	$(dev)/ruff format --check .
 	$(dev)/ruff check --quiet .
 	$(TERRAFORM) fmt -check -recursive .
 	$(dev)/mypy
+	PATH="$(CURDIR)/$(lint):$$PATH" $(lint)/actionlint .github/workflows/*.yml examples/*/.github/workflows/*.yml
+	$(lint)/zizmor --offline --quiet .github examples/*/.github
 	$(dev)/python -m tools.module_docs --check
 	$(dev)/python -m tools.terraform_docs --check
 	$(dev)/python -m tools.openapi --check
@@ -102,6 +111,6 @@ docs: .venvs/dev/.ready ## Regenerate the generated parts of the documentation
 compile := $(dev)/uv pip compile --quiet --universal --generate-hashes --upgrade
 lock: .venvs/dev/.ready
 	$(compile) --python-version=3.13 service/requirements.in --output-file=service/requirements.txt
-	$(foreach name,dev emulator policy client bench docs,$(compile) --python-version=3.11 requirements/$(name).in --output-file=requirements/$(name).txt &&) true
+	$(foreach name,dev emulator policy client bench delivery docs lint,$(compile) --python-version=3.11 requirements/$(name).in --output-file=requirements/$(name).txt &&) true
 	$(compile) --python-version=3.13 requirements/base-image.in --output-file=requirements/base-image.txt
 	$(compile) --python-version=3.13 --no-deps requirements/base-image-emulator.in --output-file=requirements/base-image-emulator.txt

@@ -32,6 +32,7 @@ provider "docker" {{
 """
 # Values of the examples' required variables, for plans only: nothing requests these URLs.
 REQUIRED_VARIABLES = {
+    "environment": "dev",
     "jwt_audience": "people-api",
     "jwt_issuer": "https://login.example.com",
     "origin_secrets": ["only" * 8],

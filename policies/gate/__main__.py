@@ -41,7 +41,7 @@ CHECKOV = Path(sys.executable).with_name("checkov")
 TIMEOUT_SECONDS = 600
 # Folders of tools, and dot folders in general; --only scans such a folder anyway.
 IGNORED = shutil.ignore_patterns(".[!g]*", ".git", "__pycache__", "node_modules", "*.tfstate*")
-FRAMEWORKS = {"terraform": "**/*.tf", "dockerfile": "**/Dockerfile*", "github_actions": ".github/workflows/*.y*ml"}
+FRAMEWORKS = {"terraform": "**/*.tf", "dockerfile": "**/Dockerfile*", "github_actions": "**/.github/workflows/*.y*ml"}
 INLINE = re.compile(r"#\s*checkov:skip=(?P<check>[\w]+)(?P<reason>:[^\n]*)?")
 # checkov logs these errors and continues, as if the check had passed.
 CRASHED = re.compile(

@@ -12,6 +12,7 @@ from harness import Plan, PlanError, assert_every_condition_is_tested, condition
 from harness.pytest_plugin import RootFactory
 from sandbox import overrides, paths
 
+IMAGE = f"111122223333.dkr.ecr.eu-central-1.amazonaws.com/parcels-dev@sha256:{'0' * 64}"
 # Example → beginning of the error message → inputs that it refuses.
 REFUSED: dict[str, dict[str, dict[str, Any]]] = {
     "cloudfront-and-waf": {
@@ -20,6 +21,11 @@ REFUSED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "origin_secrets must hold one value, or two": {"origin_secrets": []},
         "origin_secrets must hold values of 32 to 256 letters and digits": {"origin_secrets": ["guessable"]},
+    },
+    "environments": {
+        "environment must be dev, stage or prod": {"environment": "test"},
+        "image_uri is required outside dev": {"environment": "prod"},
+        "preview is for dev only": {"environment": "stage", "image_uri": IMAGE, "preview": 12},
     },
     "private-vpc": {"availability_zones must name two zones": {"availability_zones": ["eu-central-1a"]}},
 }

@@ -2,6 +2,7 @@
 
     python -m tools.release check
     python -m tools.release record VERSION [--commit COMMIT]
+    python -m tools.release notes VERSION
     python -m tools.release refresh
 
 The process is in docs/releasing.md. Exit code 1, with the reasons, means refused.
@@ -22,13 +23,15 @@ from packaging.version import Version
 from sandbox.paths import EXAMPLE_SOURCES
 from sandbox.paths import ROOT as PROJECT
 
-from .changelog import close, close_steps
+from .changelog import close, close_steps, notes
 from .check import JUDGED, check
 from .errors import ReleaseError
 from .interface import snapshot
 from .records import FOLDER, MODULE, Record, git, records, sources
 
 SOURCES = EXAMPLE_SOURCES
+# Name the last release: `?ref=v0.2.0`, `--branch v0.2.0`, `@v0.2.0`, or `version = "0.2.0"`.
+PINNED = ("README.md", "docs/*.md", "modules/*/README.md", "examples/**/*.md", "examples/**/*.yml", "*/pyproject.toml")
 NOTHING_JUDGED = (
     "# Judgements for the next release, on changes that release-check cannot classify: see docs/releasing.md.\n[]\n"
 )
@@ -53,7 +56,18 @@ def record(project: Path, version: str, commit: str) -> Record:
     (project / JUDGED).write_text(NOTHING_JUDGED, encoding="utf-8")
     for name, text in _closed(project, new).items():
         (project / name).write_text(text, encoding="utf-8")
+    if earlier:
+        _repin(project, earlier[-1].version, version)
     return new
+
+
+def _repin(project: Path, old: str, version: str) -> None:
+    """Replace the last release's version where the documentation, callers and packages name it."""
+    for file in (file for pattern in PINNED for file in project.glob(pattern)):
+        text = file.read_text(encoding="utf-8")
+        pinned = text.replace(f"v{old}", f"v{version}").replace(f'\nversion = "{old}"\n', f'\nversion = "{version}"\n')
+        if pinned != text:
+            file.write_text(pinned, encoding="utf-8")
 
 
 def _releasable(project: Path, version: str) -> list[dict[str, str]]:
@@ -115,6 +129,8 @@ def main(arguments: list[str] | None = None, project: Path = PROJECT) -> int:
     recording.add_argument(
         "--commit", default="HEAD", help="commit of the release, by default HEAD; it must be in HEAD's history"
     )
+    noting = commands.add_parser("notes", help="print a release's part of CHANGELOG.md")
+    noting.add_argument("version", type=_version, help="such as 0.2.0")
     commands.add_parser("refresh", help="record all interfaces again from their commits")
     parsed = parser.parse_args(arguments)
     try:
@@ -122,6 +138,8 @@ def main(arguments: list[str] | None = None, project: Path = PROJECT) -> int:
             print(
                 f"recorded: {FOLDER}/{record(project, parsed.version, parsed.commit).version}.json; commit it with CHANGELOG.md"
             )
+        elif parsed.command == "notes":
+            print(notes((project / "CHANGELOG.md").read_text(encoding="utf-8"), parsed.version))
         elif parsed.command == "refresh":
             refresh(project)
         else:

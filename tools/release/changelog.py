@@ -50,6 +50,14 @@ def close(changelog: str, version: str, day: date) -> str:
     return changelog.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [{version}] - {day.isoformat()}\n", 1)
 
 
+def notes(changelog: str, version: str) -> str:
+    """Return the entries of a version, without its heading; ReleaseError when there is none."""
+    match = re.search(rf"^## \[{re.escape(version)}\][^\n]*\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    if match is None:
+        raise ReleaseError(f"CHANGELOG.md has no entries for {version}")
+    return match[1].strip()
+
+
 def has_steps(upgrading: str) -> bool:
     """Whether UPGRADING.md has steps for the next release."""
     match = STEPS.search(upgrading)
