@@ -48,6 +48,7 @@ SETTINGS = {
     "ROLLOUT_MINUTES": "0.03",
     "ROLLOUT_STEPS": "50 100",
 }
+MEMORY = {"VARIABLES": "memory_mb=768"}
 # What a CodeBuild project's environment variables hold.
 PROJECT = {
     "ROOT": EXAMPLE,
@@ -234,16 +235,22 @@ def test_token_that_gitlab_refuses_fails_with_one_sentence(team: Team, deployed:
     assert result.log.splitlines()[-1].startswith("error: GitLab refused GET /user with 401")
 
 
-def test_stale_plan_is_refused(team: Team, deployed: Result) -> None:
-    late = succeeded(team.gitlab_job("plan", VARIABLES="memory_mb=640"))
-    succeeded(team.codebuild("apply", succeeded(team.codebuild("plan", VARIABLES="memory_mb=768"))))
+@pytest.fixture(scope="module")
+def late(team: Team, deployed: Result) -> Result:
+    """A plan of GitLab's job, after which CodeBuild's jobs have applied MEMORY."""
+    plan = succeeded(team.gitlab_job("plan", VARIABLES="memory_mb=640"))
+    succeeded(team.codebuild("apply", succeeded(team.codebuild("plan", **MEMORY))))
+    return plan
+
+
+def test_stale_plan_is_refused(team: Team, late: Result) -> None:
     result = team.gitlab_job("apply", late)
     assert result.code == 1
     assert result.log.splitlines()[-1].startswith("error: the plan is stale")
 
 
-def test_plan_without_changes_applies_nothing(team: Team, deployed: Result) -> None:
-    plan = succeeded(team.codebuild("plan", VARIABLES="memory_mb=768"))
+def test_plan_without_changes_applies_nothing(team: Team, late: Result) -> None:
+    plan = succeeded(team.codebuild("plan", **MEMORY))
     assert "plan.tfplan.gpg" not in plan.kept
     result = succeeded(team.codebuild("apply", plan))
     assert "The plan has no changes: there is nothing to apply." in result.log
@@ -257,26 +264,44 @@ def test_policy_gate_fails_the_plan_and_the_register_accepts(team: Team, deploye
     assert any(name.startswith("reports/") for name in accepted.kept)
 
 
+@pytest.fixture(scope="module")
+def alarm(emulator: Emulator) -> str:
+    """An alarm to watch: in the sandbox the module's own are left out."""
+    name = f"{API}-errors"
+    emulator.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
+    return name
+
+
 @pytest.mark.parametrize("product", ["gitlab", "codebuild"])
-def test_rollout_and_rollback(team: Team, deployed: Result, emulator: Emulator, product: str) -> None:
+def test_rollout_and_rollback(team: Team, late: Result, emulator: Emulator, alarm: str, product: str) -> None:
     run = team.gitlab_job if product == "gitlab" else team.codebuild
     old = live(emulator)
-    team.edit("examples/minimal/app/hello.py", "hello", f"hello {product}")
-    succeeded(run("rollout", VARIABLES="memory_mb=768"))
+    team.edit("examples/minimal/app/hello.py", '{"message": "hello', f'{{"message": "hello {product}')
+    given = {**MEMORY, "ALARMS": alarm}
+    succeeded(run("rollout", **given))
     assert message(emulator).startswith(f"hello {product}")
-    assert int(live(emulator)) == int(old) + 1
-    succeeded(run("rollback", VARIABLES="memory_mb=768", ROLLBACK_VERSION=old))
+    assert int(live(emulator)) > int(old)
+    succeeded(run("rollback", **given, ROLLBACK_VERSION=old))
     assert live(emulator) == old
 
 
-def test_drift_opens_and_closes_one_issue(team: Team, deployed: Result, emulator: Emulator) -> None:
-    given = {"VARIABLES": "memory_mb=768", "GITLAB_TOKEN": ci.TOKEN}
+def test_drift_opens_and_closes_one_issue(team: Team, late: Result, emulator: Emulator) -> None:
+    given = {**MEMORY, "GITLAB_TOKEN": ci.TOKEN}
     aws = emulator.client("lambda")
     aws.update_function_configuration(FunctionName=API, MemorySize=1536)
     result = team.gitlab_job("drift", **given)
     assert result.code == 1
     assert result.log.splitlines()[-1] == "error: dev differs from its configuration: the plan is above."
-    assert team.codebuild("drift", VARIABLES="memory_mb=768").code == 1
+    assert team.codebuild("drift", **MEMORY).code == 1
     (issue,) = team.gitlab.issues
     assert "1536" in issue["description"]
     aws.update_function_configuration(FunctionName=API, MemorySize=768)
