@@ -228,9 +228,10 @@ class Rollout:
     def _require_docker(self, plan: Plan) -> None:
         """RefusedError when an image has to be built and no Docker daemon is reachable."""
         configured = plan.raw.get("configuration", {}).get("provider_config", {})
-        if not plan.builds() or any(
-            "host" in (c.get("expressions") or {}) for n, c in configured.items() if "docker" in n
-        ):
+        providers = [c.get("expressions") or {} for n, c in configured.items() if "docker" in n]
+        # With a Docker context, as job.sh sets it for a daemon with TLS, the address is in the context.
+        elsewhere = os.environ.get("DOCKER_CONTEXT") or any({"host", "context"} & p.keys() for p in providers)
+        if not plan.builds() or elsewhere:
             return
         if (problem := _docker_problem(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")) is not None:
             raise RefusedError(f"no Docker daemon is reachable, and the plan builds an image: {problem}")

@@ -36,8 +36,8 @@ REFUSALS = (
         "the state is locked by another run. Nothing was applied: apply again when it has ended.",
     ),
     (
-        "Cannot connect to the Docker daemon",
-        "no Docker daemon is reachable, and the image has to be built: see docs/docker-daemon.md.",
+        "failed to create Docker client",
+        "the Docker daemon cannot be used, and the image has to be built: docs/docker-daemon.md explains the error above.",
     ),
 )
 

@@ -195,7 +195,7 @@ def _remove_leftovers(bridge: str, namespaces: Path) -> None:
     ports = Path("/sys/class/net", bridge, "brif")
     for link in [*(port.name for port in ports.glob("*")), bridge]:
         subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
-    _unmount_below(namespaces)
+    unmount_below(namespaces)
 
 
 def _label(home: Path) -> str:
@@ -220,11 +220,11 @@ def _stop(home: Path) -> None:
 
 
 def _remove_files(home: Path) -> None:
-    _unmount_below(home)
+    unmount_below(home)
     shutil.rmtree(home)
 
 
-def _unmount_below(folder: Path) -> None:
+def unmount_below(folder: Path) -> None:
     """Unmount every mount below a folder, innermost first."""
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):

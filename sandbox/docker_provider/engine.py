@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ from typing import IO, Any
 from .registry import ImageName, Login, home
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
+CONTEXT_HOST = "{{.Endpoints.docker.Host}}"
+# The docker command's variables for TLS. The real provider reads DOCKER_CERT_PATH alone, and its builder none of them.
+_TLS_VARIABLES = ("DOCKER_CERT_PATH", "DOCKER_TLS", "DOCKER_TLS_VERIFY")
 
 BUILDX = "buildx"
 BUILDKIT = "buildkit"
@@ -233,7 +236,8 @@ def _first(clients: Sequence[str]) -> str:
 
 
 def _output(*command: str) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # With the variables for TLS, and without the files that they name, the docker command prints only an error.
+    result = subprocess.run(command, env=_without(_TLS_VARIABLES), capture_output=True, text=True, check=False)
     return result.stdout if result.returncode == 0 else ""
 
 
@@ -245,10 +249,17 @@ def docker_commands() -> list[str]:
 
 
 class Engine:
-    """The Docker engine at `host`."""
+    """The Docker engine at `host`. `certificates` is a folder with ca.pem, cert.pem and key.pem, for TLS.
 
-    def __init__(self, host: str | None = None, *, unsupported: Sequence[str] = (), ping: bool = True) -> None:
+    As in the real provider, they are for the check of the engine, the push and the legacy builder. A build with buildx
+    connects by DOCKER_HOST or the Docker context instead, and uses TLS only if the context has certificates.
+    """
+
+    def __init__(
+        self, host: str | None = None, *, certificates: str = "", unsupported: Sequence[str] = (), ping: bool = True
+    ) -> None:
         self._host = host or DEFAULT_HOST
+        self._certificates = certificates
         self._unsupported = unsupported
         self._ping = ping
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -267,7 +278,9 @@ class Engine:
         """Raise `EngineError` if the engine does not respond, or if an unsupported argument is set."""
         for name in self._unsupported:
             raise EngineError(f"{name} is not supported by the stand-in provider")
+        self._check_certificates()
         if self._ping:
+            self._refuse_certificates_for_a_socket()
             self._version()
 
     def build(self, build: Mapping[str, Any], name: str, deadline: float) -> None:
@@ -287,12 +300,15 @@ class Engine:
 
     def _build(self, build: Mapping[str, Any], name: str, deadline: float, legacy: bool) -> None:
         builder = choose_builder(docker_commands(), legacy=legacy)
+        if not legacy:
+            self._check_build_host(builder.client)
         with (
             _open_log("" if legacy else build.get("build_log_file") or "") as log,
             tempfile.TemporaryDirectory() as scratch,
         ):
             start = log.seek(0, os.SEEK_END)
-            environment = self._environment | builder.environment | {"DOCKER_CONFIG": scratch}
+            environment = self._environment if legacy else _without(_TLS_VARIABLES)
+            environment |= builder.environment | {"DOCKER_CONFIG": scratch}
             _copy_configuration(Path(scratch))
             command = builder.arguments(build, name, legacy=legacy)
             if self._run(command, environment, log, deadline) != 0:
@@ -328,25 +344,52 @@ class Engine:
 
     @property
     def _environment(self) -> dict[str, str]:
-        environment = os.environ | {"DOCKER_HOST": self._host}
-        environment.pop("DOCKER_CONTEXT", None)
-        return environment
+        verify = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": self._certificates} if self._certificates else {}
+        return _without([*_TLS_VARIABLES, "DOCKER_CONTEXT"]) | {"DOCKER_HOST": self._host} | verify
+
+    def _check_certificates(self) -> None:
+        for name in ("ca.pem", "cert.pem", "key.pem") if self._certificates else ():
+            path = Path(self._certificates, name)
+            if not path.exists():
+                what = f'read CA certificate "{path}"' if name == "ca.pem" else "load X509 key pair"
+                reason = f"could not {what}: open {path}: no such file or directory"
+                raise EngineError(f"failed to create Docker client: failed to create tls config: {reason}")
+
+    def _refuse_certificates_for_a_socket(self) -> None:
+        # The docker command ignores certificates for a socket.
+        if self._certificates and self._host.startswith("unix://"):
+            raise self._unreachable("error during connect: http: server gave HTTP response to HTTPS client")
+
+    def _check_build_host(self, client: str) -> None:
+        """Refuse what fails later in the real provider: it builds with one engine, and pushes from another."""
+        context = _output(client, "context", "inspect", "--format", CONTEXT_HOST).strip()
+        host = os.environ.get("DOCKER_HOST") or context or DEFAULT_HOST
+        if host != self._host:
+            raise EngineError(
+                f"{self._host} is not the engine of DOCKER_HOST or the Docker context, {host}: "
+                "version 4.5 of the provider would build there, and the stand-in does not. Set DOCKER_HOST or DOCKER_CONTEXT"
+            )
+        if self._certificates:
+            # They are not used here. The docker command's own builder would report only a closed connection.
+            result = self._ask_version(client, _without(_TLS_VARIABLES))
+            if result.returncode:
+                raise EngineError(_last_line(result.stderr))
 
     def _version(self) -> int:
         """Return the engine's major version; `EngineError` if it does not respond."""
-        client = _first(docker_commands())
-        result = subprocess.run(
-            [client, "version", "--format", "{{.Server.Version}}"],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = self._ask_version(_first(docker_commands()), self._environment)
         if result.returncode != 0:
-            needed = f"please make sure that {self._host} is reachable and has a  '_ping' endpoint"
-            reason = result.stderr.strip().rpartition("\n")[2]
-            raise EngineError(f"failed to create Docker client: Error pinging Docker server, {needed}. Error: {reason}")
+            raise self._unreachable(_last_line(result.stderr))
         return int(re.sub(r"\D.*", "", result.stdout.strip(), flags=re.DOTALL) or 0)
+
+    @staticmethod
+    def _ask_version(client: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        command = [client, "version", "--format", "{{.Server.Version}}"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def _unreachable(self, reason: str) -> EngineError:
+        needed = f"please make sure that {self._host} is reachable and has a  '_ping' endpoint"
+        return EngineError(f"failed to create Docker client: Error pinging Docker server, {needed}. Error: {reason}")
 
     def _run(self, command: list[str], environment: dict[str, str], log: IO[bytes], deadline: float) -> int:
         with self._lock:
@@ -373,6 +416,15 @@ class Engine:
         if self._stopped:
             raise EngineError("context canceled")
         return code
+
+
+def _without(names: Iterable[str]) -> dict[str, str]:
+    """Return this process's environment without these variables."""
+    return {name: value for name, value in os.environ.items() if name not in names}
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def _buildkit_is_off() -> bool:

@@ -32,7 +32,7 @@ from .registry import (
 
 State = dict[str, Any]
 
-UNSUPPORTED = ("ssh_opts", "ca_material", "cert_material", "key_material", "cert_path")
+UNSUPPORTED = ("ssh_opts", "ca_material", "cert_material", "key_material")
 _DEFAULT_TIMEOUT = "20m"
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|ns)")
 _UNIT_SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -68,7 +68,10 @@ class DockerProvider:
         try:
             self.engine = Engine(
                 _host_of_context(context) if context else known.get("host") or os.environ.get("DOCKER_HOST"),
-                unsupported=[name for name in UNSUPPORTED if known.get(name) or _in_environment(name)],
+                certificates=known.get("cert_path") or os.environ.get("DOCKER_CERT_PATH") or "",
+                unsupported=[
+                    name for name in UNSUPPORTED if known.get(name) or os.environ.get(f"DOCKER_{name.upper()}")
+                ],
                 ping=not known.get("disable_docker_daemon_check"),
             )
             self._logins = read_logins(_blocks(known, "registry_auth"))
@@ -219,11 +222,6 @@ class RegistryImageData(_RegistryImage):
             )
             return None
         return {**config, "id": digest, "sha256_digest": digest}
-
-
-def _in_environment(name: str) -> bool:
-    # The docker command reads DOCKER_CERT_PATH by itself.
-    return name != "cert_path" and bool(os.environ.get(f"DOCKER_{name.upper()}"))
 
 
 def timeout_problem(resource: State) -> str | None:
