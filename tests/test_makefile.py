@@ -75,6 +75,9 @@ def test_missing_terraform_is_a_one_line_error(bare: Path) -> None:
     for name in ("dev", "emulator", "policy"):
         (bare / f".venvs/{name}/bin").mkdir(parents=True)
         (bare / f".venvs/{name}/.ready").touch()
+    (bare / ".venvs/lint/bin").mkdir(parents=True)
+    for name in (".ready", "bin/actionlint"):
+        (bare / ".venvs/lint" / name).touch()
     python = bare / ".venvs/dev/bin/python"
     python.write_text("#!/bin/sh\n")  # for release-check, which runs first
     python.chmod(0o755)

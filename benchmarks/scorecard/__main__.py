@@ -137,7 +137,7 @@ def _simulate(options: argparse.Namespace) -> None:
     if options.json:
         data = {"requests": requests, "endpoints": endpoints, "per_month": per_month} | rows | cpu | notes
         try:
-            options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+            options.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise ScorecardError(f"--json: {options.json} cannot be written: {error.strerror}.") from error
 
@@ -232,7 +232,7 @@ def _write(results: dict[str, Any]) -> None:
     """Write results.json, with the other command's results as they were, the page, and its pictures."""
     earlier = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     results = _rounded(earlier | results)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     if "consolidation" not in results:
         raise ScorecardError(f"wrote {RESULTS.name}; the page needs the study's results as well: run study.")
     PAGE.write_text(report.markdown(results, Parameters.read(), Prices.read()), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""docs/scorecard-simulation.md: page.md, with tables from the study's results."""
+"""docs/scorecard-simulation.md: page.template, with tables from the study's results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.scorecard.claims import judge
 from benchmarks.scorecard.cost import MONTH_SECONDS, Prices
 from benchmarks.scorecard.model import Design, Parameters
 
-TEMPLATE = Path(__file__).parent / "page.md"
+TEMPLATE = Path(__file__).parent / "page.template"
 DESIGNS = ("one", "separate")
 # Of all simulated cells, those that the page shows; results.json has all.
 SHOWN_ENDPOINTS, SHOWN_STARTS = {5, 20, 100, 500}, {1e4, 1e6, 1e8}
