@@ -37,7 +37,9 @@ REQUIRED_VARIABLES = {
     "jwt_issuer": "https://login.example.com",
     "origin_secrets": ["only" * 8],
 }
+DECLARES_BACKEND = re.compile(r'^  backend "', re.MULTILINE)
 DECLARES_DOCKER = re.compile(r'^provider "docker"', re.MULTILINE)
+LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'
 AWS_ALIAS = re.compile(r'^provider "aws" \{\n  alias += "(\w+)"', re.MULTILINE)
 
 # The emulator omits most attributes of alarms, so every plan would change them.
@@ -90,7 +92,8 @@ def planned(root: Path) -> str:
     required = [name for name in REQUIRED_VARIABLES if re.search(rf'^variable "{name}"', sources, re.MULTILINE)]
     variables = [f'variable "{name}" {{\n  default = {json.dumps(REQUIRED_VARIABLES[name])}\n}}\n' for name in required]
     aliased = map(aws_provider, AWS_ALIAS.findall(sources))
-    return "".join([AWS_PROVIDER, *aliased, docker, *variables])
+    state = LOCAL_STATE if DECLARES_BACKEND.search(sources) else ""
+    return "".join([AWS_PROVIDER, *aliased, docker, state, *variables])
 
 
 def native(machine: str = "") -> dict[str, str]:

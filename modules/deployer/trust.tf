@@ -13,7 +13,7 @@ locals {
     } : { for role in ["apply", "plan"] : role => [for claim in concat(
       [for branch in var.trust.github[role].branches : "ref:refs/heads/${branch}"],
       [for environment in var.trust.github[role].environments : "environment:${environment}"],
-      role == "plan" && var.trust.github.plan.pull_requests ? ["pull_request"] : [],
+      var.trust.github[role].pull_requests ? ["pull_request"] : [],
     ) : "repo:${var.trust.github.repository}:${claim}"]
   }
 

@@ -199,7 +199,8 @@ variable "trust" {
   description = <<-EOT
     Which jobs may assume the roles, by the subject of their OIDC token. Exactly one of `github` and `oidc`.
     - `github`: jobs of GitHub Actions in one `repository`, OWNER/NAME; for a repository whose subjects are immutable (created, renamed or moved since July 2026) OWNER@ID/NAME@ID,
-      as `gh api repos/OWNER/NAME/actions/oidc/customization/sub` prints. `apply` and `plan` name `branches` and `environments`; `plan.pull_requests` also admits pull requests. A job that
+      as `gh api repos/OWNER/NAME/actions/oidc/customization/sub` prints. `apply` and `plan` name `branches` and `environments`; `plan.pull_requests` also admits pull requests. `apply.pull_requests` is for
+      the previews of pull requests: whoever may open one in the repository can then apply, so give them APIs and a `state.key_prefix` of their own. A job that
       names an environment has that subject and not its branch's.
     - `oidc`: any other `issuer` (https://gitlab.com), its `audience`, and the exact subjects of the jobs: `apply_subjects`, `plan_subjects`. A subject of `plan_subjects` may end in `*` after
       the project: `project_path:group/project:ref_type:branch:ref:*`.
@@ -208,7 +209,7 @@ variable "trust" {
   type = object({
     existing_provider_arn = optional(string)
     github = optional(object({
-      apply      = object({ branches = optional(list(string), []), environments = optional(list(string), []) })
+      apply      = object({ branches = optional(list(string), []), environments = optional(list(string), []), pull_requests = optional(bool, false) })
       plan       = optional(object({ branches = optional(list(string), []), environments = optional(list(string), []), pull_requests = optional(bool, true) }), {})
       repository = string
     }))
@@ -240,10 +241,10 @@ variable "trust" {
 
   validation {
     condition = var.trust.github == null ? true : (
-      length(concat(var.trust.github.apply.branches, var.trust.github.apply.environments)) > 0 &&
+      (length(concat(var.trust.github.apply.branches, var.trust.github.apply.environments)) > 0 || var.trust.github.apply.pull_requests) &&
       (length(concat(var.trust.github.plan.branches, var.trust.github.plan.environments)) > 0 || var.trust.github.plan.pull_requests)
     )
-    error_message = "trust.github: apply and plan must each admit a branch, an environment or, for plan, pull requests: otherwise nobody could assume the role."
+    error_message = "trust.github: apply and plan must each admit a branch, an environment or pull requests: otherwise nobody could assume the role."
   }
 
   validation {

@@ -120,7 +120,7 @@ LIMITS = [
     Limit(
         "trust.github: apply and plan must each admit",
         [github(apply={}), github(plan={"pull_requests": False})],
-        [github(plan={"pull_requests": False, "branches": ["main"]})],
+        [github(plan={"pull_requests": False, "branches": ["main"]}), github(apply={"pull_requests": True})],
     ),
     Limit(
         "trust.oidc.issuer must be an https://",

@@ -63,6 +63,7 @@ ACCESSES: dict[str, tuple[Access, bool, bool]] = {
     "read an API's state": (Access("s3:GetObject", f"{STATES}/apis/people.tfstate"), True, True),
     "write an API's state": (Access("s3:PutObject", f"{STATES}/apis/people.tfstate"), True, False),
     "lock an API's state": (Access("s3:PutObject", f"{STATES}/apis/people.tfstate.tflock"), True, True),
+    "unlock a rollout's journal": (Access("s3:DeleteObject", f"{STATES}/apis/people.json.lock"), True, False),
     "delete an API's state": (
         Access("s3:DeleteObject", f"{STATES}/apis/people.tfstate"), False, False,
     ),
@@ -133,6 +134,14 @@ def test_trust_is_exact(role: str, planned: Plan) -> None:
             "token.actions.githubusercontent.com:sub": [f"repo:example/people-api:{claim}"],
         }
     }
+
+
+def test_pull_requests_may_apply_if_stated(module: Root) -> None:
+    github = {"repository": "example/people-api", "apply": {"pull_requests": True}}
+    plan = module.plan(apis=["pr-*"], trust={"github": github})
+    trust = json.loads(plan.resources['aws_iam_role.this["apply"]'].after["assume_role_policy"])["Statement"][0]
+    subjects = trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert subjects == ["repo:example/people-api:pull_request"]
 
 
 def test_a_pattern_of_a_plan_subject_is_compared_as_one_and_the_others_exactly(module: Root) -> None:

@@ -25,6 +25,8 @@ URL = "https://github.com/<you>/lambda_container_api.git"
 TAG = re.compile(r"--branch (v[\d.]+)")
 # First words of commands that need what a plan does not: a deployed API, or uv and an index of packages.
 NOT_RUN = ("terraform apply", "terraform destroy", "curl", "uv")
+# Its commands need the states' buckets: tests/delivery runs them as jobs.
+IN_PIPELINES = {"environments"}
 SECTIONS = ["When", "Cost", "Commands", "Destroy"]
 
 
@@ -63,7 +65,7 @@ def environment(
     )
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if example not in IN_PIPELINES])
 def test_commands_of_a_readme_plan_the_example(
     example: str, published: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -87,7 +89,7 @@ def test_commands_of_a_readme_plan_the_example(
 
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
     assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy", result.stdout)
-    assert "api.tfplan" in result.stdout.splitlines()
+    assert any(line.endswith(".tfplan") for line in result.stdout.splitlines())
     module = next(path for path in work.rglob(".terraform/modules/modules.json")).read_text()
     assert "git::file://" in module  # the published module, not the clone's
 
@@ -105,4 +107,4 @@ def test_readme_says_what_when_cost_and_commands(example: str) -> None:
 
 def test_table_of_examples_is_complete() -> None:
     linked = re.findall(r"^\| \[`([\w-]+)`\]\(examples/", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert sorted(linked) == EXAMPLES
+    assert sorted(linked) == sorted([*EXAMPLES, Path(paths.LEGACY).name])
