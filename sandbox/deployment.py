@@ -5,11 +5,12 @@ from __future__ import annotations
 import filecmp
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -100,7 +101,14 @@ def prepare(
     variables = emulator.environment() | providers.environment() | engine_of_the_client()
     variables |= {"TF_VAR_jwt_issuer": issuer.url, "TF_VAR_jwt_audience": issuer.audience}
     variables |= {"TF_VAR_base_image": base.reference, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    (home / "environment").write_text(exports(variables))
     return Deployment(root, emulator, variables)
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Return shell code that sets the variables, and unsets all others of AWS and of Terraform's inputs."""
+    unset = "unset $(env | sed -n -E 's/^((AWS|TF_VAR)_[A-Za-z0-9_]*)=.*/\\1/p')\n"
+    return unset + "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
 
 
 def prepare_plan(home: Path, example: str, emulator: Emulator, providers: Providers) -> Deployment:

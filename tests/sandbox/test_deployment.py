@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,3 +124,24 @@ def test_unavailable_locked_provider_versions_are_replaced(
 def test_failed_init_without_a_lock_file_is_reported(failing: Callable[..., Deployment]) -> None:
     with pytest.raises(SandboxError, match=r"terraform init failed:\nno network"):
         deployment.apply(failing("exit 0", init="echo no network >&2; exit 1"), Step("apply"))
+
+
+def test_exports_set_the_variables_and_unset_the_users_own() -> None:
+    code = deployment.exports({"AWS_ENDPOINT_URL": "http://localhost:1", "TF_VAR_text": "it's $HOME"})
+    users = {"PATH": os.environ["PATH"], "AWS_PROFILE": "work", "TF_VAR_name": "own", "KEPT": "yes"}
+    command = ["bash", "-ec", code + "env"]
+    result = subprocess.run(command, env=users, capture_output=True, text=True, check=True)
+    variables = dict(line.split("=", 1) for line in result.stdout.splitlines())
+    assert (
+        variables.items()
+        >= {"AWS_ENDPOINT_URL": "http://localhost:1", "TF_VAR_text": "it's $HOME", "KEPT": "yes"}.items()
+    )
+    assert variables.keys().isdisjoint({"AWS_PROFILE", "TF_VAR_name"})
+
+
+def test_exports_work_without_variables_of_the_user() -> None:
+    command = ["bash", "-euc", deployment.exports({}) + "echo done"]
+    assert (
+        subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True).stdout
+        == "done\n"
+    )

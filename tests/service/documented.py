@@ -4,21 +4,30 @@ import re
 import shutil
 from pathlib import Path
 
-from sandbox.paths import EXAMPLE_SOURCES, ROOT
+from sandbox.paths import EXAMPLE_SOURCES, ROOT, SANDBOXES
 
 COPIED = {"docs", "harness", "pyproject.toml", "requirements", "sandbox", "tests", "tools", *EXAMPLE_SOURCES}
 IGNORED = shutil.ignore_patterns("__pycache__", ".terraform", "terraform.tfstate*", "build.log")
 BLOCK = re.compile(r"^`(service/\S+)`:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def with_documented_resources(folder: Path) -> Path:
-    """Copy the project into a folder, and return the folder."""
+def project_copy(folder: Path) -> Path:
+    """Copy the project into a folder, with its Python environments and sandboxes, and return the folder."""
     for source in (ROOT / name for name in sorted(COPIED)):
         if source.is_dir():
             shutil.copytree(source, folder / source.name, ignore=IGNORED)
         else:
             shutil.copy(source, folder)
     (folder / ".venvs").symlink_to(ROOT / ".venvs")
+    # One folder for the sandboxes of all copies: `down` removes the base image only if none of them is running.
+    SANDBOXES.mkdir(exist_ok=True)
+    (folder / ".sandbox").symlink_to(SANDBOXES)
+    return folder
+
+
+def with_documented_resources(folder: Path) -> Path:
+    """Copy the project into a folder, add the documented resources, and return the folder."""
+    project_copy(folder)
     for path, text in BLOCK.findall((ROOT / "docs" / "service.md").read_text()):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text)
