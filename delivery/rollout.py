@@ -163,6 +163,12 @@ class Rollout:
     def _connect(self) -> None:
         """Read from the root's outputs which alias and alarms it has."""
         outputs = self.terraform.outputs()
+        where = self.settings.journal or str(self.terraform.data_dir / "delivery.json")
+        if not outputs and Path(where).exists():
+            raise RefusedError(
+                f"the state of {self.terraform.root} is empty, but the journal {where} knows rollouts: a Terraform that is killed "
+                "may leave a local state file cut short, and terraform.tfstate.backup is the one before; restore it first"
+            )
         if not outputs:
             raise RefusedError(
                 f"nothing is deployed from {self.terraform.root} yet: the first release is `{self.terraform.binary} apply`"
@@ -177,7 +183,6 @@ class Rollout:
         listed = own.values() if isinstance(own, dict) else own
         self.function = Function(target, self.clients("lambda", target.region))
         self.alarms = Alarms([*listed, *self.settings.alarms], target.region, self.clients)
-        where = self.settings.journal or str(self.terraform.data_dir / "delivery.json")
         self.journal = Journal(store(where, lambda: self.clients("s3", target.region)), str(target))
 
     def _require_clean(self) -> None:

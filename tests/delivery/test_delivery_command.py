@@ -244,6 +244,10 @@ def test_root_that_is_not_applied_or_not_initialised_is_refused(
     assert "nothing is deployed from" in capsys.readouterr().err
     assert folder.run("variables") == 0
     assert capsys.readouterr().out == ""
+    tmp_path.joinpath("journal.json").write_text("{}")
+    assert folder.run("rollout") == REFUSED
+    assert "is empty, but the journal" in capsys.readouterr().err
+    tmp_path.joinpath("journal.json").unlink()
     tmp_path.joinpath("backend.tf").write_text('terraform {\n  backend "s3" {}\n}\n')
     assert folder.run("rollout") == REFUSED
     assert "is not initialised: run `terraform init` there first" in capsys.readouterr().err

@@ -141,7 +141,7 @@ def test_stop_before_the_deployment_changes_nothing(tmp_path: Path) -> None:
 def test_stop_during_a_step_returns(tmp_path: Path) -> None:
     world = World()
     run = rollout(tmp_path, world, minutes=1)
-    world.during = lambda pins: run.ask_to_stop() if pins["canary_percent"] == 50 else None
+    world.during = lambda pins: run.ask_to_stop() if pins["canary_percent"] == 10 else None
     ended = run.run()
     assert (ended.result, ended.reason, world.version, world.weights) == ("returned", "stopped by a signal", "1", {})
 
