@@ -354,11 +354,13 @@ def test_lost_rollout_is_returned_when_an_alarm_fires_meanwhile(
 
 
 def test_rollback_pins_the_version_that_served_before(root: Root, delivery: Delivery) -> None:
-    last = delivery.last()
+    serving = delivery.alias()[0]
+    ended = json.loads(delivery.journal.read_text())["ended"]
+    before = next(entry["old"] for entry in ended if (entry["new"], entry["result"]) == (serving, "live"))
     code, out = delivery.run("rollback", "--minutes", "0")
     assert code == 0, out
-    assert delivery.alias() == (last["old"], {})
-    assert delivery.run("variables")[1].split() == [f"TF_VAR_release_version={last['old']}", "TF_VAR_canary_percent=0"]
+    assert delivery.alias() == (before, {})
+    assert delivery.run("variables")[1].split() == [f"TF_VAR_release_version={before}", "TF_VAR_canary_percent=0"]
 
 
 def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
