@@ -99,7 +99,9 @@ class Team(Machine):
         init = ["init", "-input=false", "-reconfigure", f"-backend-config=environments/{name}.s3.tfbackend"]
         for arguments in (init, ["destroy", "-auto-approve", "-input=false", f"-var-file=environments/{name}.tfvars"]):
             command = [str(self.tools / "terraform"), *arguments]
-            subprocess.run(command, cwd=self.repository / EXAMPLE, env=environment, check=True, capture_output=True)
+            folder = self.repository / EXAMPLE
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{name} was not destroyed: {done.stderr}"
 
 
 def step_key(declared: Mapping[str, Any]) -> tuple[str, str]:

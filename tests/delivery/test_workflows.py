@@ -265,15 +265,17 @@ def test_rollout_serves_the_next_version_and_rollback_returns(team: Team, dev: R
 
 
 def test_drift_opens_updates_and_closes_one_issue(team: Team, stage: Run, github: Any, emulator: Emulator) -> None:
+    aws = emulator.client("lambda")
+    name = f"{API}-stage"
+    memory = aws.get_function_configuration(FunctionName=name)["MemorySize"]  # another test may have changed it
+
     def drift(**more: Any) -> Run:
         return team.start().workflow(
-            "drift", inputs("stage", "plan", keep="image_uri", variables="memory_mb=768", **more)
+            "drift", inputs("stage", "plan", keep="image_uri", variables=f"memory_mb={memory}", **more)
         )
 
     succeeded(drift(), "drift")
     assert github.issues == []
-    aws = emulator.client("lambda")
-    name = f"{API}-stage"
     aws.update_function_configuration(FunctionName=name, MemorySize=1536)
     for _ in range(2):
         succeeded(drift(), "drift")
@@ -283,7 +285,7 @@ def test_drift_opens_updates_and_closes_one_issue(team: Team, stage: Run, github
     run = drift(issue=False)
     assert failed_step(run, "drift").startswith("::error::stage differs from its configuration")
 
-    aws.update_function_configuration(FunctionName=name, MemorySize=768)
+    aws.update_function_configuration(FunctionName=name, MemorySize=memory)
     succeeded(drift(), "drift")
     assert issue["state"] == "closed"
 
