@@ -176,7 +176,7 @@ def test_pull_request_gets_one_comment_with_the_plan(team: Team, github: Any) ->
 
 def test_failed_plan_replaces_the_comment(team: Team, github: Any) -> None:
     run = team.start(team.pull_request(12))
-    run.workflow("plan", inputs("dev", "plan", variables="environment=production"))
+    run.workflow("plan", inputs("dev", "plan", variables="memory_mb=much"))
     assert run.jobs["plan"].result == "failure"
     (comment,) = (one for one in github.comments if one["issue"] == 12)
     assert "### Plan of dev: failed" in comment["body"]
@@ -274,8 +274,6 @@ def test_drift_opens_updates_and_closes_one_issue(team: Team, stage: Run, github
             "drift", inputs("stage", "plan", keep="image_uri", variables=f"memory_mb={memory}", **more)
         )
 
-    succeeded(drift(), "drift")
-    assert github.issues == []
     aws.update_function_configuration(FunctionName=name, MemorySize=1536)
     for _ in range(2):
         succeeded(drift(), "drift")
