@@ -217,7 +217,7 @@ def test_apply_of_the_saved_plan_with_an_assumed_role_serves(team: Team, deploye
 
 def test_merge_request_gets_one_comment_and_a_widget(team: Team, deployed: Result) -> None:
     secret = "1827"  # a value that the variable may have
-    for variables in ({"VARIABLES": "memory_mb=640"}, {"SECRET_VARIABLES": f"log_retention_days={secret}"}):
+    for variables in ({"VARIABLES": "memory_mb=640"}, {"SECRET_VARIABLES": f"memory_mb={secret}"}):
         given = {"CI_MERGE_REQUEST_IID": "3", "GITLAB_TOKEN": ci.TOKEN, **variables}
         result = succeeded(team.gitlab_job("plan", **given))
     (note,) = team.gitlab.notes
