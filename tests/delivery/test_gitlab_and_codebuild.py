@@ -44,7 +44,7 @@ SETTINGS = {
     "DELIVERY_COMMIT": "HEAD",
     "JOURNAL": JOURNAL,
     "PLAN_PASSPHRASE": PASSPHRASE,
-    "POLICY": "false",  # most of a plan's time; one test has it
+    "POLICY": "false",  # most of a plan's time
     "ROLLOUT_MINUTES": "0.03",
     "ROLLOUT_STEPS": "50 100",
 }
