@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ START_SECONDS = 30
 STOP_SECONDS = 20
 ROOTLESS_USER = "docker-rootless-test"
 ROOTLESS_SCRIPTS = ("/usr/bin/dockerd-rootless.sh", "/usr/share/docker.io/contrib/dockerd-rootless.sh")
-# For a daemon without a bridge: the builds of its tests run no command, and need no network.
+# For a rootless daemon, which cannot change the machine's bridges: the builds of its tests run no command, and need no network.
 NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
 DOCKER_VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS")
 
@@ -83,14 +83,17 @@ def tls(folder: Path, *arguments: str) -> Iterator[Daemon]:
     """A daemon on TCP that accepts clients with a certificate of its CA only, as Docker-in-Docker does."""
     require("dockerd")
     certificates = create_certificates(folder / "certificates")
-    host, control = f"tcp://127.0.0.1:{free_port()}", f"unix://{folder / 'docker.sock'}"
+    port = free_port()
+    host, control = f"tcp://127.0.0.1:{port}", f"unix://{folder / 'docker.sock'}"
     verify = [f"--{name}={certificates / 'server' / file}" for name, file in TLS_FLAGS.items()]
     command = [
         *("dockerd", f"--data-root={folder / 'data'}", f"--exec-root={folder / 'exec'}"),
         *(f"--pidfile={folder / 'pid'}", f"--host={host}", f"--host={control}", "--tlsverify", *verify),
-        *(arguments or NO_NETWORK),
     ]
-    with _running(command, folder, control):
+    with ExitStack() as stack:
+        # With `--bridge=none` a daemon deletes docker0, the bridge of the machine's own.
+        network = arguments or stack.enter_context(bridge(f"daemon-{port}", f"172.30.{port % 250}.0/24"))
+        stack.enter_context(_running([*command, *network], folder, control))
         yield Daemon(control, host, files=certificates / "client")
 
 
