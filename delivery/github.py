@@ -15,21 +15,17 @@ import argparse
 import json
 import os
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import DeliveryError
+from .rest import marker, pages, send
 
 # Of the text of a comment or an issue, in characters.
 MAX_BODY = 65_536
 TRUNCATED = "\n\nThe rest is left out: GitHub's limit is 65,536 characters."
-SECONDS = 30
-PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -53,36 +49,16 @@ class Repository:
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send a request to a path below the repository and return the response's JSON."""
-        request = urllib.request.Request(  # noqa: S310 - the API's URL is the job's
-            f"{self.api}/repos/{self.name}/{path}",
-            None if body is None else json.dumps(body).encode(),
-            {
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/json",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = _message(error.read())
-            raise DeliveryError(f"GitHub refused {method} {path} with {error.code}: {reason}") from error
-        except OSError as error:
-            raise DeliveryError(f"GitHub did not respond to {method} {path}: {error}") from error
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {self.token}",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        return send("GitHub", method, path, f"{self.api}/repos/{self.name}/{path}", headers, body, _message)
 
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
         """Return the items of a list, of all pages."""
-        separator = "&" if "?" in path else "?"
-        page = 1
-        while items := self.request("GET", f"{path}{separator}per_page={PAGE}&page={page}"):
-            yield from items
-            if len(items) < PAGE:
-                return
-            page += 1
+        return pages(lambda page: self.request("GET", page), path)
 
 
 def comment(repository: Repository, number: int, key: str, text: str) -> str:
@@ -123,17 +99,13 @@ def _open_issue(repository: Repository, key: str) -> dict[str, Any] | None:
     return next((item for item in found if _is_own(item, key)), None)
 
 
-def _marker(key: str) -> str:
-    return f"<!-- delivery: {key} -->"
-
-
 def _is_own(item: dict[str, Any], key: str) -> bool:
     # Anyone may write the marker; a workflow's token writes as a bot.
-    return (item.get("body") or "").startswith(_marker(key)) and item["user"]["type"] == "Bot"
+    return (item.get("body") or "").startswith(marker(key)) and item["user"]["type"] == "Bot"
 
 
 def _body(key: str, text: str) -> str:
-    body = f"{_marker(key)}\n{text}"
+    body = f"{marker(key)}\n{text}"
     return body if len(body) <= MAX_BODY else body[: MAX_BODY - len(TRUNCATED)] + TRUNCATED
 
 

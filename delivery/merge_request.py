@@ -16,20 +16,16 @@ import argparse
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import DeliveryError
+from .rest import marker, pages, send
 
-SECONDS = 30
-PAGE = 100
-# A plan's action → what GitLab's widget calls it.
-COUNTED = {"create": "create", "update": "update", "delete": "delete"}
+# A plan's actions that GitLab's widget shows, by the same names.
+COUNTED = ("create", "update", "delete")
 
 
 @dataclass(frozen=True)
@@ -54,36 +50,14 @@ class Project:
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send a request to a path below the project, or to one that begins with a slash, and return the response's JSON."""
         url = f"{self.api}{path}" if path.startswith("/") else f"{self.api}/projects/{self.id}/{path}"
-        headers = {"PRIVATE-TOKEN": self.token, "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the API's URL is the job's
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = error.read().decode(errors="replace")[:300]
-            raise DeliveryError(f"GitLab refused {method} {path} with {error.code}: {reason}") from error
-        except OSError as error:
-            raise DeliveryError(f"GitLab did not respond to {method} {path}: {error}") from error
+        return send("GitLab", method, path, url, {"PRIVATE-TOKEN": self.token}, body)
 
     def find(self, path: str, key: str, text: str) -> dict[str, Any] | None:
         """Return the item of a list whose `text` begins with the key's marker and whose author is the token's user."""
         author = self.request("GET", "/user")["id"]
-        own = (item for item in self._pages(path) if item["author"]["id"] == author)
+        items = pages(lambda page: self.request("GET", page), path)
+        own = (item for item in items if item["author"]["id"] == author)
         return next((item for item in own if (item[text] or "").startswith(marker(key))), None)
-
-    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
-        separator = "&" if "?" in path else "?"
-        page = 1
-        while items := self.request("GET", f"{path}{separator}per_page={PAGE}&page={page}"):
-            yield from items
-            page += 1
-
-
-def marker(key: str) -> str:
-    """Return the hidden first line of a comment or an issue."""
-    return f"<!-- delivery: {key} -->"
 
 
 def comment(project: Project, number: str, key: str, text: str) -> None:
@@ -115,7 +89,7 @@ def close_issue(project: Project, key: str, text: str) -> None:
 def widget(plan: dict[str, Any]) -> dict[str, int]:
     """Return the counts that GitLab shows for a plan, which is its JSON; a replacement counts as delete and create."""
     counts = Counter(action for change in plan.get("resource_changes", []) for action in change["change"]["actions"])
-    return {shown: counts[action] for action, shown in COUNTED.items()}
+    return {action: counts[action] for action in COUNTED}
 
 
 def _parser() -> argparse.ArgumentParser:
