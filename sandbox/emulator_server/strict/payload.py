@@ -25,14 +25,18 @@ TEXT = re.compile(rb"^\s*(text/|application/(json|xml|javascript)\s*(;|$))", re.
 # What API Gateway sends if the function names no type.
 CONTENT_TYPE = "text/plain;charset=UTF-8"
 CONTROL_PLANE = "/v2/apis"
-IDENTITY: tuple[str, ...] = (
+IDENTITY = (
     "accessKey",
     "accountId",
     "caller",
     "cognitoAuthenticationProvider",
     "cognitoAuthenticationType",
+    "cognitoIdentityId",
+    "cognitoIdentityPoolId",
+    "principalOrgId",
+    "user",
+    "userArn",
 )
-IDENTITY += ("cognitoIdentityId", "cognitoIdentityPoolId", "principalOrgId", "user", "userArn")
 
 
 @dataclass(frozen=True)

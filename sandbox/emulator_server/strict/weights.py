@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -37,7 +37,6 @@ FUNCTION = re.compile(r"^/2015-03-31/functions/(?P<function>[^/]+)$")
 INVOCATIONS = re.compile(
     r"^/2015-03-31/functions/(?P<function>[^/]+)/(?P<kind>invocations|response-streaming-invocations)$"
 )
-API = re.compile(r"^/v2/apis/(?P<api>[^/]+)(?:/|$)")
 APIS = "/v2/apis"
 
 Alias = tuple[str, str]  # a function's name, and the alias's
@@ -66,9 +65,8 @@ class _Copy:
 
     id: str
     alias: Alias
-    version: str
     active: int = 0
-    retired: bool = field(default=False)
+    retired: bool = False
 
 
 class Weights:
@@ -212,7 +210,7 @@ class Weights:
             await _create(lookup, "Route", copy | item | refers)
         for item in (await lookup("apigatewayv2.GetStages", own) or {}).get("Items", []):
             await _create(lookup, "Stage", copy | {k: v for k, v in item.items() if k != "DeploymentId"})
-        self.copies[api["ApiId"]] = _Copy(created["ApiId"], alias, self.weights[alias].version)
+        self.copies[api["ApiId"]] = _Copy(created["ApiId"], alias)
 
     def _weighted_uri(self, uri: str) -> tuple[Alias, str] | None:
         """Return the weighted alias that an integration invokes, and its URI with the additional version instead."""
