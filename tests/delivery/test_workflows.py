@@ -17,6 +17,7 @@ from sandbox.emulator import Emulator
 from sandbox.paths import ROOT, environment
 from tests.delivery.conftest import REGISTER, SECRETS, Team, run_steps, step_key
 from tests.e2e.conftest import gateway
+from tests.service.documented import link_environments
 from tools.workflow import JobResult, Run
 from tools.workflow.runner import load, workflow_inputs
 from tools.workflow.stand_ins import ALARM, BUCKET, EXAMPLE, git
@@ -326,7 +327,7 @@ def test_release_is_recorded_tagged_and_published(team: Team, github: Any, tmp_p
 
     def checkout(job: Any, given: Any) -> None:
         git(tmp_path, "clone", "--quiet", "--branch", "main", str(origin), str(job.workspace))
-        (job.workspace / ".venvs").symlink_to(ROOT / ".venvs")
+        link_environments(job.workspace)
 
     (changes,) = re.findall(
         r"Next release: at least (\S+)\.",

@@ -18,11 +18,25 @@ def project_copy(folder: Path) -> Path:
             shutil.copytree(source, folder / source.name, ignore=IGNORED)
         else:
             shutil.copy(source, folder)
-    (folder / ".venvs").symlink_to(ROOT / ".venvs")
+    link_environments(folder)
     # One folder for the sandboxes of all copies: `down` removes the base image only if none of them is running.
     SANDBOXES.mkdir(exist_ok=True)
     (folder / ".sandbox").symlink_to(SANDBOXES)
     return folder
+
+
+def link_environments(folder: Path) -> None:
+    """Give a copy of the project, of any date, the Python environments of this one.
+
+    Only their contents are symlinks: `make` finds each environment ready, and cannot rebuild the one that runs the tests.
+    """
+    for environment in (ROOT / ".venvs").iterdir():
+        copy = folder / ".venvs" / environment.name
+        copy.mkdir(parents=True)
+        for entry in environment.iterdir():
+            if entry.name != ".ready":
+                (copy / entry.name).symlink_to(entry)
+        (copy / ".ready").touch()
 
 
 def with_documented_resources(folder: Path) -> Path:

@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not PYTHON.exists():
         pytest.fail("`make .venvs/client/.ready` installs the generator", pytrace=False)
     folder = tmp_path_factory.mktemp("client")
-    (folder / ".venvs").symlink_to(paths.ROOT / ".venvs")
+    link_environments(folder)
     (folder / "docs").mkdir()
     shutil.copy(paths.ROOT / "docs" / "openapi.json", folder / "docs")
     done = subprocess.run(["bash", "-ec", block("console")], cwd=folder, capture_output=True, text=True, check=False)
