@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sandbox.paths import ROOT
@@ -40,11 +41,15 @@ def _shape(type_: str) -> dict[str, Any] | None:
     return None if shape is None else {f"[{kind}]": shape}
 
 
-def render(_: str) -> str:
-    """Return the file's text: a line for each release."""
-    lines = [f"  {json.dumps(one.version)}: {json.dumps(tree(one.interface['inputs']))}" for one in records(ROOT)]
+def render(project: Path = ROOT) -> str:
+    """Return the file's text: a line for each release of the project."""
+    lines = [f"  {json.dumps(one.version)}: {json.dumps(tree(one.interface['inputs']))}" for one in records(project)]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 if __name__ == "__main__":
-    sys.exit(generated.main(ROOT / PATH, render, "Write the interfaces that the policy pack knows, or check them."))
+    sys.exit(
+        generated.main(
+            ROOT / PATH, lambda _: render(), "Write the interfaces that the policy pack knows, or check them."
+        )
+    )

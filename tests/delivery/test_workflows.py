@@ -5,6 +5,7 @@ Every `run` step is executed as it is written, in the workflow's order. What Git
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -353,6 +354,7 @@ def test_release_is_recorded_tagged_and_published(team: Team, github: Any, tmp_p
     assert tagged == git(origin, "rev-parse", "main")
     assert git(origin, "show", "--format=%s", "--no-patch", "main") == f"release: {changes}"
     assert f"?ref=v{changes}" in git(origin, "show", "main:README.md")
+    assert json.loads(git(origin, "show", "main:policies/interface.json"))[changes]
 
 
 def test_provider_pin_of_the_checks_is_valid(team: Team, tmp_path: Path, terraform_binary: str) -> None:

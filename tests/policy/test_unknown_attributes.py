@@ -57,7 +57,7 @@ def test_pack_reads_the_same_interface_as_the_release_check(read: Any) -> None:
 
 
 def test_shipped_interfaces_are_those_of_the_releases() -> None:
-    assert (ROOT / PATH).read_text() == render(""), "run `make docs`"
+    assert (ROOT / PATH).read_text() == render(), "run `make docs`"
 
 
 @pytest.mark.parametrize("number", range(len(CALLS)))

@@ -25,6 +25,7 @@ def interface() -> dict[str, Any]:
 def project(tmp_path: Path, interface: dict[str, Any]) -> Path:
     shutil.copytree(ROOT / MODULE, tmp_path / MODULE, ignore=shutil.ignore_patterns(".terraform*"))
     (tmp_path / FOLDER).mkdir()
+    (tmp_path / "policies").mkdir()
     (tmp_path / FOLDER / "judged.yaml").write_text("[]\n")
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     (tmp_path / "UPGRADING.md").write_text("# Upgrading\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -47,6 +48,9 @@ def test_record_stores_the_commit_and_closes_changelog_and_upgrading(project: Pa
     changelog = (project / "CHANGELOG.md").read_text()
     assert f"## [Unreleased]\n\n## [0.2.0] - {last(project).date}\n\n### Breaking\n" in changelog
     assert "## To 0.2.0\n\nDelete the line." in (project / "UPGRADING.md").read_text()
+    known = json.loads((project / "policies/interface.json").read_text())
+    assert "dashboard" in known["0.1.0"]
+    assert "dashboard" not in known["0.2.0"]
     assert main(["check"], project) == 0
 
 

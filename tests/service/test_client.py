@@ -14,6 +14,7 @@ from sandbox import issuer, paths
 from sandbox.emulator import Emulator
 from sandbox.gateway import Authorizer
 from service.app import create_app
+from tests.service.documented import link_environments
 from tests.service.domains import USERS, create_item
 from tests.service.test_schemathesis import served
 

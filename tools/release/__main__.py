@@ -22,6 +22,7 @@ from packaging.version import Version
 
 from sandbox.paths import EXAMPLE_SOURCES
 from sandbox.paths import ROOT as PROJECT
+from tools import policy_interface
 
 from .changelog import close, close_steps, notes
 from .check import JUDGED, check
@@ -58,6 +59,7 @@ def record(project: Path, version: str, commit: str) -> Record:
         (project / name).write_text(text, encoding="utf-8")
     if earlier:
         _repin(project, earlier[-1].version, version)
+    (project / policy_interface.PATH).write_text(policy_interface.render(project), encoding="utf-8")
     return new
 
 
