@@ -308,6 +308,15 @@ def stop(home: Path) -> bool:
     return port is not None
 
 
+def any_running() -> bool:
+    """Return whether a sandbox's emulator is running on this machine, even another clone's."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if b"\0MINISTACK_REGION=" in b"\0" + environment.read_bytes():
+                return True
+    return False
+
+
 def running(home: Path) -> int | None:
     """Return the port of this folder's emulator, or None when it is not running."""
     try:

@@ -35,8 +35,8 @@ def remove(home: Path, port: int | None) -> Removed:
     released = engine.release(home)
     shutil.rmtree(home, ignore_errors=True)
     remaining = engine.find()
-    # If a sandbox's engine still runs, another sandbox uses it, with the base image.
-    if remaining is not None and remaining.home is None and not running():
+    # If a sandbox's engine still runs, another sandbox uses it, with the base image. Clones share both.
+    if remaining is not None and remaining.home is None and not emulator.any_running():
         images += base_image.remove()
     if not any(f.is_dir() for f in SANDBOXES.glob("*")):
         shutil.rmtree(SANDBOXES, ignore_errors=True)

@@ -14,6 +14,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:The caller decides, by function.tracing, which is billed by trace
   #checkov:skip=CKV_AWS_116:API Gateway invokes synchronously; dead letters exist only for asynchronous invocations, see function.asynchronous
   #checkov:skip=CKV_AWS_117:The caller decides, by function.vpc; a function without private resources is no safer in a VPC
+  #checkov:skip=CKV_AWS_173:The caller decides, by function.kms_key_arn; without it an AWS managed key encrypts the variables
   #checkov:skip=CKV_AWS_272:Lambda does not offer code signing for container images; the digest is pinned instead
   function_name = var.name
   description   = "HTTP API ${var.name}, one container for all of its routes${local.start}"

@@ -12,8 +12,9 @@ secrets; plans come from `terraform show -json`. Both are needed: each contains 
 
 An accepted finding has an in-line `#checkov:skip=ID:reason` at the resource, and an entry with the same reason in the register:
 `check`, `where` (a file, relative to the register), `resource` (not for a Dockerfile), `why`, and either `until` (a date) or
-`lifted_by`. The gate scans without the in-line skips, so it knows which of them still match a finding. An inherited register
-belongs to a module whose sources are in the folder; its unused entries are allowed.
+`lifted_by`. The gate scans without the in-line skips, so it knows which of them still match a finding. An entry may be unused
+if it has `deployed: true`, for a finding in plans of an existing resource only (its attributes that are not set are "" there,
+and null in a first plan), or if its register is inherited: that of a module whose sources are in the folder.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Skip:
     resource: str
     why: str
     inherited: bool = False
+    deployed: bool = False
 
     def covers(self, finding: Finding) -> bool:
         same = (self.check, self.where) == (finding.check, finding.where)
@@ -272,7 +274,8 @@ def read_register(file: Path, folder: Path, today: date, *, inherited: bool) -> 
     skips, problems = [], []
     for number, entry in enumerate(entries, 1):
         check, where, resource, why = (str(entry.get(key, "")).strip() for key in ("check", "where", "resource", "why"))
-        skip = Skip(f"{file.name}, entry {number}", check, str(base / where), resource, why, inherited)
+        deployed = entry.get("deployed") is True
+        skip = Skip(f"{file.name}, entry {number}", check, str(base / where), resource, why, inherited, deployed)
         skips.append(skip)
         problems += [f"{skip.entry}: {skip} {problem}" for problem in _entry_problems(skip, entry, today)]
     return skips, problems
@@ -280,7 +283,9 @@ def read_register(file: Path, folder: Path, today: date, *, inherited: bool) -> 
 
 def _entry_problems(skip: Skip, entry: Mapping[str, Any], today: date) -> Iterable[str]:
     until = entry.get("until")
-    unknown = entry.keys() - {"check", "where", "resource", "why", "until", "lifted_by"}
+    unknown = entry.keys() - {"check", "where", "resource", "why", "until", "lifted_by", "deployed"}
+    if not isinstance(entry.get("deployed", False), bool):
+        yield f"must set `deployed` to true or false, not {entry['deployed']!r}"
     if unknown or not skip.check or not entry.get("where"):
         yield f"must have check, where and why, and no unknown keys ({', '.join(sorted(unknown))})"
     if len(skip.why) < MIN_REASON_LENGTH:
@@ -300,7 +305,7 @@ def judge(
     findings = {finding for one in scans for finding in one.findings}
     problems = []
     for skip in (skip for skip in skips if not skip.inherited):
-        if not any(skip.covers(finding) for finding in findings):
+        if not skip.deployed and not any(skip.covers(finding) for finding in findings):
             problems.append(f"{skip.entry}: {skip} no longer matches a finding: remove it")
         # A plan file, where findings in remote modules are reported, cannot have in-line skips.
         if not skip.where.endswith(".json") and skip.why not in declared.get((skip.check, skip.where), []):

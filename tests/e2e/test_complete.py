@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
 from tests.contract import check
 from tests.e2e.conftest import Deployable, gateway
+from tools.policy_scan import GATE, PROJECT, PYTHON, REGISTER
 
 NAME = "people-e2e"
 # Cases for each operation and phase of the contract test: requests through the gateway and a container are slow.
@@ -195,6 +197,22 @@ def test_docs_page_runs_an_operation_in_an_offline_browser(
 
 def test_second_apply_changes_nothing(root: Root, api: httpx2.Client, variables: dict[str, Any]) -> None:
     root.assert_idempotent()
+
+
+def test_policy_gate_accepts_a_plan_of_the_deployed_api(root: Root, variables: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(root.plan(variables).raw))
+    command = [str(PYTHON), str(GATE), str(PROJECT), "--only", "modules", "examples/complete"]
+    command += [
+        "--plan",
+        f"examples/complete={file}",
+        "--inherit",
+        str(REGISTER),
+        "--reports",
+        str(tmp_path / "reports"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_pruned_engine_changes_nothing(

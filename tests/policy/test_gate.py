@@ -66,6 +66,13 @@ def test_project_with_only_accepted_findings_passes(gate: Gate, project: Path) -
     assert secrets.startswith("secrets")
 
 
+def test_entry_for_deployed_resources_may_be_unused(gate: Gate, project: Path) -> None:
+    (project / "registry/main.tf").write_text(SKIPPED.replace("scan_on_push = false", "scan_on_push = true"))
+    (project / "skips.yaml").write_text(yaml.safe_dump([ENTRY | {"deployed": True}]))
+    code, output, _ = gate(project, "--register", str(project / "skips.yaml"))
+    assert code == 0, output
+
+
 @dataclass(frozen=True)
 class Scanned:
     """The gate's output, and the folder of its reports."""
@@ -132,6 +139,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no-reason": (SKIPPED, {"why": None}, "has no reason"),
     "no-end": (SKIPPED, {"lifted_by": None}, "must set `until`"),
     "another-reason": (SKIPPED, {"why": "another reason, not that one"}, "no in-line skip with the same reason"),
+    "not-a-bool": (SKIPPED, {"deployed": "yes"}, "must set `deployed` to true or false, not 'yes'"),
     "unknown-key": (SKIPPED, {"lifted": "never"}, "no unknown keys (lifted)"),
     "only-registered": (BAD, {}, "no in-line skip with the same reason"),
     "stale": (FIXED, {}, "no longer matches a finding"),

@@ -101,6 +101,13 @@ def test_down_removes_only_its_own_partial_sandbox(partial: Emulator, emulator: 
     assert emulators.running(emulator.home) == emulator.port
 
 
+def test_emulator_is_seen_by_every_clone(emulator: Emulator) -> None:
+    assert emulators.any_running()
+    # No other process, such as this one, looks like an emulator.
+    own = Path("/proc/self/environ").read_bytes()
+    assert b"MINISTACK_REGION=" not in own
+
+
 def test_down_removes_a_sandbox_after_a_reboot(partial: Emulator) -> None:
     pid = int((partial.home / "emulator.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
@@ -114,17 +121,17 @@ def test_down_removes_a_sandbox_after_a_reboot(partial: Emulator) -> None:
 @pytest.mark.parametrize(
     ("owner", "others", "removed"),
     [
-        pytest.param(None, [], 1, id="another engine, last sandbox"),
-        pytest.param(None, [Path("other")], 0, id="another engine, another sandbox"),
-        pytest.param(Path("engine"), [], 0, id="a sandbox's engine, in use by another clone"),
+        pytest.param(None, False, 1, id="another engine, last sandbox"),
+        pytest.param(None, True, 0, id="another engine, another sandbox"),
+        pytest.param(Path("engine"), False, 0, id="a sandbox's engine, in use by another clone"),
     ],
 )
 def test_base_image_is_removed_with_the_last_sandbox(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: Path | None, others: list[Path], removed: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: Path | None, others: bool, removed: int
 ) -> None:
     monkeypatch.setattr(engine, "find", lambda: Engine("28.0", owner))
     monkeypatch.setattr(engine, "release", lambda _: False)
-    monkeypatch.setattr(removal, "running", lambda: others)
+    monkeypatch.setattr(emulators, "any_running", lambda: others)
     monkeypatch.setattr(base_image, "remove", lambda: 1)
     assert removal.remove(tmp_path / "sandbox", None).images == removed
 
