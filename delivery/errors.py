@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+COLOURS_AND_FRAME = re.compile(r"\x1b\[[0-9;]*m|[│╷╵]")
+
+
+def one_line(text: str) -> str:
+    """Return a program's error as one line, without colours and the frame that Terraform draws."""
+    return " ".join(COLOURS_AND_FRAME.sub(" ", text).split())
+
 
 class DeliveryError(Exception):
     """A step failed: the rollout returns to the version that served before."""

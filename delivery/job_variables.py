@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import DeliveryError
+from .errors import DeliveryError, one_line
 
 LINE = re.compile(r"([A-Za-z_][\w-]*)\s*=\s*(.*)")
 
@@ -65,7 +65,7 @@ def source_hash(folder: str) -> str:
 def _run(command: list[str], folder: Path) -> str:
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode:
-        reason = " ".join(re.sub("[│╷╵]", " ", result.stderr).split())
+        reason = one_line(result.stderr)
         raise DeliveryError(f"`{' '.join(command[:3])}` failed in {folder.resolve().name}: {reason[:500]}")
     return result.stdout
 

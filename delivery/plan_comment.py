@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .errors import DeliveryError
+from .errors import DeliveryError, one_line
 from .github import MAX_BODY
 
 # Room for the heading and the fold.
@@ -59,9 +59,7 @@ def show(root: Path, plan: Path, *options: str) -> str:
     command = [os.environ.get("TERRAFORM") or "terraform", "show", "-no-color", *options, str(plan.resolve())]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise DeliveryError(
-            f"the plan {plan} cannot be shown: {' '.join(re.sub('[│╷╵]', ' ', result.stderr).split())[:500]}"
-        )
+        raise DeliveryError(f"the plan {plan} cannot be shown: {one_line(result.stderr)[:500]}")
     return result.stdout
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from .errors import DeliveryError
+from .errors import DeliveryError, one_line
 
 VARIABLE = "PLAN_PASSPHRASE"
 MIN_PASSPHRASE = 20  # characters
@@ -94,7 +93,7 @@ def apply(root: Path, file: Path) -> None:
             sys.stdout.write(line)
             sys.stdout.flush()
     if process.returncode:
-        text = " ".join(re.sub(r"[│╷╵]", " ", "".join(lines)).split())
+        text = one_line("".join(lines))
         known = (sentence for pattern, sentence in REFUSALS if pattern in text)
         raise DeliveryError(
             next(known, f"{binary} apply failed: the errors are above, and a new plan shows what is left to do.")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import DeliveryError, RefusedError
+from .errors import DeliveryError, RefusedError, one_line
 from .plans import Plan
 
 NO_CHANGES, CHANGES = 0, 2  # exit codes of `plan -detailed-exitcode`
@@ -174,7 +174,7 @@ class Terraform:
 
     def _error(self, command: str, out: str, err: str) -> TerraformError:
         text = "\n".join(_diagnostics(out)) or err or out
-        plain = " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", " ", text).split()).removeprefix("Error: ")
+        plain = one_line(text).removeprefix("Error: ")
         for pattern, kind, message in KNOWN:
             if re.search(pattern, plain):
                 facts = {"root": self.root, "binary": self.binary, "detail": plain[:300]}
