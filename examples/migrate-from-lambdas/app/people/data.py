@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +24,9 @@ from people.layout import CUSTOMER, USER, Item
 from people.store import BATCH, CLIENT, Busy, Copies, Phase, Store
 
 SAME, DIFFERENT, FAILED = 0, 1, 2
-WORKERS = 8
+WORKERS = 4
+TRANSACTION = 10
+"""Items of one transaction, which is repeated one by one if a client changes one of them."""
 PROGRESS = Path("backfill.json")
 
 
@@ -63,8 +65,11 @@ class Checkpoint:
     def save(self) -> None:
         """Write the file, so that it is never half written."""
         temporary = self.file.with_suffix(".tmp")
-        temporary.write_text(json.dumps({name: asdict(progress) for name, progress in self.kinds.items()}))
-        temporary.replace(self.file)
+        try:
+            temporary.write_text(json.dumps({name: asdict(progress) for name, progress in self.kinds.items()}))
+            temporary.replace(self.file)
+        except OSError as error:
+            raise DataError(f"--progress: {self.file} cannot be written: {error.strerror}.") from None
 
 
 def backfill(store: Store, progress: Progress) -> Iterator[Progress]:
@@ -75,12 +80,13 @@ def backfill(store: Store, progress: Progress) -> Iterator[Progress]:
     with ThreadPoolExecutor(WORKERS) as pool:
         for items in _old_pages(store, progress.after):
             found = store.new_items([item[store.kind.key] for item in items])
-            stale = [each for each, copies in _pairs(store, items, found) if store.differences(copies)]
-            progress.written += sum(pool.map(store.copy, stale))
+            stale = {each: copies for each, copies in _pairs(store, items, found) if store.differences(copies)}
+            progress.written += sum(pool.map(store.copy, _batches(stale)))
             progress.read += len(items)
             progress.after = items[-1][store.kind.key]
             yield progress
-        progress.written += sum(pool.map(store.copy, _orphans(store)))
+        for orphans in _orphans(store):
+            progress.written += sum(pool.map(store.copy, _batches(orphans)))
     progress.done = True
     yield progress
 
@@ -91,7 +97,8 @@ def verify(store: Store) -> Iterator[tuple[int, list[str]]]:
         found = store.new_items([item[store.kind.key] for item in items])
         suspects = [each for each, copies in _pairs(store, items, found) if store.differences(copies)]
         yield len(items), _differing(store, suspects)
-    yield 0, _differing(store, _orphans(store))
+    for orphans in _orphans(store):
+        yield 0, _differing(store, orphans)
 
 
 def _pairs(store: Store, items: list[Item], found: dict[str, Item]) -> Iterator[tuple[str, Copies]]:
@@ -100,7 +107,13 @@ def _pairs(store: Store, items: list[Item], found: dict[str, Item]) -> Iterator[
         yield identity, Copies(item, found.get(identity))
 
 
-def _differing(store: Store, suspects: Sequence[str]) -> list[str]:
+def _batches(copies: dict[str, Copies]) -> Iterator[dict[str, Copies]]:
+    pairs = list(copies.items())
+    for start in range(0, len(pairs), TRANSACTION):
+        yield dict(pairs[start : start + TRANSACTION])
+
+
+def _differing(store: Store, suspects: Iterable[str]) -> list[str]:
     """Return what still differs if both copies are read at one moment: a client may have written between the two reads."""
     return [
         f"{store.kind.name} {identity}: {', '.join(differences)}"
@@ -118,17 +131,15 @@ def _old_pages(store: Store, after: str | None) -> Iterator[list[Item]]:
         more = after is not None
 
 
-def _orphans(store: Store) -> list[str]:
-    """Return the ids in the new table that the old one does not have."""
-    orphans: list[str] = []
+def _orphans(store: Store) -> Iterator[dict[str, Copies]]:
+    """Yield the items of the new table that the old one does not have."""
     more, after = True, None
     while more:
         items, after = store.new_page(BATCH, after)
-        identities = [item["sk"] for item in items]
-        found = store.old_items(identities)
-        orphans += [each for each in identities if each not in found]
+        found = store.old_items([item["sk"] for item in items])
+        if orphans := {item["sk"]: Copies(None, item) for item in items if item["sk"] not in found}:
+            yield orphans
         more = after is not None
-    return orphans
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,6 +187,7 @@ def _backfill(given: argparse.Namespace, stores: list[Store]) -> int:
     checkpoint = Checkpoint(given.progress)
     if given.resume:
         checkpoint.load()
+    checkpoint.save()
     try:
         for store in stores:
             progress = checkpoint.kinds.setdefault(store.kind.name, Progress())

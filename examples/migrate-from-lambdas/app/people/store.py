@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -124,17 +124,30 @@ class Store:
                 return before, after
         raise Busy
 
-    def copy(self, identity: str) -> bool:
-        """Make the new copy of an item equal to the old one, unless it is; return whether it was written. Raises Busy."""
+    def copy(self, stale: Mapping[str, Copies]) -> int:
+        """Make new copies equal to the old ones, in one transaction if no client interferes; return how many were written.
+
+        Raises Busy.
+        """
+        items = [part for identity, copies in stale.items() for part in self._copying(identity, copies)]
+        if self._transact(items):
+            return len(stale)
+        return sum(map(self._copy, stale))
+
+    def _copy(self, identity: str) -> bool:
         for _ in _attempts():
             copies = self.read(identity)
             if not self.differences(copies):
                 return False
-            _, new = self._items(identity, copies, copies.old)
-            check = self._unchanged(self._old_table, self._old_key(identity), copies.old)
-            if self._transact([{"ConditionCheck": check}, new]):
+            if self._transact(self._copying(identity, copies)):
                 return True
         raise Busy
+
+    def _copying(self, identity: str, copies: Copies) -> list[Any]:
+        """Return the transaction that replaces the new copy, if neither has changed."""
+        check = self._unchanged(self._old_table, self._old_key(identity), copies.old)
+        _, new = self._items(identity, copies, copies.old)
+        return [{"ConditionCheck": check}, new]
 
     def differences(self, copies: Copies) -> list[str]:
         """Return in what the copies differ: names of attributes, or which one is missing."""
