@@ -8,6 +8,8 @@ import logging
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -31,7 +33,8 @@ logger = logging.getLogger("sandbox.faults")
 # Log messages; Emulator.handled_faults counts them.
 RETRIED = "retried a GET whose container was removed"
 REPLAYED = "replayed the response to a repeated request"
-LOGGED = (RETRIED, REPLAYED)
+WAITED = "a change of a function waited for requests that cannot be retried"
+LOGGED = (RETRIED, REPLAYED, WAITED)
 
 
 def handled(app: App) -> App:
@@ -99,7 +102,8 @@ class RemovedContainers:
     """On AWS, a published version's containers survive a change to $LATEST. MiniStack removes them, even busy ones.
 
     The request then gets 502, because reading the container's log fails or the container is gone. A GET is retried once, in a
-    new container.
+    new container. Any other request to an API may have written something, so the change waits for those in progress, and those
+    that arrive meanwhile wait for the change.
     """
 
     # During and after the removal.
@@ -107,16 +111,21 @@ class RemovedContainers:
     # A crashing function causes the same message, so it counts only if a function was changed meanwhile.
     ALSO_OF_A_CRASH = b"Lambda RIE failed"
     CHANGE = re.compile(r"^/2015-03-31/functions/[^/]+/(code|configuration)$")
+    API_HOST = re.compile(rb"^[^.]+\.execute-api\.")
+    # API Gateway's limit. A request that waits for another one to an API would otherwise wait for ever.
+    LONGEST_WAIT_SECONDS = 30.0
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.changing = 0
         self.changed = float("-inf")
+        self.writing = 0
+        self.turn = asyncio.Condition()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; retry a GET whose container was removed."""
+        """Pass the request on; retry a GET whose container was removed, and keep other requests and changes apart."""
         if scope["type"] != "http" or scope["method"] != "GET":
-            await self._watched(scope, receive, send)
+            await self._other(scope, receive, send)
             return
         begin = time.monotonic()
         body = await read(receive)
@@ -137,17 +146,45 @@ class RemovedContainers:
         else:
             await failed.send(send)
 
-    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and record when a function was changed."""
-        if scope["type"] != "http" or not self.CHANGE.match(scope["path"]):
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.CHANGE.match(scope["path"]):
+            await self._change(scope, receive, send)
+        elif scope["type"] == "http" and self.API_HOST.match(header(scope, b"host")):
+            await self._write(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
+
+    async def _change(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a change of a function on when no write is in progress, and record when it was."""
         self.changing += 1
+        if self.writing:
+            logger.warning("%s: %s", WAITED, scope["path"])
         try:
+            await self._wait(lambda: not self.writing)
             await self.app(scope, receive, send)
         finally:
             self.changing -= 1
             self.changed = time.monotonic()
+            await self._notify()
+
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request to an API on when no function is being changed."""
+        await self._wait(lambda: not self.changing)
+        self.writing += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.writing -= 1
+            await self._notify()
+
+    async def _wait(self, condition: Callable[[], bool]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.LONGEST_WAIT_SECONDS), self.turn:
+                await self.turn.wait_for(condition)
+
+    async def _notify(self) -> None:
+        async with self.turn:
+            self.turn.notify_all()
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from sandbox import issuer as issuers
 from sandbox.emulator import REGION, Emulator
 from sandbox.emulator_server.asgi import App, Message, Receive, Scope, Send, call_app
-from sandbox.emulator_server.faults import REPLAYED, RETRIED, RepeatedCalls, handled
+from sandbox.emulator_server.faults import REPLAYED, RETRIED, WAITED, RemovedContainers, RepeatedCalls, handled
 
 DEAD = b'{"errorMessage": "409 Client Error: Conflict (can not get logs from container which is dead or marked for removal)"}'
 NOT_FOUND = (
@@ -286,6 +286,74 @@ def test_get_is_retried_once() -> None:
     app = Responses((502, DEAD))
     assert call_all(handled(app), [request("GET")]) == [(502, DEAD)]
     assert app.calls == 2
+
+
+API = {"headers": [(b"host", b"abc.execute-api.localhost")]}
+
+
+@pytest.mark.parametrize("first", ["write", "change"])
+def test_change_of_a_function_and_a_write_to_an_api_wait_for_each_other(
+    first: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write, change = {**request("POST", "/users"), **API}, request("PUT", CODE)
+    finished: list[str] = []
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.05 if finished else 0.2)
+        finished.append(scope["path"])
+        await Responses((200, b"done"))(scope, receive, send)
+
+    async def both() -> list[tuple[int, bytes]]:
+        front = handled(slow)
+        tasks = []
+        for scope in [write, change] if first == "write" else [change, write]:
+            tasks.append(asyncio.create_task(call(front, scope)))
+            await asyncio.sleep(0.01)
+        return list(await asyncio.gather(*tasks))
+
+    assert asyncio.run(both()) == [(200, b"done")] * 2
+    assert finished == (["/users", CODE] if first == "write" else [CODE, "/users"])
+    assert (WAITED in caplog.text) == (first == "write")
+
+
+def test_requests_for_aws_do_not_wait_for_a_change() -> None:
+    # Such as a container's to DynamoDB, without which its request would never end.
+    finished: list[str] = []
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.1 if scope["path"] == CODE else 0)
+        finished.append(scope["path"])
+        await Responses((200, b"done"))(scope, receive, send)
+
+    async def both() -> None:
+        front = handled(slow)
+        change = asyncio.create_task(call(front, request("PUT", CODE)))
+        await asyncio.sleep(0.01)
+        await call(front, request("POST", "/"))
+        await change
+
+    asyncio.run(both())
+    assert finished == ["/", CODE]
+
+
+def test_change_waits_no_longer_than_api_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RemovedContainers, "LONGEST_WAIT_SECONDS", 0.05)
+
+    async def nested() -> list[tuple[int, bytes]]:
+        changed = asyncio.Event()
+
+        async def until_changed(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["path"] == CODE:
+                changed.set()
+            await changed.wait()
+            await Responses((200, b"done"))(scope, receive, send)
+
+        front = handled(until_changed)
+        write = asyncio.create_task(call(front, {**request("POST", "/users"), **API}))
+        await asyncio.sleep(0.01)
+        return list(await asyncio.gather(write, call(front, request("PUT", CODE))))
+
+    assert asyncio.run(nested()) == [(200, b"done")] * 2
 
 
 def test_authorizer_has_only_attributes_of_its_type(emulator: Emulator) -> None:
