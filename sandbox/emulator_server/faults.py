@@ -33,7 +33,7 @@ logger = logging.getLogger("sandbox.faults")
 # Log messages; Emulator.handled_faults counts them.
 RETRIED = "retried a GET whose container was removed"
 REPLAYED = "replayed the response to a repeated request"
-WAITED = "a change of a function waited for requests that cannot be retried"
+WAITED = "a change of a function waited for requests in progress"
 LOGGED = (RETRIED, REPLAYED, WAITED)
 
 
@@ -101,9 +101,9 @@ class RouteSettings:
 class RemovedContainers:
     """On AWS, a published version's containers survive a change to $LATEST. MiniStack removes them, even busy ones.
 
-    The request then gets 502, because reading the container's log fails or the container is gone. A GET is retried once, in a
-    new container. Any other request to an API may have written something, so the change waits for those in progress, and those
-    that arrive meanwhile wait for the change.
+    The request then gets 502, because reading the container's log fails or the container is gone. So a change waits for requests
+    to APIs that are in progress, and those that arrive meanwhile wait for the change. Where that does not help, such as under a
+    custom domain, a GET is retried once, in a new container.
     """
 
     # During and after the removal.
@@ -119,13 +119,24 @@ class RemovedContainers:
         self.app = app
         self.changing = 0
         self.changed = float("-inf")
-        self.writing = 0
+        self.serving = 0
         self.turn = asyncio.Condition()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; retry a GET whose container was removed, and keep other requests and changes apart."""
-        if scope["type"] != "http" or scope["method"] != "GET":
-            await self._other(scope, receive, send)
+        """Pass the request on, apart from changes of functions; retry a GET whose container was removed."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif self.API_HOST.match(header(scope, b"host")):
+            await self._request(scope, receive, send)
+        elif scope["method"] != "GET" and self.CHANGE.match(scope["path"]):
+            await self._change(scope, receive, send)
+        else:
+            await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; retry a GET whose container was removed."""
+        if scope["method"] != "GET":
+            await self.app(scope, receive, send)
             return
         begin = time.monotonic()
         body = await read(receive)
@@ -146,35 +157,27 @@ class RemovedContainers:
         else:
             await failed.send(send)
 
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.CHANGE.match(scope["path"]):
-            await self._change(scope, receive, send)
-        elif scope["type"] == "http" and self.API_HOST.match(header(scope, b"host")):
-            await self._write(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
     async def _change(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a change of a function on when no write is in progress, and record when it was."""
+        """Pass a change of a function on when no request to an API is in progress, and record when it was."""
         self.changing += 1
-        if self.writing:
+        if self.serving:
             logger.warning("%s: %s", WAITED, scope["path"])
         try:
-            await self._wait(lambda: not self.writing)
+            await self._wait(lambda: not self.serving)
             await self.app(scope, receive, send)
         finally:
             self.changing -= 1
             self.changed = time.monotonic()
             await self._notify()
 
-    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to an API on when no function is being changed."""
         await self._wait(lambda: not self.changing)
-        self.writing += 1
+        self.serving += 1
         try:
-            await self.app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
         finally:
-            self.writing -= 1
+            self.serving -= 1
             await self._notify()
 
     async def _wait(self, condition: Callable[[], bool]) -> None:

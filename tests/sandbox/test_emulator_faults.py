@@ -291,11 +291,12 @@ def test_get_is_retried_once() -> None:
 API = {"headers": [(b"host", b"abc.execute-api.localhost")]}
 
 
-@pytest.mark.parametrize("first", ["write", "change"])
-def test_change_of_a_function_and_a_write_to_an_api_wait_for_each_other(
-    first: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("first", ["request", "change"])
+def test_change_of_a_function_and_a_request_to_an_api_wait_for_each_other(
+    method: str, first: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write, change = {**request("POST", "/users"), **API}, request("PUT", CODE)
+    sent, change = {**request(method, "/users"), **API}, request("PUT", CODE)
     finished: list[str] = []
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -306,14 +307,14 @@ def test_change_of_a_function_and_a_write_to_an_api_wait_for_each_other(
     async def both() -> list[tuple[int, bytes]]:
         front = handled(slow)
         tasks = []
-        for scope in [write, change] if first == "write" else [change, write]:
+        for scope in [sent, change] if first == "request" else [change, sent]:
             tasks.append(asyncio.create_task(call(front, scope)))
             await asyncio.sleep(0.01)
         return list(await asyncio.gather(*tasks))
 
     assert asyncio.run(both()) == [(200, b"done")] * 2
-    assert finished == (["/users", CODE] if first == "write" else [CODE, "/users"])
-    assert (WAITED in caplog.text) == (first == "write")
+    assert finished == (["/users", CODE] if first == "request" else [CODE, "/users"])
+    assert (WAITED in caplog.text) == (first == "request")
 
 
 def test_requests_for_aws_do_not_wait_for_a_change() -> None:
