@@ -14,7 +14,7 @@ import pytest
 
 from harness import Root
 from migration.__main__ import main
-from sandbox import paths
+from sandbox import overrides, paths
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
 from tests.e2e.conftest import Deployable, gateway
@@ -135,9 +135,9 @@ def out(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 def new(out: Path, example: Deployable, hello: str, estate: Estate) -> Iterator[httpx2.Client]:
     """The API of examples/migrate-from-lambdas, applied with the inventory's file as it is."""
     root = example(
-        "migrate-from-lambdas", module=f'  name = "{NEW}"\n  function = {{ timeout_seconds = 15 }}\n' + hello
+        "migrate-from-lambdas", module="  function = { timeout_seconds = 15 }\n" + hello, root=overrides.UNPROTECTED
     )
-    outputs = root.apply(var_file=out / f"{PREFIX}.tfvars", legacy_routes={})
+    outputs = root.apply(var_file=out / f"{PREFIX}.tfvars", name=NEW, legacy_routes={})
     with gateway(estate.emulator, outputs["endpoint"], estate.issuer.token()) as client:
         yield client
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.root import Root
+from sandbox import overrides
 from sandbox.emulator import Emulator
 from tests.e2e.conftest import Deployable, gateway, load, zip_function
 
@@ -33,11 +34,13 @@ def old_function(aws: Callable[[str], Any]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def root(example: Deployable, hello: str, old_function: str) -> Root:
     root = example(
-        "migrate-from-lambdas", module=f'  name = "{NAME}"\n  function = {{ timeout_seconds = 15 }}\n' + hello
+        "migrate-from-lambdas",
+        module="  function = { timeout_seconds = 15 }\n" + hello,
+        root=overrides.UNPROTECTED,
     )
     source = root.path.parent / "minimal/app/hello.py"
     source.write_text(source.read_text() + NEW)
-    root.apply(legacy_routes={ROUTE: old_function})
+    root.apply(name=NAME, legacy_routes={ROUTE: old_function})
     return root
 
 
@@ -67,10 +70,10 @@ def test_moving_a_route_and_back_fails_no_request(
     root: Root, emulator: Emulator, endpoint: str, old_function: str, note: Callable[[str], None]
 ) -> None:
     with load(emulator, endpoint, "/legacy-item", clients=4) as total:
-        root.apply(legacy_routes={})
+        root.apply(name=NAME, legacy_routes={ROUTE: old_function}, moved=[ROUTE])
         with gateway(emulator, endpoint) as api:
             assert api.get("/legacy-item").json() == "new"
-        root.apply(legacy_routes={ROUTE: old_function})
+        root.apply(name=NAME, legacy_routes={ROUTE: old_function})
         with gateway(emulator, endpoint) as api:
             assert api.get("/legacy-item").text == "old"
     note(f"route moved and back: {total.sent} requests, {total.failures} failed")

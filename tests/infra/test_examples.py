@@ -27,6 +27,10 @@ REFUSED: dict[str, dict[str, dict[str, Any]]] = {
         "image_uri is required outside dev": {"environment": "prod"},
         "preview is for dev only": {"environment": "stage", "image_uri": IMAGE, "preview": 12},
     },
+    "migrate-from-lambdas": {
+        "data_phase must be old, copy, switched or new": {"data_phase": "switch"},
+        "moved must name keys of routes or legacy_routes": {"moved": ["GET /user"]},
+    },
     "private-vpc": {"availability_zones must name two zones": {"availability_zones": ["eu-central-1a"]}},
 }
 EXAMPLES = paths.examples()
@@ -74,6 +78,18 @@ def test_examples_can_be_applied_in_one_account(example_plan: Callable[[str], Pl
     ]
     assert len(names) > len(APIS)
     assert sorted(names) == sorted(set(names))
+
+
+def test_moved_routes_leave_their_functions_and_the_phase_reaches_the_application(terraform_root: RootFactory) -> None:
+    override = overrides.planned(paths.ROOT / "examples/migrate-from-lambdas")
+    root = terraform_root("examples/migrate-from-lambdas", files={overrides.NAME: override})
+
+    plan = root.plan(moved=["POST /users"], data_phase="copy").within("module.api")
+
+    assert plan.values["aws_lambda_function.this"]["environment"][0]["variables"]["DATA_PHASE"] == "copy"
+    routes = {each["route_key"] for name, each in plan.values.items() if name.startswith("aws_apigatewayv2_route.")}
+    assert routes == {"$default", "DELETE /users/{id}"}
+    assert plan.counts["aws_lambda_permission"] == 2  # the container's, and that of the function that still serves
 
 
 def test_legacy_lambdas_has_a_function_role_log_group_package_and_route_for_each_operation(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from people.data import DIFFERENT, FAILED, SAME, Progress, backfill, main
+from people.data import DIFFERENT, FAILED, SAME, DataError, Progress, backfill, main
 from people.layout import CUSTOMER, USER
 from sandbox.emulator import Emulator
 from sandbox.paths import ROOT
@@ -39,10 +39,9 @@ def seed(at: Tables, number: int) -> None:
         (at.users, [user(n) for n in range(number)]),
         (at.customers, [customer(n) for n in range(number)]),
     ):
-        store = at.store("old", USER if table == at.users else CUSTOMER)
         for start in range(0, number, 25):
             puts = [{"PutRequest": {"Item": _attributes(item)}} for item in items[start : start + 25]]
-            store._client.batch_write_item(RequestItems={table: puts})
+            at.client.batch_write_item(RequestItems={table: puts})
 
 
 def _attributes(item: dict[str, object]) -> dict[str, dict[str, str]]:
@@ -96,7 +95,8 @@ def test_verify_names_what_differs_without_values(at: Tables, capsys: pytest.Cap
 
 def test_backfill_never_overwrites_a_newer_write(at: Tables) -> None:
     seed(at, 60)
-    stop, acknowledged = threading.Event(), {}
+    stop = threading.Event()
+    acknowledged: dict[str, str | None] = {}
 
     def change() -> None:
         store, number = at.store("copy"), 0
@@ -166,7 +166,17 @@ def test_command_refuses_once_the_old_tables_are_incomplete(
     at.put(user())
     at.store("new").write(user()["userId"], lambda _: user(userName="Newer"))
     assert main([command, *at.arguments()]) == FAILED
-    assert "newer items than the old tables since the phase new" in capsys.readouterr().err
+    assert "newer items than the old ones since the phase new" in capsys.readouterr().err
+    assert at.copies()[user()["userId"]]["name"] == "Newer"
+
+
+def test_backfill_stops_when_the_phase_new_begins(at: Tables) -> None:
+    seed(at, 130)
+    steps = backfill(at.store("copy"), Progress())
+    assert next(steps).written == 100
+    at.store("new").write(user()["userId"], lambda _: user(userName="Newer"))
+    with pytest.raises(DataError, match="newer items"):
+        next(steps)
     assert at.copies()[user()["userId"]]["name"] == "Newer"
 
 

@@ -79,6 +79,7 @@ def backfill(store: Store, progress: Progress) -> Iterator[Progress]:
     """
     with ThreadPoolExecutor(WORKERS) as pool:
         for items in _old_pages(store, progress.after):
+            _require_complete(store)
             found = store.new_items([item[store.kind.key] for item in items])
             stale = {each: copies for each, copies in _pairs(store, items, found) if store.differences(copies)}
             progress.written += sum(pool.map(store.copy, _batches(stale)))
@@ -176,11 +177,16 @@ def _stores(given: argparse.Namespace) -> list[Store]:
         Store(client, kind, old_table, given.table, Phase.COPY)
         for kind, old_table in ((USER, given.users), (CUSTOMER, given.customers))
     ]
-    if stores[0].mirror_stopped():
-        raise DataError(
-            f"{given.table} has newer items than the old tables since the phase new: nothing was compared or copied."
-        )
+    _require_complete(stores[0])
     return stores
+
+
+def _require_complete(store: Store) -> None:
+    """Raise DataError if the old tables may lack newer items, which a backfill would overwrite."""
+    if store.mirror_stopped():
+        raise DataError(
+            "the new table has newer items than the old ones since the phase new: nothing is copied or compared."
+        )
 
 
 def _backfill(given: argparse.Namespace, stores: list[Store]) -> int:

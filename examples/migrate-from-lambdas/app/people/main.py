@@ -187,10 +187,10 @@ async def update_user(_: UserCaller, identity: str, request: Request) -> Respons
         raise Refusal(400, message="Invalid JSON")
     fields: Item = {name: body[name] for name in ("userName", "emailAddress") if name in body}
     fields["updatedAt"] = Decimal(int(time.time()))
-    _, user = users().write(identity, lambda before: before and before | fields)
-    if user is None:
+    updated = users().write(identity, lambda user: user and user | fields)[1]
+    if updated is None:
         raise Refusal(404, message="User not found")
-    return respond(200, {"message": "User updated", "user": user}, ANY_ORIGIN)
+    return respond(200, {"message": "User updated", "user": updated}, ANY_ORIGIN)
 
 
 @app.delete("/users/{identity}")
@@ -242,15 +242,14 @@ async def update_customer(identity: str, request: Request) -> Response:
     fields = {name: body[name] for name in CUSTOMER_FIELDS if name in body}
     _require_texts(fields)
     fields["modifiedDate"] = _now()
-    _, customer = customers().write(identity, lambda before: {"customerId": identity} | (before or {}) | fields)
+    customer = customers().write(identity, lambda before: {"customerId": identity} | (before or {}) | fields)[1]
     return respond(200, customer, number=int)
 
 
 @app.delete("/customers/{identity}", dependencies=CUSTOMER_CALLER)
 async def delete_customer(identity: str) -> Response:
     """Delete a customer."""
-    before, _ = customers().write(identity, lambda _: None)
-    if before is None:
+    if customers().write(identity, lambda _: None)[0] is None:
         raise Refusal(404, error="no such customer")
     return Response(status_code=204)
 
