@@ -93,7 +93,8 @@ def load(file: Path) -> Accepted:
 def _accepted(values: Any) -> Accepted:
     if not isinstance(values, dict) or not values.keys() <= set(SECTIONS):
         raise _RefusedError(f"it must be a mapping with {' and '.join(SECTIONS)}")
-    listed, capture = values.get("differences") or [], values.get("capture") or {}
+    sections = {"differences": [], "capture": {}} | {key: each for key, each in values.items() if each is not None}
+    listed, capture = sections["differences"], sections["capture"]
     if not isinstance(listed, list):
         raise _RefusedError("differences must be a list")
     if not isinstance(capture, dict):

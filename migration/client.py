@@ -53,7 +53,7 @@ class Target:
         except ValueError as error:
             raise MigrationError(f"{option} {url} is not a URL: {error}.") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise MigrationError(f"{option} must be an URL such as https://api.example.com/prod, not {url!r}.")
+            raise MigrationError(f"{option} must be a URL such as https://api.example.com/prod, not {url!r}.")
         if parts.username is not None:
             raise MigrationError(
                 f"{option} contains credentials: send them as a header, with --header-env authorization=VARIABLE."

@@ -28,52 +28,53 @@ class Journal:
         self.file = file
         self.outcomes: dict[int, Outcome] = {}
         self._started: set[int] = set()
-        self._finished = False
         self._lock = threading.Lock()
         try:
             self._stream = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ComparisonError(
-                f"another comparison is writing {file}: wait for it, or name another --journal."
-            ) from error
         except OSError as error:
             raise ComparisonError(f"{file} cannot be written: {error.strerror}.") from error
         try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._open(compares, resume=resume)
+        except BlockingIOError as error:
+            self._stream.close()
+            raise ComparisonError(
+                f"another comparison is writing {file}: wait for it, or name another --journal."
+            ) from error
         except BaseException:
             self._stream.close()
             raise
 
     def _open(self, compares: Mapping[str, Any], *, resume: bool) -> None:
+        """Read what is there, or begin. Raises ComparisonError, and changes nothing, if the file is something else."""
         whole = _read(self._stream, self.file)
-        head = whole[0] if whole else {}
+        if whole and not isinstance(whole[0].get("compares"), dict):
+            raise ComparisonError(f"{self.file} is not the journal of a comparison: name another with --journal.")
         if resume:
-            self._check(head, compares)
-            for values in whole[1:]:
-                self._add_read(values)
-            for line in self._started - self.outcomes.keys():
-                self.outcomes[line] = Outcome(line, failure=INTERRUPTED)
+            self._continue(whole, compares)
             return
-        if head and not any(values.get("finished") for values in whole):
+        results = sum("line" in values for values in whole)
+        if any("started" in values or "line" in values for values in whole) and "finished" not in whole[-1]:
             raise ComparisonError(
-                f"{self.file} has {len(whole) - 1} results of a comparison that did not end: continue with --resume, or delete it."
+                f"{self.file} has {results} results of a comparison that did not end: continue with --resume, or delete it."
             )
         self._stream.seek(0)
         self._stream.truncate()
         self._write({"compares": dict(compares)})
 
-    def _check(self, head: Mapping[str, Any], compares: Mapping[str, Any]) -> None:
-        if not head:
+    def _continue(self, whole: list[dict[str, Any]], compares: Mapping[str, Any]) -> None:
+        if not whole:
             raise ComparisonError(f"{self.file} is empty, so there is nothing to resume: run without --resume.")
-        before = head.get("compares")
-        if not isinstance(before, dict):
-            raise ComparisonError(f"{self.file} is not the journal of a comparison: name another with --journal.")
+        before = whole[0]["compares"]
         if other := [name for name in compares if before.get(name) != compares[name]]:
             raise ComparisonError(
                 f"{self.file} is the journal of another comparison, with other {' and '.join(other)}: "
                 "run without --resume, or name another --journal."
             )
+        for values in whole[1:]:
+            self._add_read(values)
+        for line in self._started - self.outcomes.keys():
+            self.outcomes[line] = Outcome(line, failure=INTERRUPTED)
 
     def _add_read(self, values: Mapping[str, Any]) -> None:
         try:
