@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from migration.difference import HEADERS, Difference
+from migration.difference import HEADERS, Difference, is_description, normal_header
 from migration.errors import ComparisonError
 
 EVERY_ROUTE = "*"
@@ -126,8 +126,13 @@ def _entry(number: int, values: Any) -> Entry:
             raise _RefusedError(f"{where}: {key} must be a text, a number, true, false or null: write dates in quotes")
     if kind == "status" and not all(type(values.get(key)) is int for key in ("old", "new")):
         raise _RefusedError(f"{where}: old and new must be the statuses, such as 200 and 404")
+    name = _name(where, kind, values)
     stated = {key: values[key] for key in ("old", "new") if key in values}
-    return Entry(number, route, kind, _name(where, kind, values), reason, **stated)
+    if kind == "header":
+        stated = {
+            key: value if is_description(value) else normal_header(name, str(value)) for key, value in stated.items()
+        }
+    return Entry(number, route, kind, name, reason, **stated)
 
 
 def _name(where: str, kind: str, values: Mapping[str, Any]) -> str:

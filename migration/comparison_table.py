@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from migration.accepted import Entry
 from migration.comparison import Found, Result, RouteResult, percentile
 
 HEADINGS = ("route", "compared", "differ", "accepted", "not compared", "status", "old p50", "p99", "new p50", "p99")
@@ -18,6 +20,8 @@ def text(result: Result) -> str:
     lines += ["  Latencies are in ms, told for information; they never fail a comparison."]
     for each in result.routes:
         lines += _details(each)
+    for entry, count in _accepted(result):
+        lines.append(f"  accepted: {entry}: {entry.reason} ({_times(count)})")
     lines += [f"  accepted, and no longer there: {entry}: {entry.reason}. Remove it." for entry in result.gone]
     lines += [f"  accepted, and not met in this run: {entry}" for entry in result.unused]
     if unrequested := [each.route for each in result.routes if not (each.compared or each.failures or each.skipped)]:
@@ -50,6 +54,20 @@ def _row(each: RouteResult) -> tuple[str, ...]:
     return (each.route, *map(str, counts), statuses, *("-" if time is None else f"{time:.1f}" for time in times))
 
 
+def _accepted(result: Result) -> list[tuple[Entry, int]]:
+    """Return the entries that were needed, with the number of differences that each accepts."""
+    counts: Counter[Entry] = Counter()
+    for each in result.routes:
+        for found in each.found.values():
+            if found.entry:
+                counts[found.entry] += found.count
+    return sorted(counts.items(), key=lambda item: item[0].number)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
@@ -74,7 +92,7 @@ def _details(each: RouteResult) -> Iterator[str]:
     for group in list(places.values())[:SHOWN]:
         requests = sum(found.count for found in group)
         values = f", {len(group)} different pairs" if len(group) > 1 else ""
-        yield f"  differs: {each.route}: {group[0].difference} (line {group[0].first}; {requests} times{values})"
+        yield f"  differs: {each.route}: {group[0].difference} (line {group[0].first}; {_times(requests)}{values})"
     if len(places) > SHOWN:
         yield f"  differs: {each.route}: {len(places) - SHOWN} more places"
     for line, reason in sorted(each.failures.items())[:SHOWN]:

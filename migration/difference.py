@@ -93,7 +93,7 @@ def header_differences(
     found = []
     for name, (compared, _) in HEADERS.items():
         before, after = (
-            ABSENT if name not in side else PRESENT if compared == "presence" else _normal(name, side[name], base)
+            ABSENT if name not in side else PRESENT if compared == "presence" else normal_header(name, side[name], base)
             for side, base in zip(sides, bases, strict=True)
         )
         if before != after:
@@ -101,7 +101,7 @@ def header_differences(
     return found
 
 
-def _normal(name: str, value: str, base: str) -> str:
+def normal_header(name: str, value: str, base: str = "") -> str:
     """Return a header's value without differences that HTTP gives no meaning."""
     if name == "content-type":
         return ";".join(part.strip().lower() for part in value.split(";"))

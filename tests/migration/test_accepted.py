@@ -56,6 +56,11 @@ def load(folder: Path, *entries: Any, **sections: Any) -> Accepted:
             Difference("header", "content-type", "a/b", "c/d"),
             True,
         ),
+        (
+            {"kind": "header", "path": None, "name": "Content-Type", "new": "text/plain; charset=UTF-8"},
+            Difference("header", "content-type", "a/b", "text/plain;charset=utf-8"),
+            True,
+        ),
         ({"kind": "status", "path": None, "old": 200, "new": 404}, Difference("status", "", 200, 404), True),
         ({"kind": "status", "path": None, "old": 200, "new": 404}, Difference("status", "", 404, 200), False),
     ],

@@ -116,7 +116,9 @@ def test_accepted_differences_do_not_fail(serving: Serve, capsys: pytest.Capture
     requests("GET /users/1")
     entry = {"route": "GET /users/{}", "kind": "body", "path": "updatedAt", "reason": "the time of the request"}
     assert compare(old, new, *accept(entry)) == EQUAL
-    assert "1 with accepted differences" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "1 with accepted differences" in text
+    assert "accepted: entry 1 (GET /users/{}, body updatedAt): the time of the request (once)" in text
     assert compare(old, new, *accept(entry | {"new": "10:00"})) == DIFFERENT
 
 
