@@ -76,7 +76,8 @@ class Target:
         connection = kind(address, self.port, timeout=min(timeout, CONNECT_SECONDS))
         try:
             connection.connect()
-        except OSError as error:
+        # A name that no DNS allows is a UnicodeError.
+        except (OSError, UnicodeError) as error:
             connection.close()
             raise UnreachableError(f"{self.scheme}://{self.netloc} cannot be reached: {error}") from error
         connection.sock.settimeout(timeout)

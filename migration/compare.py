@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from migration import accepted as accepted_file
@@ -140,8 +140,8 @@ def run(given: argparse.Namespace) -> int:
     print(comparison_table.text(result))
     _write_files(given, result)
     print(comparison_table.summary(result), flush=True)
-    if result.not_compared:
-        print(f"Once both APIs respond, continue with: {resume}", file=sys.stderr)
+    if result.open:
+        print(f"{result.open} requests are left. Once both APIs respond, continue with: {resume}", file=sys.stderr)
     return result.exit_code
 
 
@@ -207,26 +207,23 @@ def _compare(options: Options) -> Result:
         "capture": dict(accepted.capture) if options.writes else {},
     }
     with Journal(options.journal_file, compares, resume=options.resume) as journal:
-        # Reads that failed are sent again; a write is never sent twice.
-        waiting = [each for each in wanted if _is_open(each, journal.outcomes.get(each.line))]
+        # Requests that failed are sent again, except writes that an API may have got.
+        unsent = Outcome(0, again=True)
+        waiting = [each for each in wanted if journal.outcomes.get(each.line, unsent).again]
         if waiting:
             _check_reachable(sides)
         progress = _Progress(len(wanted), len(wanted) - len(waiting), quiet=options.quiet)
-        replay = Replay(sides, journal, route, accepted.capture, options.timeout, progress.add)
+        replay = Replay(sides, journal, route, accepted.capture, options.timeout, progress.add, writes=options.writes)
         # Writes are in order, since one may need what an earlier one did.
         replay.run(waiting, 1 if options.writes else options.clients)
         if not replay.stopped:
             journal.finish()
-        missing = f"not sent, since {replay.stopped}"
+        unsent = Outcome(0, failure=f"not sent, since {replay.stopped}", again=True)
         outcomes = [
-            (route(each), journal.outcomes.get(each.line, Outcome(each.line, failure=missing))) for each in wanted
+            (route(each), journal.outcomes.get(each.line) or replace(unsent, line=each.line)) for each in wanted
         ]
     skipped = [route(each) for each in requests if each.writes and not options.writes]
     return judge(outcomes, skipped, known, accepted, replay.stopped)
-
-
-def _is_open(request: RecordedRequest, outcome: Outcome | None) -> bool:
-    return outcome is None or bool(outcome.failure and not request.writes)
 
 
 def _sides(options: Options) -> tuple[Side, Side]:

@@ -20,7 +20,7 @@ REFUSALS = frozenset({401, 403})
 class Outcome:
     """What became of a request, by its line in the file: the pair of responses, or the reason why there is none.
 
-    `captured` are ids of the recording with those of the old and the new API.
+    `captured` are ids of the recording with those of the old and the new API. `again`: whether a request that failed may be sent again.
     """
 
     line: int
@@ -29,6 +29,7 @@ class Outcome:
     differences: tuple[Difference, ...] = ()
     captured: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     failure: str = ""
+    again: bool = False
 
 
 @dataclass
@@ -50,7 +51,7 @@ class RouteResult:
     differing: int = 0
     accepted: int = 0
     skipped: int = 0
-    failures: dict[int, str] = field(default_factory=dict)
+    failures: dict[int, Outcome] = field(default_factory=dict)
     statuses: Counter[tuple[int, int]] = field(default_factory=Counter)
     milliseconds: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
     found: dict[Difference, Found] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class RouteResult:
     def add(self, outcome: Outcome, accepted: Accepted) -> None:
         """Count an outcome."""
         if outcome.failure or not outcome.statuses or not outcome.milliseconds:
-            self.failures[outcome.line] = outcome.failure
+            self.failures[outcome.line] = outcome
             return
         self.compared += 1
         self.statuses[outcome.statuses] += 1
@@ -85,7 +86,7 @@ class RouteResult:
             "differing": self.differing,
             "accepted": self.accepted,
             "skipped_writes": self.skipped,
-            "not_compared": [{"line": line, "reason": reason} for line, reason in sorted(self.failures.items())],
+            "not_compared": [{"line": line, "reason": self.failures[line].failure} for line in sorted(self.failures)],
             "statuses": [{"old": old, "new": new, "count": count} for (old, new), count in self.statuses.items()],
             "milliseconds": {
                 side: {"p50": percentile(times, 50), "p99": percentile(times, 99)}
@@ -133,6 +134,11 @@ class Result:
     def not_compared(self) -> int:
         """The number of requests that were meant to be compared, and were not."""
         return sum(len(each.failures) for each in self.routes)
+
+    @property
+    def open(self) -> int:
+        """The number of requests that --resume sends."""
+        return sum(outcome.again for each in self.routes for outcome in each.failures.values())
 
     @property
     def skipped(self) -> int:

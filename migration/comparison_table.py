@@ -95,7 +95,7 @@ def _details(each: RouteResult) -> Iterator[str]:
         yield f"  differs: {each.route}: {group[0].difference} (line {group[0].first}; {_times(requests)}{values})"
     if len(places) > SHOWN:
         yield f"  differs: {each.route}: {len(places) - SHOWN} more places"
-    for line, reason in sorted(each.failures.items())[:SHOWN]:
-        yield f"  not compared: {each.route}: line {line}: {reason}"
+    for line in sorted(each.failures)[:SHOWN]:
+        yield f"  not compared: {each.route}: line {line}: {each.failures[line].failure}"
     if len(each.failures) > SHOWN:
         yield f"  not compared: {each.route}: {len(each.failures) - SHOWN} more"

@@ -47,11 +47,14 @@ class Journal:
 
     def _open(self, compares: Mapping[str, Any], *, resume: bool) -> None:
         """Read what is there, or begin. Raises ComparisonError, and changes nothing, if the file is something else."""
-        whole = _read(self._stream, self.file)
+        whole, length = _read(self._stream, self.file)
         if whole and not isinstance(whole[0].get("compares"), dict):
             raise ComparisonError(f"{self.file} is not the journal of a comparison: name another with --journal.")
         if resume:
             self._continue(whole, compares)
+            # The line that was being written when the comparison was killed is cut off.
+            self._stream.seek(length)
+            self._stream.truncate()
             return
         results = sum("line" in values for values in whole)
         if any("started" in values or "line" in values for values in whole) and "finished" not in whole[-1]:
@@ -119,29 +122,22 @@ class Journal:
         self._stream.close()
 
 
-def _read(stream: IO[bytes], file: Path) -> list[dict[str, Any]]:
-    """Return the whole lines. The end of a line that was being written is cut off. Raises ComparisonError."""
+def _read(stream: IO[bytes], file: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the whole lines, and their length. Raises ComparisonError if they are no JSON objects, or if there is no whole line."""
     text = stream.read()
-    whole = text[: text.rfind(b"\n") + 1]
+    length = text.rfind(b"\n") + 1
     try:
-        lines = [json.loads(line) for line in whole.splitlines()]
-    except ValueError as error:
-        raise ComparisonError(
-            f"{file} is not the journal of a comparison ({error}): name another with --journal."
-        ) from error
-    if not all(isinstance(values, dict) for values in lines):
+        lines = [json.loads(line) for line in text[:length].splitlines()]
+    except ValueError:
+        lines = [None]
+    if not all(isinstance(values, dict) for values in lines) or (text and not lines):
         raise ComparisonError(f"{file} is not the journal of a comparison: name another with --journal.")
-    if len(whole) < len(text):
-        if not whole:
-            raise ComparisonError(f"{file} is not the journal of a comparison: name another with --journal.")
-        stream.truncate(len(whole))
-    stream.seek(len(whole))
-    return lines
+    return lines, length
 
 
 def _values(outcome: Outcome) -> dict[str, Any]:
     if outcome.failure:
-        return {"line": outcome.line, "failure": outcome.failure}
+        return {"line": outcome.line, "failure": outcome.failure, "again": outcome.again}
     return {
         "line": outcome.line,
         "statuses": outcome.statuses,
@@ -153,7 +149,7 @@ def _values(outcome: Outcome) -> dict[str, Any]:
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:
     if "failure" in values:
-        return Outcome(values["line"], failure=values["failure"])
+        return Outcome(values["line"], failure=values["failure"], again=values["again"])
     return Outcome(
         values["line"],
         tuple(values["statuses"]),

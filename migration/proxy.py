@@ -100,16 +100,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the request's body. Raises ValueError if it is too large, or has no length."""
         if "chunked" in self.headers.get("transfer-encoding", "").lower():
             return self._chunks()
-        length = int(self.headers.get("content-length") or 0)
-        if not 0 <= length <= LARGEST_BODY:
-            raise ValueError(f"a body must have at most {LARGEST_BODY} bytes, as API Gateway allows")
-        return self.rfile.read(length)
+        return self.rfile.read(_length(self.headers.get("content-length") or "0", 10))
 
     def _chunks(self) -> bytes:
         body = b""
-        while size := int(self.rfile.readline(100).partition(b";")[0], 16):
-            if size < 0 or len(body) + size > LARGEST_BODY:
-                raise ValueError(f"a body must have at most {LARGEST_BODY} bytes, as API Gateway allows")
+        while size := _length(self.rfile.readline(100).partition(b";")[0].decode(), 16, len(body)):
             body += self.rfile.read(size)
             self.rfile.readline(100)
         while self.rfile.readline(65536).strip():
@@ -154,6 +149,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
+def _length(text: str, base: int, so_far: int = 0) -> int:
+    """Return the length of a body or a chunk. Raises ValueError if it is none, or too large."""
+    try:
+        length = int(text, base)
+    except ValueError as error:
+        raise ValueError("the body has no valid length") from error
+    if not 0 <= length <= LARGEST_BODY - so_far:
+        raise ValueError(f"a body must have at most {LARGEST_BODY} bytes, as API Gateway allows")
+    return length
+
+
 def recorded(method: str, path: str, headers: Mapping[str, str], body: bytes, response: bytes) -> RecordedRequest:
     """Return a request as it is recorded: without secrets, and with the ids in the response of a write."""
     kept, removed = redaction.headers(headers)
@@ -187,5 +193,6 @@ def ids(response: bytes) -> dict[str, str]:
 
 
 def _is_id(name: str, value: Any) -> bool:
-    text_or_number = isinstance(value, str | int) and not isinstance(value, bool)
-    return text_or_number and name.lower().endswith("id") and not redaction.is_secret_name(name)
+    if not isinstance(value, str | int) or isinstance(value, bool) or not name.lower().endswith("id"):
+        return False
+    return not redaction.is_secret_name(name) and not redaction.JWT.search(str(value))

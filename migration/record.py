@@ -111,6 +111,9 @@ def _from_logs(given: argparse.Namespace) -> int:
         try:
             for request in access_log.read(given.access_log, base_path, readings):
                 writer.write(request)
+        except KeyboardInterrupt:
+            print(f"interrupted: {writer.recorded} requests are in {given.out}", file=sys.stderr)
+            return 130
         finally:
             _remove_if_empty(given.out, writer)
     _print_counts(given.out, writer)

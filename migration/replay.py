@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from migration import redaction
 from migration.client import NoResponseError, Response, Target, UnreachableError
@@ -16,7 +17,7 @@ from migration.difference import differences
 from migration.journal import Journal
 from migration.trace import RecordedRequest
 
-# After so many connections in a row that failed, the API is taken to be gone.
+# After so many connections in a row that failed, the API is taken to be gone. With writes after one, since later ones may need it.
 FAILURES_IN_A_ROW = 5
 # A shorter id could be a part of other text, in which it would be replaced too.
 SHORTEST_ID = 6
@@ -54,15 +55,19 @@ class Captures:
     def add(self, captured: Mapping[str, tuple[str, str]]) -> None:
         """Add ids."""
         self._ids |= captured
-        self._to = tuple(_replacer({recorded: pair[side] for recorded, pair in self._ids.items()}) for side in (0, 1))
-        self._from = tuple(_replacer({pair[side]: recorded for recorded, pair in self._ids.items()}) for side in (0, 1))
+        to = [{recorded: pair[side] for recorded, pair in self._ids.items()} for side in (0, 1)]
+        self._to = [_replacer(ids) for ids in to]
+        self._to_path = [_replacer({recorded: quote(own, safe="") for recorded, own in ids.items()}) for ids in to]
+        self._from = [
+            _replacer({form: recorded for recorded, own in ids.items() for form in _forms(own)}) for ids in to
+        ]
 
     def request(self, request: RecordedRequest, side: int) -> RecordedRequest:
         """Return a request with the ids of a side."""
         if not self._ids:
             return request
         to = self._to[side]
-        return replace(request, path=to(request.path), body=_in_text(request.body, to))
+        return replace(request, path=self._to_path[side](request.path), body=_in_text(request.body, to))
 
     def response(self, response: Response, side: int) -> Response:
         """Return a response with the recording's ids, so that both sides' are the same."""
@@ -71,6 +76,11 @@ class Captures:
         to = self._from[side]
         headers = {name: to(value) for name, value in response.headers.items()}
         return replace(response, headers=headers, body=_in_text(response.body, to))
+
+
+def _forms(own: str) -> set[str]:
+    """Return how an id is written: as it is, in JSON, and in a URL."""
+    return {own, json.dumps(own)[1:-1], quote(own, safe="")}
 
 
 def _replacer(ids: Mapping[str, str]) -> Callable[[str], str]:
@@ -99,6 +109,8 @@ class Replay:
         capture: Mapping[str, str],
         timeout: float,
         progress: Callable[[Outcome], None],
+        *,
+        writes: bool,
     ) -> None:
         self.stopped = ""
         self._sides = sides
@@ -109,6 +121,7 @@ class Replay:
         self._progress = progress
         self._captures = Captures(outcome.captured for outcome in journal.outcomes.values())
         self._failures = 0
+        self._patience = 1 if writes else FAILURES_IN_A_ROW
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
@@ -141,9 +154,12 @@ class Replay:
             try:
                 responses.append(side.send(self._captures.request(request, number), self._timeout))
             except (UnreachableError, NoResponseError) as error:
-                only_old = ". Only the old API has this write" if request.writes and responses else ""
                 self._count_failure(side, error)
-                return Outcome(request.line, failure=f"the {side.name} API: {error}{only_old}")
+                failure = f"the {side.name} API: {error}"
+                if request.writes and responses:
+                    failure += ". Only the old API has responded to this write"
+                unsent = isinstance(error, UnreachableError) and not responses
+                return Outcome(request.line, failure=failure, again=unsent or not request.writes)
         with self._lock:
             self._failures = 0
         old, new = responses
@@ -168,7 +184,7 @@ class Replay:
             return
         with self._lock:
             self._failures += 1
-            if self._failures >= FAILURES_IN_A_ROW and not self._stop.is_set():
+            if self._failures >= self._patience and not self._stop.is_set():
                 self.stopped = f"the {side.name} API: {error}"
                 self._stop.set()
 

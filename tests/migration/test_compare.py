@@ -24,6 +24,8 @@ from migration.__main__ import main
 from migration.compare import Options
 from migration.comparison import DIFFERENT, EQUAL, INCOMPLETE, percentile
 from migration.errors import ComparisonError
+from migration.journal import Journal
+from migration.replay import Replay
 from migration.route_keys import Router
 from sandbox.paths import ROOT
 from tests.migration.apis import Api, App, Call, People, Reply, serve, write_requests
@@ -483,6 +485,50 @@ def test_resume_judges_again_without_sending(serving: Serve) -> None:
     entry = {"route": "GET /users", "kind": "body", "path": "", "old": 1, "new": 2, "reason": "counts from 2"}
     assert compare(old, new, "--resume", *accept(entry)) == EQUAL
     assert len(old.calls) == len(new.calls) == 1
+
+
+def test_write_without_a_response_is_not_sent_again(serving: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    failing = [ConnectionError]
+
+    def app(_: Call) -> Reply:
+        if failing:
+            raise failing.pop()
+        return Reply(1)
+
+    old, new = serving(always(1)), serving(app)
+    requests("POST /users", "GET /users")
+    assert compare(old, new, "--writes") == INCOMPLETE
+    printed = capsys.readouterr()
+    assert "sent no complete response to POST" in printed.out
+    assert "Only the old API has responded to this write" in printed.out
+    assert "--resume" not in printed.err
+    assert compare(old, new, "--writes", "--resume") == INCOMPLETE
+    assert old.seen == new.seen == ["POST /users", "GET /users"]
+
+
+def test_writes_stop_at_once_when_an_api_is_gone_and_are_resumed(
+    serving: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = serving(always(1)), serving(always(1))
+    file = Path(requests("POST /users", "PUT /users/1"))
+    options = Options(file, closed_port(), new.url, writes=True, quiet=True)
+    sides = comparison._sides(options)
+    compares: dict[str, Any] = {"old": sides[0].target.url}
+    with Journal(Path("j"), compares, resume=False) as journal:
+        replay = Replay(sides, journal, lambda _: "", {}, 5, lambda _: None, writes=True)
+        replay.run(trace.load(file), 1)
+    assert "the old API" in replay.stopped
+    assert new.calls == []
+    with Journal(Path("j"), compares, resume=True) as journal:
+        assert {line: outcome.again for line, outcome in journal.outcomes.items()} == {1: True}
+    assert old.calls == []
+
+
+def test_ids_in_paths_are_encoded(serving: Serve) -> None:
+    old, new = serving(always({"id": "a b/ü-1"})), serving(always({"id": "c d/ü-2"}))
+    requests({"method": "POST", "path": "/x", "ids": {"id": "recorded"}}, "GET /x/recorded")
+    assert compare(old, new, "--writes", *accept(capture={"POST /x": "id"})) == EQUAL
+    assert (old.seen[1], new.seen[1]) == ("GET /x/a%20b%2F%C3%BC-1", "GET /x/c%20d%2F%C3%BC-2")
 
 
 @pytest.mark.parametrize(
