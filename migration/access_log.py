@@ -25,6 +25,8 @@ PATH_FIELDS = ("path", "requestPath")
 ROUTE_FIELDS = ("routeKey", "resourcePath")
 COMMON = re.compile(r'\[[^]]*\] "(?P<method>[A-Z]+) (?P<target>\S.*) HTTP/[\d.]+" (?:\d{3}|-)')
 NUMBERED = re.compile(r"(?P<stem>.*\.)(?P<number>\d+)(?P<end>(?:\.gz)?)")
+# Other methods need a body, or as OPTIONS headers, and a log has neither.
+RECORDED = frozenset({"GET", "HEAD"})
 NO_ENTRY = "neither JSON nor the common log format"
 ROUTE_ONLY = "the format has the route, not the path: add $context.path to it"
 
@@ -78,7 +80,7 @@ def read(files: list[Path], base_path: str, readings: Readings) -> Iterator[Reco
             except ValueError as error:
                 readings.gap(file, number, str(error))
                 continue
-            if request.writes:
+            if request.method not in RECORDED:
                 readings.without_body[request.method] += 1
             else:
                 yield request

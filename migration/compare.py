@@ -219,9 +219,8 @@ def _compare(options: Options) -> Result:
         if not replay.stopped:
             journal.finish()
         unsent = Outcome(0, failure=f"not sent, since {replay.stopped}", again=True)
-        outcomes = [
-            (route(each), journal.outcomes.get(each.line) or replace(unsent, line=each.line)) for each in wanted
-        ]
+        found = journal.outcomes
+        outcomes = [(route(each), replace(found.get(each.line, unsent), line=each.line, id=each.id)) for each in wanted]
     skipped = [route(each) for each in requests if each.writes and not options.writes]
     return judge(outcomes, skipped, known, accepted, replay.stopped)
 

@@ -18,7 +18,7 @@ REFUSALS = frozenset({401, 403})
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request, by its line in the file: the pair of responses, or the reason why there is none.
+    """What became of a request, by its line in the file, and its id if it has one: the pair of responses, or why there is none.
 
     `captured` are ids of the recording with those of the old and the new API. `again`: whether a request that failed may be sent again.
     """
@@ -30,14 +30,20 @@ class Outcome:
     captured: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     failure: str = ""
     again: bool = False
+    id: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the request is."""
+        return f"line {self.line}, {self.id}" if self.id else f"line {self.line}"
 
 
 @dataclass
 class Found:
-    """A difference of a route: in how many requests, the line of the first, and the entry that accepts it, if any."""
+    """A difference of a route: in how many requests, the first of them, and the entry that accepts it, if any."""
 
     difference: Difference
-    first: int
+    first: Outcome
     count: int = 0
     entry: Entry | None = None
 
@@ -72,7 +78,7 @@ class RouteResult:
             times.append(time)
         for each in outcome.differences:
             if each not in self.found:
-                self.found[each] = Found(each, outcome.line, entry=accepted.entry_for(self.route, each))
+                self.found[each] = Found(each, outcome, entry=accepted.entry_for(self.route, each))
             self.found[each].count += 1
         unaccepted = any(self.found[each].entry is None for each in outcome.differences)
         self.differing += unaccepted
@@ -86,7 +92,9 @@ class RouteResult:
             "differing": self.differing,
             "accepted": self.accepted,
             "skipped_writes": self.skipped,
-            "not_compared": [{"line": line, "reason": self.failures[line].failure} for line in sorted(self.failures)],
+            "not_compared": [
+                {"line": line, "id": each.id, "reason": each.failure} for line, each in sorted(self.failures.items())
+            ],
             "statuses": [{"old": old, "new": new, "count": count} for (old, new), count in self.statuses.items()],
             "milliseconds": {
                 side: {"p50": percentile(times, 50), "p99": percentile(times, 99)}
@@ -99,7 +107,8 @@ class RouteResult:
                     "old": found.difference.old,
                     "new": found.difference.new,
                     "count": found.count,
-                    "first_line": found.first,
+                    "first_line": found.first.line,
+                    "first_id": found.first.id,
                     "accepted": found.entry.reason if found.entry else None,
                 }
                 for found in self.found.values()

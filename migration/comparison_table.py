@@ -92,10 +92,10 @@ def _details(each: RouteResult) -> Iterator[str]:
     for group in list(places.values())[:SHOWN]:
         requests = sum(found.count for found in group)
         values = f", {len(group)} different pairs" if len(group) > 1 else ""
-        yield f"  differs: {each.route}: {group[0].difference} (line {group[0].first}; {_times(requests)}{values})"
+        yield f"  differs: {each.route}: {group[0].difference} ({group[0].first.place}; {_times(requests)}{values})"
     if len(places) > SHOWN:
         yield f"  differs: {each.route}: {len(places) - SHOWN} more places"
     for line in sorted(each.failures)[:SHOWN]:
-        yield f"  not compared: {each.route}: line {line}: {each.failures[line].failure}"
+        yield f"  not compared: {each.route}: {each.failures[line].place}: {each.failures[line].failure}"
     if len(each.failures) > SHOWN:
         yield f"  not compared: {each.route}: {len(each.failures) - SHOWN} more"

@@ -119,7 +119,9 @@ def _from_logs(given: argparse.Namespace) -> int:
     _print_counts(given.out, writer)
     if readings.without_body:
         counts = ", ".join(f"{number} {method}" for method, number in sorted(readings.without_body.items()))
-        print(f"Not recorded, since there is no body in an access log: {counts}. Record them with --proxy.")
+        print(
+            f"Not recorded, since there is no body in an access log, and no headers: {counts}. Record them with --proxy."
+        )
     if writer.recorded:
         print("API Gateway logs no query strings: a request that had one is recorded without it.")
     return _conclude(readings, writer)

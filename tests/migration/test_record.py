@@ -84,10 +84,10 @@ def test_formats_of_access_logs_are_read(tmp_path: Path, form: str, name: str) -
 def test_writes_are_counted_since_an_access_log_has_no_bodies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    entries = [ENTRY | {"httpMethod": method} for method in ("GET", "POST", "PUT", "POST", "HEAD")]
+    entries = [ENTRY | {"httpMethod": method} for method in ("GET", "POST", "PUT", "POST", "HEAD", "OPTIONS")]
     code, requests = record(tmp_path, "--access-log", log(tmp_path, *entries))
     assert (code, [request.method for request in requests]) == (COMPLETE, ["GET", "HEAD"])
-    assert "no body in an access log: 2 POST, 1 PUT" in capsys.readouterr().out
+    assert "no body in an access log, and no headers: 1 OPTIONS, 2 POST, 1 PUT" in capsys.readouterr().out
 
 
 GAPS: dict[str, tuple[str | dict[str, Any], str]] = {
