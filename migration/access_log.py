@@ -111,7 +111,7 @@ def _lines(file: Path, readings: Readings) -> Iterator[tuple[int, str]]:
                 if line:
                     yield number, line.decode(errors="replace")
     except (EOFError, OSError, zlib.error) as error:
-        readings.gap(file, number + 1, f"the file ends early: {error}")
+        readings.gap(file, number + 1, f"the file cannot be read to its end: {error}")
 
 
 def _opened(file: Path) -> IO[bytes]:

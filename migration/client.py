@@ -68,6 +68,11 @@ class Target:
         """The URL without a trailing slash."""
         return f"{self.scheme}://{self.netloc}{self.path}"
 
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """What is the same for two URLs of one API."""
+        return self.scheme, self.host, self.port, self.path
+
     def connection(self, timeout: float) -> http.client.HTTPConnection:
         """Return a connection. Raises UnreachableError."""
         # Names below localhost are this machine (RFC 6761), which not every resolver knows.
@@ -98,6 +103,7 @@ class Target:
             connection.request(method, f"{self.path}{path}", body or _empty(method), sent)
             response = connection.getresponse()
             content = response.read()
+            milliseconds = (time.perf_counter() - start) * 1000
         except TimeoutError as error:
             raise NoResponseError(f"{self.url} did not respond to {method} within {timeout:g} s") from error
         except (OSError, http.client.HTTPException) as error:
@@ -107,7 +113,7 @@ class Target:
             connection.close()
         names = {name.lower() for name in response.headers}
         joined = {name: ", ".join(response.headers.get_all(name) or []) for name in sorted(names)}
-        return Response(response.status, joined, content, (time.perf_counter() - start) * 1000)
+        return Response(response.status, joined, content, milliseconds)
 
     def _connected(self, timeout: float, pauses: tuple[float, ...]) -> http.client.HTTPConnection:
         for pause in pauses:

@@ -227,7 +227,7 @@ def _compare(options: Options) -> Result:
 
 def _sides(options: Options) -> tuple[Side, Side]:
     old, new = Target.parse(options.old, "--old"), Target.parse(options.new, "--new")
-    if old == new:
+    if old.place == new.place:
         raise ComparisonError(f"--old and --new are the same API, {old.url}: there is nothing to compare.")
     return (
         Side("old", old, {**options.headers, **options.old_headers}),

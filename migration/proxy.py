@@ -113,7 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forwarded(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
         to = self.server.to
-        sent = {name: value for name, value in self._headers().items() if name not in OF_A_CONNECTION}
+        # Ids are read from responses, which are not compressed without accept-encoding.
+        dropped = OF_A_CONNECTION | {"accept-encoding"}
+        sent = {name: value for name, value in self._headers().items() if name not in dropped}
         connection = to.connection(SECONDS)
         try:
             content = body if body or self.command in WRITES else None

@@ -658,11 +658,21 @@ def test_file_without_requests_is_refused(content: str | None, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("http://a/", "http://a"), ("https://a", "https://a:443"), ("ftp://a", "http://b")]
+    ("old", "new", "reason"),
+    [
+        ("http://a/", "http://A", "are the same API"),
+        ("https://a", "https://a:443/", "are the same API"),
+        ("ftp://a", "http://b", "--old must be a URL"),
+        ("http://a", "http://b?x=1", "--new must be a URL"),
+        ("http://a..b", "http://b", "the old API cannot be compared: http://a..b cannot be reached"),
+    ],
 )
-def test_urls_that_cannot_be_compared_are_refused(old: str, new: str) -> None:
+def test_urls_that_cannot_be_compared_are_refused(
+    old: str, new: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     requests("GET /users")
     assert compare(old, new) == REFUSED
+    assert reason in capsys.readouterr().err
 
 
 # --- Library ---
