@@ -51,8 +51,8 @@ class Api:
 
 
 @contextmanager
-def serve(app: App) -> Iterator[Api]:
-    """Serve an app on a free port. An app that raises ConnectionError closes the connection without a response."""
+def serve(app: App, port: int = 0) -> Iterator[Api]:
+    """Serve an app on a port, or on a free one. An app that raises ConnectionError closes the connection without a response."""
     calls: list[Call] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ def serve(app: App) -> Iterator[Api]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -21,11 +21,12 @@ import yaml
 from migration import compare as comparison
 from migration import trace
 from migration.__main__ import main
+from migration.client import Target
 from migration.compare import Options
 from migration.comparison import DIFFERENT, EQUAL, INCOMPLETE, percentile
 from migration.errors import ComparisonError
 from migration.journal import Journal
-from migration.replay import Replay
+from migration.replay import Replay, Side
 from migration.route_keys import Router
 from sandbox.paths import ROOT
 from tests.migration.apis import Api, App, Call, People, Reply, serve, write_requests
@@ -89,6 +90,13 @@ def test_equal_responses_are_equal(serving: Serve, capsys: pytest.CaptureFixture
         "OPTIONS /users": 1,
     }
     assert all(each["milliseconds"]["new"]["p99"] > 0 for each in result["routes"])
+
+
+def test_progress_is_shown(serving: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "PROGRESS_SECONDS", 0)
+    requests("GET /a", "GET /b")
+    assert compare(serving(always(1)), serving(always(2))) == DIFFERENT
+    assert "2 of 2 requests sent, 2 with differences, 0 not compared" in capsys.readouterr().err
 
 
 DIFFERENCES: dict[str, tuple[App, str]] = {
@@ -394,37 +402,64 @@ def test_slow_response_is_not_compared(serving: Serve, capsys: pytest.CaptureFix
     assert "did not respond to GET within 0.2 s" in capsys.readouterr().out
 
 
-def test_comparison_stops_when_an_api_is_gone_and_keeps_what_it_has(
+def gone_after(listener: socket.socket) -> App:
+    """An API whose first response comes after the other one stopped listening."""
+
+    def app(_: Call) -> Reply:
+        listener.close()
+        return Reply(1)
+
+    return app
+
+
+def test_comparison_stops_when_an_api_is_gone_and_is_resumed(
     serving: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = serving(always(1))
     requests(*[f"GET /users/{number}" for number in range(40)])
-    with serve(always(1)) as new:
-        assert compare(old, new, "--journal", "j") == EQUAL
-    # As if it had been interrupted after ten.
-    Path("j").write_text("".join(Path("j").read_text().splitlines(keepends=True)[:11]))
-    url = closed_port()
-    Path("j").write_text(Path("j").read_text().replace(new.url, url))
-    before = len(old.calls)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        old = serving(gone_after(listener))
+        assert compare(old, f"http://127.0.0.1:{port}", "--clients", "1") == INCOMPLETE
+    printed = capsys.readouterr()
+    assert "0 requests compared" in printed.out
+    assert "40 not compared" in printed.out
+    assert "not sent, since the new API: " in printed.out
+    assert "40 requests are left" in printed.err
+    assert len(old.calls) == 5
 
-    class Comes(threading.Thread):
-        """Listens for the first connection only, which is the check before the comparison."""
+    with serve(always(1), port) as new:
+        assert compare(old, new, "--resume") == EQUAL
+        assert len(new.calls) == 40
 
-        def run(self) -> None:
-            with socket.create_server(("127.0.0.1", int(url.rpartition(":")[2]))) as server:
-                ready.set()
-                server.accept()[0].close()
 
-    ready = threading.Event()
-    thread = Comes()
-    thread.start()
-    ready.wait()
-    assert compare(old, url, "--journal", "j", "--resume", "--clients", "1") == INCOMPLETE
-    thread.join()
-    text = capsys.readouterr().out
-    assert "10 requests compared: 10 equal, 0 with accepted differences, 0 differ; 30 not compared" in text
-    assert "not sent, since the new API: " in text
-    assert len(old.calls) - before == 5
+def test_writes_stop_at_once_when_the_new_api_is_gone(serving: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    requests("POST /users", "PUT /users/1", "GET /users")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        old = serving(gone_after(listener))
+        assert compare(old, f"http://127.0.0.1:{port}", "--writes") == INCOMPLETE
+    printed = capsys.readouterr()
+    assert "Only the old API has responded to this write" in printed.out
+    assert "2 requests are left" in printed.err
+    assert old.seen == ["POST /users"]
+
+    with serve(always(1), port) as new:
+        assert compare(old, new, "--writes", "--resume") == INCOMPLETE
+        assert old.seen[1:] == new.seen == ["PUT /users/1", "GET /users"]
+    assert "--resume" not in capsys.readouterr().err
+
+
+def test_write_that_nobody_got_may_be_sent_again(serving: Serve) -> None:
+    new = serving(always(1))
+    file = Path(requests("POST /users", "PUT /users/1"))
+    sides = Side("old", Target.parse(closed_port(), "--old"), {}), Side("new", Target.parse(new.url, "--new"), {})
+    with Journal(Path("j"), {}, resume=False) as journal:
+        replay = Replay(sides, journal, lambda _: "", {}, 5, lambda _: None, writes=True)
+        replay.run(trace.load(file), 1)
+    assert replay.stopped.startswith("the old API: ")
+    with Journal(Path("j"), {}, resume=True) as journal:
+        assert {line: outcome.again for line, outcome in journal.outcomes.items()} == {1: True}
+    assert new.calls == []
 
 
 def test_interrupted_comparison_is_resumed_where_it_stopped(serving: Serve, tmp_path: Path) -> None:
@@ -504,24 +539,6 @@ def test_write_without_a_response_is_not_sent_again(serving: Serve, capsys: pyte
     assert "--resume" not in printed.err
     assert compare(old, new, "--writes", "--resume") == INCOMPLETE
     assert old.seen == new.seen == ["POST /users", "GET /users"]
-
-
-def test_writes_stop_at_once_when_an_api_is_gone_and_are_resumed(
-    serving: Serve, capsys: pytest.CaptureFixture[str]
-) -> None:
-    old, new = serving(always(1)), serving(always(1))
-    file = Path(requests("POST /users", "PUT /users/1"))
-    options = Options(file, closed_port(), new.url, writes=True, quiet=True)
-    sides = comparison._sides(options)
-    compares: dict[str, Any] = {"old": sides[0].target.url}
-    with Journal(Path("j"), compares, resume=False) as journal:
-        replay = Replay(sides, journal, lambda _: "", {}, 5, lambda _: None, writes=True)
-        replay.run(trace.load(file), 1)
-    assert "the old API" in replay.stopped
-    assert new.calls == []
-    with Journal(Path("j"), compares, resume=True) as journal:
-        assert {line: outcome.again for line, outcome in journal.outcomes.items()} == {1: True}
-    assert old.calls == []
 
 
 def test_ids_in_paths_are_encoded(serving: Serve) -> None:

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migration import proxy, redaction, trace
+from migration import record as record_command
 from migration.__main__ import main
 from migration.client import Target
 from migration.record import COMPLETE, FAILED, INCOMPLETE
@@ -146,6 +147,12 @@ def test_base_path_is_removed_and_other_paths_are_gaps(tmp_path: Path, capsys: p
     code, requests = record(tmp_path, "--access-log", file, "--base-path", "/prod/")
     assert (code, [request.path for request in requests]) == (INCOMPLETE, ["/users/42", "/"])
     assert "access.log:3: its path is not below /prod" in capsys.readouterr().err
+
+
+def test_progress_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_command, "PROGRESS_SECONDS", -1)
+    record(tmp_path, "--access-log", log(tmp_path, ENTRY, "nothing", ENTRY))
+    assert "2 requests recorded, 1 gaps\n" in capsys.readouterr().err
 
 
 def test_unique_requests_are_recorded_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
