@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from typing import Any
 import pytest
 import yaml
 
+from migration import client, trace
 from migration import compare as comparison
-from migration import trace
 from migration.__main__ import main
-from migration.client import Target
+from migration.client import Target, UnreachableError
 from migration.compare import Options
 from migration.comparison import DIFFERENT, EQUAL, INCOMPLETE, percentile
 from migration.errors import ComparisonError
@@ -185,6 +186,7 @@ def test_host_names_below_localhost_are_this_machine(serving: Serve) -> None:
 
 KEYS = [
     "GET /users",
+    "ANY /users/{id}",
     "GET /users/{id}",
     "GET /users/me",
     "ANY /users/{id}/{rest+}",
@@ -202,7 +204,8 @@ KEYS = [
         ("GET", "/users/me", "GET /users/me"),
         ("DELETE", "/users/me", "DELETE /users/{id}"),
         ("POST", "/users/7/a/b", "ANY /users/{id}/{rest+}"),
-        ("PUT", "/users/7", "ANY /{proxy+}"),
+        ("PUT", "/users/7", "ANY /users/{id}"),
+        ("PUT", "/customers/7", "ANY /{proxy+}"),
         ("GET", "/", "GET /"),
     ],
 )
@@ -366,6 +369,19 @@ def test_api_that_cannot_be_reached_is_named_before_anything_is_sent(
     assert "error: the new API cannot be compared: http://127.0.0.1" in capsys.readouterr().err
     assert old.calls == []
     assert compare(old, serving(always(1))) == EQUAL
+
+
+def test_reads_connect_again_and_writes_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PAUSES", (0.1,) * 100)
+    target = Target.parse(closed_port(), "--old")
+    with pytest.raises(UnreachableError):
+        target.send("POST", "/users", {}, b"", 5, again=False)
+    with ThreadPoolExecutor(1) as pool:
+        response = pool.submit(target.send, "GET", "/users", {}, b"", 5, again=True)
+        time.sleep(0.3)
+        assert not response.done()
+        with serve(always(1), target.port):
+            assert response.result(20).status == 200
 
 
 def test_request_without_a_response_is_not_compared_and_resume_sends_it_again(

@@ -382,6 +382,22 @@ def test_secrets_are_never_in_a_record(
     assert request.removed == (header.lower(),)
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", json.dumps({"note": [f"of {JWT}"]})),
+        ("application/x-www-form-urlencoded", f"note={JWT}"),
+        ("text/plain", f"Dear {JWT}!"),
+        ("", f"{{not JSON {JWT}"),
+    ],
+)
+def test_json_web_tokens_are_replaced_wherever_they_are(content_type: str, body: str) -> None:
+    request = proxy.recorded("POST", f"/{JWT}?a={JWT}", {"content-type": content_type}, body.encode(), b"{}")
+    assert JWT not in request.as_line()
+    assert request.path == "/REMOVED?a=REMOVED"
+    assert b"REMOVED" in request.body
+
+
 @settings(deadline=None)
 @given(json_values)
 def test_body_without_secrets_is_recorded_as_it_is(value: Any) -> None:
