@@ -33,7 +33,8 @@ module "api" {
   # A preview's images are deleted with it. The other accounts pull from dev's repository.
   repository = { force_delete = var.preview != null, pull_account_ids = var.pull_account_ids }
 
-  permissions = { boundary_arn = var.permissions_boundary_arn }
+  # The role that applies previews makes roles with a boundary of its own.
+  permissions = { boundary_arn = var.preview == null ? var.permissions_boundary_arn : var.preview_permissions_boundary_arn }
 
   release = {
     version        = var.release_version

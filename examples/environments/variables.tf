@@ -47,6 +47,12 @@ variable "permissions_boundary_arn" {
   default     = null
 }
 
+variable "preview_permissions_boundary_arn" {
+  description = "As `permissions_boundary_arn`, for previews, which another role applies."
+  type        = string
+  default     = null
+}
+
 variable "preview" {
   description = "Number of the pull request that this is a preview of; null for the environment itself."
   type        = number

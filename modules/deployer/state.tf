@@ -1,6 +1,6 @@
 locals {
   own_bucket  = var.state.existing_bucket == null
-  bucket_name = local.own_bucket ? coalesce(var.state.bucket, "${var.name}-state-${local.account_id}-${local.region}") : var.state.existing_bucket
+  bucket_name = local.own_bucket ? coalesce(var.state.bucket, "${var.name}-state-${local.account_id}-${local.region}") : var.state.existing_bucket.name
   bucket_arn  = "arn:${local.partition}:s3:::${local.bucket_name}"
 }
 

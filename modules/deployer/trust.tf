@@ -3,8 +3,8 @@ locals {
   issuer       = var.trust.github != null ? "https://token.actions.githubusercontent.com" : var.trust.oidc.issuer
   audience     = var.trust.github != null ? "sts.amazonaws.com" : var.trust.oidc.audience
   issuer_name  = trimprefix(local.issuer, "https://")
-  own_provider = var.trust.existing_provider_arn == null
-  provider_arn = local.own_provider ? "${local.iam_arn_prefix}:oidc-provider/${local.issuer_name}" : var.trust.existing_provider_arn
+  own_provider = var.trust.existing_provider == null
+  provider_arn = local.own_provider ? "${local.iam_arn_prefix}:oidc-provider/${local.issuer_name}" : var.trust.existing_provider.arn
 
   # A job of an environment has the environment in its subject instead of its branch.
   subjects = var.trust.github == null ? {

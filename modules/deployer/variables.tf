@@ -143,7 +143,7 @@ variable "state" {
   description = <<-EOT
     The bucket of the Terraform states.
     - `bucket`: name of the bucket to create; null for <name>-state-<account>-<region>.
-    - `existing_bucket`: name of a bucket that exists, which is used as it is, instead.
+    - `existing_bucket`: a bucket that exists, by `name`, which is used as it is, instead.
     - `key_prefix`: the states that the roles read and write have keys that begin with it. The state of this module must not: who can write it decides what the next administrator applies.
     - `kms_key_arn`: KMS key of the states; null for the AWS managed key. The key's policy must leave its use to IAM.
     - `noncurrent_days`: days until S3 deletes an overwritten version; the last ten stay.
@@ -152,7 +152,7 @@ variable "state" {
   EOT
   type = object({
     bucket          = optional(string)
-    existing_bucket = optional(string)
+    existing_bucket = optional(object({ name = string }))
     force_destroy   = optional(bool, false)
     key_prefix      = optional(string, "apis/")
     kms_key_arn     = optional(string)
@@ -163,8 +163,8 @@ variable "state" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in [var.state.bucket, var.state.existing_bucket] : name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", name))])
-    error_message = "state.bucket and state.existing_bucket must be 3 to 63 lower-case letters, digits, dots and hyphens: S3's rule."
+    condition     = alltrue([for name in [var.state.bucket, try(var.state.existing_bucket.name, null)] : name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", name))])
+    error_message = "state.bucket and state.existing_bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens: S3's rule."
   }
 
   validation {
@@ -204,10 +204,10 @@ variable "trust" {
       names an environment has that subject and not its branch's.
     - `oidc`: any other `issuer` (https://gitlab.com), its `audience`, and the exact subjects of the jobs: `apply_subjects`, `plan_subjects`. A subject of `plan_subjects` may end in `*` after
       the project: `project_path:group/project:ref_type:branch:ref:*`.
-    - `existing_provider_arn`: the issuer's provider in this account, if it exists: an account can have one per issuer.
+    - `existing_provider`: the issuer's provider in this account, by `arn`, if it exists: an account can have one per issuer.
   EOT
   type = object({
-    existing_provider_arn = optional(string)
+    existing_provider = optional(object({ arn = string }))
     github = optional(object({
       apply      = object({ branches = optional(list(string), []), environments = optional(list(string), []), pull_requests = optional(bool, false) })
       plan       = optional(object({ branches = optional(list(string), []), environments = optional(list(string), []), pull_requests = optional(bool, true) }), {})
@@ -273,14 +273,14 @@ variable "trust" {
   }
 
   validation {
-    condition     = var.trust.existing_provider_arn == null ? true : can(regex("^arn:[^:]+:iam::[0-9]{12}:oidc-provider/[^*?]+$", var.trust.existing_provider_arn))
-    error_message = "trust.existing_provider_arn must be the ARN of an OIDC provider, arn:aws:iam::<account>:oidc-provider/<issuer without https://>."
+    condition     = var.trust.existing_provider == null ? true : can(regex("^arn:[^:]+:iam::[0-9]{12}:oidc-provider/[^*?]+$", var.trust.existing_provider.arn))
+    error_message = "trust.existing_provider.arn must be the ARN of an OIDC provider, arn:aws:iam::<account>:oidc-provider/<issuer without https://>."
   }
 
   validation {
-    condition = var.trust.existing_provider_arn == null ? true : endswith(
-      var.trust.existing_provider_arn, ":oidc-provider/${trimprefix(try(var.trust.oidc.issuer, null) == null ? "https://token.actions.githubusercontent.com" : var.trust.oidc.issuer, "https://")}"
+    condition = var.trust.existing_provider == null ? true : endswith(
+      var.trust.existing_provider.arn, ":oidc-provider/${trimprefix(try(var.trust.oidc.issuer, null) == null ? "https://token.actions.githubusercontent.com" : var.trust.oidc.issuer, "https://")}"
     )
-    error_message = "trust.existing_provider_arn must be the provider of the issuer that trust names: tokens of another issuer have other subjects."
+    error_message = "trust.existing_provider.arn must be the provider of the issuer that trust names: tokens of another issuer have other subjects."
   }
 }

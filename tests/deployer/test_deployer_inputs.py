@@ -29,7 +29,7 @@ def github(**values: Any) -> JSON:
 
 
 def oidc(provider: str | None = None, **values: Any) -> JSON:
-    return {"trust": {"oidc": OIDC | values, "existing_provider_arn": provider}}
+    return {"trust": {"oidc": OIDC | values, "existing_provider": provider and {"arn": provider}}}
 
 
 def statement(**values: Any) -> JSON:
@@ -90,11 +90,11 @@ LIMITS = [
     ),
     Limit("session_seconds must", [{"session_seconds": s} for s in (3599, 43201, 4000.5)], [{"session_seconds": 43200}]),
     Limit(
-        "state.bucket and state.existing_bucket",
-        [{"state": {"bucket": "States"}}, {"state": {"existing_bucket": "a"}}],
-        [{"state": {"bucket": "states"}}, {"state": {"existing_bucket": "states"}}],
+        "state.bucket and state.existing_bucket.name must",
+        [{"state": {"bucket": "States"}}, {"state": {"existing_bucket": {"name": "a"}}}],
+        [{"state": {"bucket": "states"}}, {"state": {"existing_bucket": {"name": "states"}}}],
     ),
-    Limit("state: bucket is created", [{"state": {"bucket": "states", "existing_bucket": "states"}}]),
+    Limit("state: bucket is created", [{"state": {"bucket": "states", "existing_bucket": {"name": "states"}}}]),
     Limit(
         "state.key_prefix must be a folder",
         [{"state": {"key_prefix": prefix}} for prefix in ("", "apis", "/apis/", "*/")],
@@ -136,15 +136,15 @@ LIMITS = [
         [oidc(plan_subjects=["project_path:group/sub/people:ref_type:branch:ref:*"])],
     ),
     Limit(
-        "trust.existing_provider_arn must be the ARN",
+        "trust.existing_provider.arn must be the ARN",
         [oidc("gitlab.com")],
         [oidc("arn:aws:iam::111122223333:oidc-provider/gitlab.com")],
     ),
     Limit(
-        "trust.existing_provider_arn must be the provider of",
+        "trust.existing_provider.arn must be the provider of",
         [
             oidc("arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"),
-            {"trust": {"github": GITHUB, "existing_provider_arn": "arn:aws:iam::111122223333:oidc-provider/gitlab.com"}},
+            {"trust": {"github": GITHUB, "existing_provider": {"arn": "arn:aws:iam::111122223333:oidc-provider/gitlab.com"}}},
         ],
     ),
 ]  # fmt: skip

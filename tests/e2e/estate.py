@@ -45,6 +45,11 @@ class Estate:
         """ID of its REST API."""
         return self.root.output("api_id", str)
 
+    @property
+    def url(self) -> str:
+        """URL of its stage. Python cannot resolve it; the comparison knows that names below localhost are this machine."""
+        return f"http://{self.api_id}.execute-api.localhost:{self.emulator.port}/prod"
+
     def client(self, token: str | None = None) -> httpx2.Client:
         """Return a client whose paths are below the stage `prod`, with a token of all scopes unless one is given; "" for none."""
         bearer = self.issuer.token() if token is None else token

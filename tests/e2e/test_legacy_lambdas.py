@@ -6,14 +6,24 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TextIO
 
 import httpx2
 import pytest
+import yaml
 
 from harness import Root
+from migration import comparison_table
 from migration.__main__ import main
+from migration.client import Target
+from migration.compare import Options, compare
+from migration.comparison import DIFFERENT, EQUAL
+from migration.proxy import RecordingProxy
+from migration.trace import RecordedRequest
 from sandbox import overrides, paths
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
@@ -187,6 +197,86 @@ def test_every_path_of_the_new_api_responds_as_before(api: httpx2.Client, new: h
     methods = {each[0] for each in before}
     assert methods == {
         f"{method} /{path}" for path in ("users", "custo") for method in ("GET", "POST", "PUT", "DELETE")
+    }
+
+
+@pytest.fixture(scope="module")
+def recorded(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Requests to each route of the old API, recorded by a proxy in front of it."""
+    file = tmp_path_factory.mktemp("recorded") / "requests.jsonl"
+    bearer = {"authorization": f"Bearer {estate.issuer.token()}"}
+    with file.open("w") as stream, served(Target.parse(estate.url, "--to"), stream) as url:
+        with httpx2.Client(base_url=url, headers=bearer, timeout=60, trust_env=False) as client:
+            user = client.get("/users?email=user7@example.com").json()["users"][0]["userId"]
+            for path in ("/users?limit=3", f"/users/{user}", f"/users/{MISSING}"):
+                client.get(path)
+            client.post("/users", json={"userName": ""})
+            client.put(f"/users/{user}", json={"userName": "Ada"})
+            client.delete(f"/users/{MISSING}")
+            client.get("/customers?pageSize=3")
+            customer = client.post("/customers", json={"customerName": "Ü & Sons"}).json()["customerId"]
+            for method in ("GET", "PUT", "GET", "DELETE", "GET", "DELETE"):
+                client.request(
+                    method, f"/customers/{customer}", json={"accountManager": user} if method == "PUT" else None
+                )
+        # Without a token.
+        httpx2.get(f"{url}/users/{user}", timeout=60, trust_env=False)
+        httpx2.get(f"{url}/customers/{customer}", timeout=60, trust_env=False)
+    return file
+
+
+@contextmanager
+def served(to: Target, stream: TextIO) -> Iterator[str]:
+    """Run a recording proxy in front of an API."""
+
+    def write(request: RecordedRequest) -> None:
+        stream.write(request.as_line())
+
+    with RecordingProxy(0, to, write, pytest.fail) as proxy:
+        thread = Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{proxy.server_port}"
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+def test_comparison_finds_only_what_the_reviewed_file_accepts(
+    estate: Estate, new: httpx2.Client, out: Path, recorded: Path
+) -> None:
+    token = estate.issuer.token()
+    assert token not in recorded.read_text()
+    options = Options(
+        recorded,
+        old=estate.url,
+        new=f"http://{new.headers['host']}",
+        routes=out / "inventory.json",
+        accepted=paths.ROOT / paths.LEGACY / "accepted-differences.yaml",
+        # Both APIs have the same functions and tables here. What is written is a customer of each side's own, or is idempotent.
+        writes=True,
+        headers={"authorization": f"Bearer {token}"},
+        quiet=True,
+    )
+    result = compare(options)
+    assert result.exit_code == EQUAL, comparison_table.text(result)
+    assert (result.compared, result.not_compared, len(result.routes)) == (17, 0, 10)
+    assert all(each.compared for each in result.routes)
+    assert {pair for each in result.routes for pair in each.statuses} == {
+        (status, status) for status in (200, 201, 204, 400, 401, 403, 404)
+    }
+
+    # The same results, if nothing but the ids is accepted.
+    text = yaml.safe_dump({"capture": {"POST /users": "userId", "POST /customers": "customerId"}})
+    only_ids = recorded.with_name("ids.yaml")
+    only_ids.write_text(text)
+    judged = compare(replace(options, accepted=only_ids, resume=True))
+    assert judged.exit_code == DIFFERENT
+    assert {
+        (route, found.difference.name) for route, found in judged.unaccepted if found.difference.kind == "header"
+    } == {
+        ("GET /users", "content-type"),
+        ("DELETE /users/{userId}", "content-type"),
     }
 
 

@@ -69,6 +69,19 @@ def test_every_condition_of_an_example_is_tested(example: str, terraform_project
     assert_every_condition_is_tested(conditions(terraform_project / "examples" / example), REFUSED.get(example, {}))
 
 
+def test_preview_has_the_boundary_of_the_role_that_applies_it(terraform_root: RootFactory) -> None:
+    root = terraform_root(
+        "examples/environments", files={overrides.NAME: overrides.planned(paths.ROOT / "examples/environments")}
+    )
+    own, previews = (f"arn:aws:iam::111122223333:policy/{name}" for name in ("deployer", "previews"))
+    given = {"permissions_boundary_arn": own, "preview_permissions_boundary_arn": previews}
+
+    for preview, boundary in ((None, own), (12, previews)):
+        plan = root.plan(**given, preview=preview)
+        roles = [change for change in plan.resources.values() if change.type == "aws_iam_role"]
+        assert [role.after["permissions_boundary"] for role in roles] == [boundary]
+
+
 def test_examples_can_be_applied_in_one_account(example_plan: Callable[[str], Plan]) -> None:
     names = [
         change.after["function_name"]

@@ -66,6 +66,15 @@ def test_project_with_only_accepted_findings_passes(gate: Gate, project: Path) -
     assert secrets.startswith("secrets")
 
 
+@pytest.mark.parametrize(("ref", "code"), [("v0.2.0", 0), ("0" * 40, 0), ("main", 1)])
+def test_release_or_commit_is_a_pinned_source(ref: str, code: int, gate: Gate, project: Path) -> None:
+    source = f"git::https://example.com/api.git//modules/orders?ref={ref}"
+    (project / "registry/main.tf").write_text(f'{GOOD}module "orders" {{\n  source = "{source}"\n}}\n')
+    returned, output, _ = gate(project)
+    assert returned == code, output
+    assert ("CKV_LCA_14" in output) == bool(code)
+
+
 def test_entry_for_deployed_resources_may_be_unused(gate: Gate, project: Path) -> None:
     (project / "registry/main.tf").write_text(SKIPPED.replace("scan_on_push = false", "scan_on_push = true"))
     (project / "skips.yaml").write_text(yaml.safe_dump([ENTRY | {"deployed": True}]))
