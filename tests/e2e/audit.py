@@ -65,7 +65,7 @@ class Client:
         self.items = {path: dict(names) for path, names in items.items()}
         self.gone: dict[str, list[str]] = {path: [] for path in items}
         self.idle = threading.Lock()
-        self._http = http
+        self.http = http
         self._log = log
         self._lock = lock
         self._random = random.Random(number)  # noqa: S311 - the same requests in every run
@@ -123,7 +123,7 @@ class Client:
         """Send a request and return its response; None if it is not good."""
         begin, failure, response = time.monotonic(), None, None
         try:
-            response = self._http.request(method, path, json=body)
+            response = self.http.request(method, path, json=body)
             if not good(response):
                 failure = f"{response.status_code} {response.text[:200]}"
         except (httpx2.HTTPError, ValueError, KeyError) as error:
@@ -162,9 +162,10 @@ class Load:
         stop = threading.Event()
 
         def send(client: Client) -> None:
-            while not stop.wait(PAUSE_SECONDS):
-                with client.idle:
-                    client.step()
+            with client.http:
+                while not stop.wait(PAUSE_SECONDS):
+                    with client.idle:
+                        client.step()
 
         threads = [threading.Thread(target=send, args=(client,)) for client in self.clients]
         for thread in threads:
