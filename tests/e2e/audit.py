@@ -143,7 +143,6 @@ class Load:
 
     def __init__(self, http: Callable[[], httpx2.Client], items: Mapping[str, Names]) -> None:
         self.log = Log()
-        self._http = http
         lock = threading.Lock()
         self.clients = [
             Client(
