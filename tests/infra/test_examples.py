@@ -77,7 +77,7 @@ def test_preview_has_the_boundary_of_the_role_that_applies_it(terraform_root: Ro
     given = {"permissions_boundary_arn": own, "preview_permissions_boundary_arn": previews}
 
     for preview, boundary in ((None, own), (12, previews)):
-        plan = root.plan(**given, preview=preview)
+        plan = root.plan(given, preview=preview)
         roles = [change for change in plan.resources.values() if change.type == "aws_iam_role"]
         assert [role.after["permissions_boundary"] for role in roles] == [boundary]
 
