@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import boto3
 from fastapi import Depends, FastAPI, Request, Response
-from mangum import Mangum
 
 from people.layout import CUSTOMER, USER, Item
 from people.store import CLIENT, Busy, Phase, Store
@@ -27,7 +26,6 @@ ANY_ORIGIN = {"access-control-allow-origin": "*"}
 CUSTOMER_FIELDS = ("customerName", "contactEmail", "accountManager")
 
 app = FastAPI(title="People", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-handler = Mangum(app, lifespan="off")
 
 
 class Refusal(Exception):  # noqa: N818
