@@ -266,14 +266,18 @@ class Sent:
 
 
 def send(
-    side: Side, requests: Sequence[Request], ids: Mapping[str, Sequence[str]], per_second: float, into: Sent
+    side: Side, requests: Sequence[Request], ids: Mapping[str, Sequence[str]], per_second: float | None, into: Sent
 ) -> None:
-    """Send each request at its time, whether or not earlier ones have a response, and count milliseconds from that time on."""
-    with side.client() as http, ThreadPoolExecutor(WORKERS) as pool:
+    """Send each request at its time, whether or not earlier ones have a response, and count milliseconds from that time on.
+
+    Without a rate, send one after the other: on this machine, containers that start at once take so long that each exceeds its
+    timeout.
+    """
+    with side.client() as http, ThreadPoolExecutor(WORKERS if per_second else 1) as pool:
         first = time.perf_counter() + 0.1
 
         def one(number: int) -> tuple[float, str]:
-            due = first + number / per_second
+            due = first + number / per_second if per_second else time.perf_counter()
             time.sleep(max(due - time.perf_counter(), 0))
             method, path, options = as_sent(side.name, requests[number], ids, uuid.uuid4().hex)
             try:
@@ -294,7 +298,7 @@ def send(
 def latencies(
     sides: Mapping[str, Side], rounds: int, requests: int, per_second: float, say: Say
 ) -> dict[str, dict[str, Sent]]:
-    """Send the load to each side: `cold` on no environment, and `warm` again right after it.
+    """Send the load to each side: `cold` on no environment, one request after the other, and `warm` at its rate after that.
 
     Raises:
         ScorecardError: no request of a side had a good response; the first reason is in the message.
@@ -307,7 +311,7 @@ def latencies(
                 ids = prepare(side, made)
                 if kind == "cold":
                     side.restart()
-                send(side, made, ids, per_second, into)
+                send(side, made, ids, per_second if kind == "warm" else None, into)
                 if not into.milliseconds:
                     raise ScorecardError(f"the {name} side failed every request of the load: {into.failed[0]}")
                 p50 = statistics.median(into.milliseconds)

@@ -45,8 +45,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def respond(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.server.together:
-            self.server.together.wait()
+        try:
+            if self.server.together:
+                self.server.together.wait()
+        except threading.BrokenBarrierError:
+            self.send_error(504)
+            return
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.content)))
         self.end_headers()
@@ -76,6 +80,14 @@ def test_requests_do_not_wait_for_earlier_ones(side: Side, server: Server) -> No
     sent = Sent()
     deployed.send(side, GETS, IDS, 50, sent)
     assert (len(sent.milliseconds), sent.failed) == (len(GETS), [])
+
+
+def test_without_a_rate_each_request_waits_for_the_one_before(side: Side, server: Server) -> None:
+    # Two that are there at once would pass the barrier; alone, each breaks it.
+    server.together = threading.Barrier(2, timeout=0.05)
+    sent = Sent()
+    deployed.send(side, GETS[:3], IDS, None, sent)
+    assert (sent.milliseconds, len(sent.failed)) == ([], 3)
 
 
 def test_another_status_is_a_failure_with_path_and_body(side: Side, server: Server) -> None:

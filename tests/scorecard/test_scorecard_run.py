@@ -232,7 +232,7 @@ def test_the_workflows_figure_is_quoted_from_its_own_command(tmp_path: Path) -> 
 
 def test_every_metric_has_its_limits() -> None:
     texts = metrics.limits("latency", requests=1, per_second=2, loads=3)
-    assert "1 requests at 2 a second" in texts[0]
+    assert "the same load after that, at 2 a second" in texts[0]
     assert not any("{" in line for line in texts)
     with pytest.raises(KeyError):
         metrics.limits("latency")
