@@ -1,7 +1,7 @@
 # The main commands are `make up` and `make test`. `make help` lists the others.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up plan url token down dev static policy check test e2e bench tune release-check docs lock
+.PHONY: help up plan url token down dev static policy check test e2e bench scorecard tune release-check docs lock
 PYTHON ?= python3
 # For OpenTofu: make up TERRAFORM=tofu
 TERRAFORM ?= terraform
@@ -71,7 +71,8 @@ static: .venvs/dev/.ready .venvs/lint/bin/actionlint release-check
 	$(dev)/python -m tools.harness_docs --check
 	$(dev)/python -m tools.policy_interface --check
 
-release-check: .venvs/dev/.ready ## List interface changes since the last release, and check CHANGELOG.md against them
+# For maintainers, and so not in the help.
+release-check: .venvs/dev/.ready
 	@$(dev)/python -m tools.release check
 
 policy: .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready ## Scan sources and the plan of every example with checkov and policies/; reports in .reports/policy
@@ -95,6 +96,9 @@ bench: .venvs/dev/.ready .venvs/emulator/.ready ## Benchmark plans with the modu
 	$(dev)/python -m benchmarks.plan_time
 	$(dev)/python -m benchmarks.ignored_files
 	$(dev)/python -m benchmarks.service_speed
+
+scorecard: .venvs/dev/.ready .venvs/emulator/.ready ## Measure the decision record's six metrics before and after (ANSWERS=file.csv; OPTIONS=--help)
+	@$(dev)/python -m benchmarks.scorecard run $(if $(ANSWERS),--answers $(ANSWERS)) $(OPTIONS)
 
 tune: .venvs/dev/.ready ## Propose memory and concurrency from a function's log (FUNCTION=name or LOG=file; OPTIONS=--help)
 	@$(dev)/python -m tuning $(LOG) $(if $(FUNCTION),--function $(FUNCTION)) $(OPTIONS)

@@ -125,22 +125,24 @@ def precompile(packages: Path, source: Path, file: Path) -> None:
     subprocess.run(command, check=True)
 
 
+def service(folder: Path, *, cold_start: bool = True) -> Path:
+    """Build the service's tree in a folder, with the stage that shortens the cold start or without it, and return the tree."""
+    tree = folder / ("service" if cold_start else "service-plain")
+    install(tree, "--requirement", str(ROOT / "service/requirements.txt"))
+    left_out = ["__pycache__", "trim_*" if cold_start else "cold_start"]
+    shutil.copytree(ROOT / "service", tree / "service", ignore=shutil.ignore_patterns(*left_out))
+    if cold_start:
+        trim(tree, {"dynamodb"})
+        shutil.rmtree(tree / "pydantic" / "v1")
+        precompile(tree, tree / "service", tree / PRECOMPILED)
+    shutil.copy(ROOT / "benchmarks/apps/service_unlogged.py", tree / "unlogged.py")
+    compiled(tree, "--invalidation-mode", "unchecked-hash")
+    return tree
+
+
 def applications(folder: Path) -> list[Application]:
     """Build the trees: the service as its Dockerfile does, the peers with pip's bytecode, as their documentation has it."""
     apps = ROOT / "benchmarks" / "apps"
-
-    def service(*, cold_start: bool) -> Path:
-        tree = folder / ("service" if cold_start else "service-plain")
-        install(tree, "--requirement", str(ROOT / "service/requirements.txt"))
-        left_out = ["__pycache__", "trim_*" if cold_start else "cold_start"]
-        shutil.copytree(ROOT / "service", tree / "service", ignore=shutil.ignore_patterns(*left_out))
-        if cold_start:
-            trim(tree, {"dynamodb"})
-            shutil.rmtree(tree / "pydantic" / "v1")
-            precompile(tree, tree / "service", tree / PRECOMPILED)
-        shutil.copy(apps / "service_unlogged.py", tree / "unlogged.py")
-        compiled(tree, "--invalidation-mode", "unchecked-hash")
-        return tree
 
     def peer(name: str, *packages: str, trimmed: bool = False) -> Path:
         tree = folder / (f"{name}-trimmed" if trimmed else name)
@@ -169,8 +171,8 @@ def applications(folder: Path) -> list[Application]:
     plain = peer(*powertools)
     handlers: Any = {"handler": "service.aws_lambda.handler.handler", "table": False, "unlogged": "unlogged.handler"}
     return [
-        Application("service", service(cold_start=True), **handlers),
-        Application("service, plain", service(cold_start=False), **handlers),
+        Application("service", service(folder), **handlers),
+        Application("service, plain", service(folder, cold_start=False), **handlers),
         Application("typical", peer("typical", "fastapi", "mangum"), "app.handler"),
         Application("floor", tuned, "app.handler"),
         Application("powertools", plain, "app.handler", environment=quiet),
@@ -218,9 +220,9 @@ class Bench:
             **application.environment,
         }
 
-    def cold(self, application: Application) -> dict[str, float]:
-        """Start a process; return seconds and CPU seconds until its response to a read, and its memory in MB then."""
-        self.runtime.serve(READ[application.payload])
+    def cold(self, application: Application, event: Mapping[str, Any] | None = None) -> dict[str, float]:
+        """Start a process; return seconds and CPU seconds until its response to an event (a read), and its memory in MB then."""
+        self.runtime.serve(dict(event or READ[application.payload]))
         begin = time.perf_counter()
         process = subprocess.Popen(
             [*self.python, "-m", "awslambdaric", application.handler],

@@ -14,7 +14,7 @@ from sandbox.paths import ROOT
 
 # The targets that the README, docs and pipelines use. `make help` shows exactly these.
 TARGETS = ["bench", "check", "dev", "docs", "down", "e2e", "plan", "policy"]
-TARGETS += ["release-check", "test", "token", "tune", "up", "url"]
+TARGETS += ["scorecard", "test", "token", "tune", "up", "url"]
 
 
 def make(*words: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:

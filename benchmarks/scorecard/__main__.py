@@ -1,10 +1,11 @@
-"""Commands of the scorecard: python -m benchmarks.scorecard simulate | study | page | replay."""
+"""Commands of the scorecard: python -m benchmarks.scorecard run | publish, and of its simulation: simulate | study | page | replay."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.scorecard import report, study, traces
+from benchmarks.scorecard import card, report, study, traces
 from benchmarks.scorecard.arrivals import PROCESSES, Arrivals, Chunk
 from benchmarks.scorecard.cost import MONTH_SECONDS, Prices, monthly
 from benchmarks.scorecard.environments import KeepAlive
@@ -23,6 +24,10 @@ from sandbox.paths import ROOT
 RESULTS = Path(__file__).parent / "results.json"
 PAGE = ROOT / "docs" / "scorecard-simulation.md"
 SCALE = (100_000_000, 500)
+# The run that docs/scorecard.md shows.
+CARD = Path(__file__).parent / "scorecard.json"
+CARD_PAGE = ROOT / "docs" / "scorecard.md"
+CARD_TEMPLATE = Path(__file__).parent / "card.template"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,14 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("error: interrupted; nothing was written", file=sys.stderr)
+        print(f"error: interrupted; {options.interrupted}", file=sys.stderr)
         return 130
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scorecard", description=__doc__)
+    parser.set_defaults(interrupted="nothing was written")
     commands = parser.add_subparsers(required=True)
+    _add_run(commands)
     one = commands.add_parser("simulate", help="one function against one for each endpoint, under one traffic")
     one.add_argument("--requests", type=int, default=1_000_000, help="requests to simulate (1000000)")
     one.add_argument("--endpoints", type=int, default=20, help="number of endpoints (20)")
@@ -78,6 +85,73 @@ def _parser() -> argparse.ArgumentParser:
     )
     real.set_defaults(command=_replay)
     return parser
+
+
+def _add_run(commands: Any) -> None:
+    """Add the commands that need the sandbox, and import what they need only when they run."""
+    run = commands.add_parser("run", help="the six metrics on both sides; needs a Docker engine, and minutes")
+    run.add_argument("--only", nargs="+", choices=card.TITLES, default=list(card.TITLES), help="some metrics")
+    run.add_argument("--resume", action="store_true", help="keep what an earlier run of this commit has measured")
+    run.add_argument("--answers", type=Path, help="CSV file of docs/questionnaire.md")
+    run.add_argument("--against", type=Path, help="JSON of an older run: print the ratios to it")
+    run.add_argument("--workflow", type=Path, help="JSON of benchmarks.commit_to_live, to quote")
+    run.add_argument("--rounds", type=int, default=5, help="edits of each side (5)")
+    run.add_argument("--loads", type=int, default=2, help="times that the load is sent (2)")
+    run.add_argument("--requests", type=int, default=100, help="requests of the load (100)")
+    run.add_argument("--per-second", type=float, default=2.5, help="rate of the load (2.5)")
+    run.add_argument("--out", type=Path, default=ROOT / ".reports" / "scorecard", help="folder (.reports/scorecard)")
+    run.set_defaults(command=_run, interrupted="continue with --resume: what was measured is kept")
+    publish = commands.add_parser("publish", help="docs/scorecard.md from a run's JSON")
+    publish.add_argument("results", type=Path)
+    publish.set_defaults(command=_publish)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from benchmarks.scorecard import metrics, scorecard
+
+    # A stopped run removes its sandbox, also one that a shell started in the background, which ignores SIGINT.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
+    chosen = metrics.Options(
+        options.rounds, options.loads, options.requests, options.per_second, options.answers, options.workflow
+    )
+    older = scorecard.read(options.against) if options.against else None
+    names = [name for name in metrics.METRICS if name in options.only]
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScorecardError(f"--out: {options.out} cannot be created: {error.strerror}.") from error
+    results = scorecard.measure(chosen, names, options.out / "work", _say, resume=options.resume)
+    data = json.dumps(_rounded(results), indent=2) + "\n"
+    written = {"json": data, "md": card.markdown(results), "html": card.page(results)}
+    for kind, text in written.items():
+        (options.out / f"scorecard.{kind}").write_text(text, encoding="utf-8")
+    print(card.text(results))
+    if older:
+        print(card.change(scorecard.against(results, older), older))
+    print(f"wrote scorecard.json, scorecard.md and scorecard.html in {options.out}")
+    if failed := [name for name in names if "failed" in results["metrics"][name]]:
+        raise ScorecardError(
+            f"not measured: {', '.join(failed)}; the reasons are above. The others are kept: --resume."
+        )
+
+
+def _say(text: str) -> None:
+    print(f"    {text}", file=sys.stderr, flush=True)
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from benchmarks.scorecard import scorecard
+
+    results = scorecard.read(options.results)
+    CARD.write_text(json.dumps(_rounded(results), indent=2) + "\n", encoding="utf-8")
+    CARD_PAGE.write_text(card_page(results), encoding="utf-8")
+    print(f"wrote {CARD.relative_to(ROOT)} and {CARD_PAGE.relative_to(ROOT)}")
+
+
+def card_page(results: dict[str, Any]) -> str:
+    """Return docs/scorecard.md."""
+    return CARD_TEMPLATE.read_text(encoding="utf-8").replace("{{scorecard}}", card.markdown(results).rstrip())
 
 
 def _progress(total: int, unit: str) -> Progress:

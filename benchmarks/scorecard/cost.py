@@ -59,7 +59,7 @@ class Deployment:
     """What is paid for besides requests.
 
     Attributes:
-        memory_mb: memory of every function.
+        memory_mb: memory of every function; of functions of several sizes, the mean by billed time.
         functions: number of functions.
         gateway: `http` or `rest`.
         architecture: `arm64` or `x86_64`.
@@ -68,7 +68,7 @@ class Deployment:
         image_gb: size of container images in ECR; 0 for zip archives.
     """
 
-    memory_mb: int
+    memory_mb: float
     functions: int = 1
     gateway: str = "http"
     architecture: str = "x86_64"

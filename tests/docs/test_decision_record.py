@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
 
 import pytest
 
+from benchmarks.scorecard import card
 from benchmarks.scorecard.claims import CONDITIONAL, CONFIRMED, REFUTED
 from sandbox.paths import ROOT
 
@@ -91,3 +93,22 @@ def test_verdict_is_the_simulations(number: int) -> None:
     (verdict,) = re.findall(rf"^\| {re.escape(VERDICTS[number])} \| \*\*(\w+)\*\*", page, re.MULTILINE)
     assert verdict in {CONFIRMED, CONDITIONAL, REFUTED}
     assert ROWS[number - 1].status == verdict
+
+
+# Of the rows that quote the scorecard: its metric and figure.
+SCORECARD = {
+    53: ("functions", "Lambda functions"),
+    67: ("functions", "Lambda functions"),
+    68: ("deployment", "routine edit until it answers, median"),
+    71: ("overhead", "one more endpoint: lines of Terraform"),
+    76: ("overhead", "duplicated lines of Python"),
+}
+
+
+@pytest.mark.parametrize("number", SCORECARD)
+def test_figures_are_the_scorecards(number: int) -> None:
+    results = json.loads((ROOT / "benchmarks/scorecard/scorecard.json").read_text())
+    metric, name = SCORECARD[number]
+    (figure,) = [row for row in results["metrics"][metric]["rows"] if row["name"] == name]
+    old, new = (card.shown(figure[side], figure["unit"]) for side in ("old", "new"))
+    assert f"{old} to {new}" in ROWS[number - 1].where

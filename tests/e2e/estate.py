@@ -18,18 +18,6 @@ from sandbox import overrides, paths
 from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
 
-# The emulator returns empty access_log_settings for a stage without any, which a second plan would remove.
-OVERRIDE = (
-    overrides.AWS_PROVIDER
-    + """
-resource "aws_api_gateway_stage" "prod" {
-  lifecycle {
-    ignore_changes = [access_log_settings]
-  }
-}
-"""
-)
-
 
 @dataclass(frozen=True)
 class Estate:
@@ -69,7 +57,7 @@ def applied(
     terraform_roots: Callable[[str, Mapping[str, str] | None], Root], emulator: Emulator, issuer: Issuer, prefix: str
 ) -> Iterator[Estate]:
     """Apply the estate with a prefix that no other test uses, and destroy it in the end."""
-    root = terraform_roots(paths.LEGACY, {overrides.NAME: OVERRIDE})
+    root = terraform_roots(paths.LEGACY, {overrides.NAME: overrides.LEGACY})
     variables: dict[str, Any] = {"prefix": prefix, "issuer": issuer.url, "keys_url": issuer.keys_url}
     try:
         with pytest.MonkeyPatch.context() as patch:
