@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from sandbox import overrides
 from sandbox.base_image import BaseImage
 from sandbox.emulator import REGION, Emulator
 from sandbox.engine import Engine
@@ -33,10 +32,8 @@ ENGINE = {"test_workflows.py"}
 SECRETS = {"plan-passphrase": "only for these tests, not a secret", "secret-variables": ""}
 # Passes the module's conditions; a destroy does not pull it.
 IMAGE = f"111111111111.dkr.ecr.{REGION}.amazonaws.com/parcels-dev@sha256:{'0' * 64}"
-# The override of the module call has no source, so two checks find that it is not pinned.
+# The team's register of accepted findings: it has none.
 REGISTER = "policy-skips.yaml"
-SKIPPED = ("CKV_TF_1", "CKV_TF_2")
-WHY = "The source is in main.tf, which this file overrides"
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -123,16 +120,6 @@ def github() -> Iterator[GitHub]:
         yield running
 
 
-def accept_override(repository: Path) -> None:
-    """Accept the findings in the override file, as a team would: in the line, and in the register."""
-    file = repository / EXAMPLE / overrides.NAME
-    skips = "".join(f"  #checkov:skip={check}:{WHY}\n" for check in SKIPPED)
-    file.write_text(file.read_text().replace('module "api" {\n', f'module "api" {{\n{skips}'))
-    entry = "- check: {}\n  where: {}\n  resource: api\n  why: {}\n  lifted_by: a run outside of the sandbox\n"
-    entries = [entry.format(check, f"{EXAMPLE}/{overrides.NAME}", WHY) for check in SKIPPED]
-    (repository / REGISTER).write_text("".join(entries))
-
-
 @pytest.fixture(scope="module")
 def team(
     tmp_path_factory: pytest.TempPathFactory,
@@ -146,13 +133,13 @@ def team(
     """The team's repository, whose applied environments are destroyed after the file's last test."""
     folder = tmp_path_factory.mktemp("team")
     repository = make_repository(folder / "repository", emulator.registry, base_image.reference)
-    accept_override(repository)
+    (repository / REGISTER).write_text("[]\n")
     (folder / "home").mkdir()
     runner = runner_environment(terraform_environment, folder / "home")
     tools = make_tools(folder / "tools", terraform_binary)
     prepare_account(emulator)
     made = Team(repository, folder, runner, emulator.environment(), tools, github.url)
-    made.commit("accept findings")
+    made.commit("a register of accepted findings")
     yield made
     for name in ("stage", "dev"):
         made.destroy(name)

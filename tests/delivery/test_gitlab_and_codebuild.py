@@ -28,7 +28,6 @@ from sandbox.engine import Engine
 from sandbox.paths import ROOT, environment
 from tests.delivery import ci
 from tests.delivery.ci import BUILDSPECS, JOBS, GitLab, Result
-from tests.delivery.conftest import accept_override
 from tests.e2e.conftest import gateway
 from tools.workflow.stand_ins import BUCKET as OTHER_BUCKET
 from tools.workflow.stand_ins import EXAMPLE, git, make_repository, runner_environment
@@ -156,7 +155,6 @@ def team(
     """The team's repository, whose environment is destroyed after the last test."""
     folder = tmp_path_factory.mktemp("shipments")
     repository = make_repository(folder / "repository", emulator.registry, base_image.reference)
-    accept_override(repository)
     (folder / "home").mkdir()
     runner = runner_environment(terraform_environment, folder / "home")
     for file in [repository / EXAMPLE / "main.tf", *(repository / EXAMPLE).glob("environments/*.s3.tfbackend")]:

@@ -35,7 +35,7 @@ def old_function(aws: Callable[[str], Any]) -> Iterator[str]:
 def root(example: Deployable, hello: str, old_function: str) -> Root:
     root = example(
         "migrate-from-lambdas",
-        module="  function = { timeout_seconds = 15 }\n" + hello,
+        module="  function = { timeout_seconds = 29 }\n" + hello,
         root=overrides.UNPROTECTED,
     )
     source = root.path.parent / "minimal/app/hello.py"

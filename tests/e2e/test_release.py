@@ -16,7 +16,7 @@ from tests.e2e.conftest import Deployable, gateway, load
 
 NAME = "release-e2e"
 # Long enough for eight containers to start at once on two cores; a hanging one fails after that.
-MODULE = f'  name = "{NAME}"\n  function = {{ timeout_seconds = 15 }}\n'
+MODULE = f'  name = "{NAME}"\n  function = {{ timeout_seconds = 29 }}\n'
 
 # The first version that serves; version 1 is broken.
 FIRST = 2
