@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from urllib.parse import urlsplit
 
 from migration.errors import MigrationError
@@ -111,9 +112,7 @@ class Target:
             raise NoResponseError(f"{self.url} sent no complete response to {method}: {reason}") from error
         finally:
             connection.close()
-        names = {name.lower() for name in response.headers}
-        joined = {name: ", ".join(response.headers.get_all(name) or []) for name in sorted(names)}
-        return Response(response.status, joined, content, milliseconds)
+        return Response(response.status, joined(response.headers), content, milliseconds)
 
     def _connected(self, timeout: float, pauses: tuple[float, ...]) -> http.client.HTTPConnection:
         for pause in pauses:
@@ -122,6 +121,12 @@ class Target:
             except UnreachableError:
                 time.sleep(pause)
         return self.connection(timeout)
+
+
+def joined(headers: Message) -> dict[str, str]:
+    """Return headers with their names in lower case. Repeated ones are joined, as HTTP allows."""
+    names = sorted({name.lower() for name in headers})
+    return {name: ("; " if name == "cookie" else ", ").join(headers.get_all(name) or []) for name in names}
 
 
 def _empty(method: str) -> bytes | None:

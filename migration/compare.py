@@ -8,9 +8,7 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,10 +18,10 @@ from migration.client import CONNECT_SECONDS, Target, UnreachableError
 from migration.comparison import Outcome, Result, judge
 from migration.errors import ComparisonError, MigrationError
 from migration.journal import Journal
+from migration.progress import Progress
 from migration.replay import Replay, Side
 from migration.trace import RecordedRequest
 
-PROGRESS_SECONDS = 5.0
 CLIENTS, LARGEST_CLIENTS = 4, 64
 # API Gateway gives up after 30 s.
 TIMEOUT = 35.0
@@ -212,8 +210,8 @@ def _compare(options: Options) -> Result:
         waiting = [each for each in wanted if journal.outcomes.get(each.line, unsent).again]
         if waiting:
             _check_reachable(sides)
-        progress = _Progress(len(wanted), len(wanted) - len(waiting), quiet=options.quiet)
-        replay = Replay(sides, journal, route, accepted.capture, options.timeout, progress.add, writes=options.writes)
+        counts = _Counts(len(wanted), len(wanted) - len(waiting), quiet=options.quiet)
+        replay = Replay(sides, journal, route, accepted.capture, options.timeout, counts.add, writes=options.writes)
         # Writes are in order, since one may need what an earlier one did.
         replay.run(waiting, 1 if options.writes else options.clients)
         if not replay.stopped:
@@ -255,13 +253,12 @@ def _check_reachable(sides: tuple[Side, Side]) -> None:
             raise ComparisonError(f"the {side.name} API cannot be compared: {error}.") from error
 
 
-class _Progress:
-    """Says on standard error how far the comparison is, every few seconds."""
+class _Counts:
+    """Counts outcomes, and says how far the comparison is."""
 
     def __init__(self, total: int, done: int, *, quiet: bool) -> None:
         self._total, self._done, self._differ, self._failed = total, done, 0, 0
-        self._quiet = quiet
-        self._next = time.monotonic() + PROGRESS_SECONDS
+        self._progress = Progress(quiet=quiet)
         self._lock = threading.Lock()
         if done and not quiet:
             print(f"{done} of {total} requests are in the journal", file=sys.stderr, flush=True)
@@ -272,9 +269,8 @@ class _Progress:
             self._done += 1
             self._differ += bool(outcome.differences)
             self._failed += bool(outcome.failure)
-            if self._quiet or time.monotonic() < self._next:
-                return
-            self._next = time.monotonic() + PROGRESS_SECONDS
-            text = f"{self._done} of {self._total} requests sent, {self._differ} with differences, {self._failed} not compared"
-            with suppress(OSError):
-                print(text, file=sys.stderr, flush=True)
+            self._progress.say(
+                lambda: (
+                    f"{self._done} of {self._total} requests sent, {self._differ} with differences, {self._failed} not compared"
+                )
+            )

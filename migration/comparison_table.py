@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from migration import output
 from migration.accepted import Entry
 from migration.comparison import Found, Result, RouteResult, percentile
 
@@ -16,7 +17,7 @@ RIGHT = {1, 2, 3, 4, 6, 7, 8, 9}
 
 def text(result: Result) -> str:
     """Return the table and what is below it."""
-    lines = _columns([HEADINGS, *(_row(each) for each in result.routes if each.compared or each.failures)])
+    lines = output.columns([HEADINGS, *(_row(each) for each in result.routes if each.compared or each.failures)], RIGHT)
     lines += ["  Latencies are in ms, told for information; they never fail a comparison."]
     for each in result.routes:
         lines += _details(each)
@@ -66,18 +67,6 @@ def _accepted(result: Result) -> list[tuple[Entry, int]]:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
-
-
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  "
-        + "  ".join(
-            cell.rjust(width) if column in RIGHT else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _details(each: RouteResult) -> Iterator[str]:

@@ -7,6 +7,7 @@ import keyword
 import os.path
 import re
 from collections import Counter
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def _api_lines(api: Api, functions: dict[str, Function]) -> list[str]:
         f"{kind} {api.name} ({api.id}{stage}): {len(api.routes)} routes, {len(api.routes) - len(steps)} of them not mapped"
     ]
     if steps:
-        lines += _columns([HEADINGS, *(_row(step, functions) for step in steps)])
+        lines += columns([HEADINGS, *(_row(step, functions) for step in steps)])
     lines += _risk_lines(_risks(api, functions))
     lines += [f"  not mapped: {route.key}: {route.unmapped}" for route in api.routes if route.unmapped]
     return lines
@@ -63,10 +64,16 @@ def _row(step: Step, functions: dict[str, Function]) -> tuple[str, ...]:
     return (str(step.number), route.key, name, route.auth.type, route.payload, *described, calls, codes)
 
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def columns(rows: Sequence[tuple[str, ...]], right: Container[int] = ()) -> list[str]:
+    """Return a table's lines; the columns `right` are aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  "
+        + "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
     ]
 
 

@@ -11,29 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from migration import redaction
-from migration.client import Target, UnreachableError
+from migration.client import Target, UnreachableError, joined
 from migration.trace import PATH, READS, WRITES, RecordedRequest
 
 # API Gateway's limit.
 LARGEST_BODY = 10 * 1024 * 1024
 SECONDS = 60.0  # longer than an API's gateway waits for its function
-# Headers of one connection (RFC 9110, section 7.6.1), and those that the proxy writes itself.
-OF_A_CONNECTION = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+# Headers that the proxy writes itself, or that end at it.
+OF_A_CONNECTION = redaction.OF_A_CONNECTION | {"proxy-authenticate", "proxy-authorization"}
 Write = Callable[[RecordedRequest], None]
 Say = Callable[[str], None]
 
@@ -84,17 +69,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(502, f"the API did not respond: {error}")
             return
         # First, so that a request that follows from the response is recorded after it.
-        self.server.record(recorded(self.command, self.path, self._headers(), body, content))
+        self.server.record(recorded(self.command, self.path, joined(self.headers), body, content))
         self._respond(response, content)
 
     do_GET = do_HEAD = do_OPTIONS = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 - the base class's names
-
-    def _headers(self) -> dict[str, str]:
-        """Return the request's headers, in lower case. Repeated ones are joined, as HTTP allows."""
-        names = {name.lower() for name in self.headers}
-        return {
-            name: ("; " if name == "cookie" else ", ").join(self.headers.get_all(name) or []) for name in sorted(names)
-        }
 
     def _body(self) -> bytes:
         """Return the request's body. Raises ValueError if it is too large, or has no length."""
@@ -115,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         to = self.server.to
         # Ids are read from responses, which are not compressed without accept-encoding.
         dropped = OF_A_CONNECTION | {"accept-encoding"}
-        sent = {name: value for name, value in self._headers().items() if name not in dropped}
+        sent = {name: value for name, value in joined(self.headers).items() if name not in dropped}
         connection = to.connection(SECONDS)
         try:
             content = body if body or self.command in WRITES else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import TextIO
 from migration import access_log
 from migration.client import Target
 from migration.errors import MigrationError
+from migration.progress import Progress
 from migration.proxy import RecordingProxy
 from migration.trace import RecordedRequest
 
 COMPLETE, FAILED, INCOMPLETE = 0, 1, 3
 SHOWN_GAPS = 50
-PROGRESS_SECONDS = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,14 +110,10 @@ def _from_logs(given: argparse.Namespace) -> int:
         raise MigrationError(f"--base-path must begin with /, such as /prod, not {given.base_path!r}.")
     with _writer(given) as writer:
         try:
-            spoken = time.monotonic()
+            progress = Progress()
             for request in access_log.read(given.access_log, base_path, readings):
                 writer.write(request)
-                if time.monotonic() - spoken > PROGRESS_SECONDS:
-                    spoken = time.monotonic()
-                    print(
-                        f"{writer.recorded} requests recorded, {readings.gap_count} gaps", file=sys.stderr, flush=True
-                    )
+                progress.say(lambda: f"{writer.recorded} requests recorded, {readings.gap_count} gaps")
         except KeyboardInterrupt:
             print(f"interrupted: {writer.recorded} requests are in {given.out}", file=sys.stderr)
             return 130

@@ -25,14 +25,12 @@ SECRET_HEADERS = (
     "token",
     "xsrf",
 )
-# Headers of the connection, of the gateway in front, or of the client's own software. They are neither recorded nor sent.
-DROPPED_HEADERS = frozenset(
+# Headers of one connection (RFC 9110, section 7.6.1), or of the request's address and length: each sender writes its own.
+OF_A_CONNECTION = frozenset(
     {
-        "accept-encoding",  # a replay compares bodies that are not compressed
         "connection",
         "content-length",
         "expect",
-        "forwarded",
         "host",
         "keep-alive",
         "proxy-connection",
@@ -40,10 +38,15 @@ DROPPED_HEADERS = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
-        "via",
-        "x-amzn-trace-id",
     }
 )
+# They, and headers of the gateway in front or of the client's own software, are neither recorded nor sent.
+DROPPED_HEADERS = OF_A_CONNECTION | {
+    "accept-encoding",  # a replay compares bodies that are not compressed
+    "forwarded",
+    "via",
+    "x-amzn-trace-id",
+}
 DROPPED_PREFIXES = ("cloudfront-", "x-amz-cf-", "x-forwarded-", "x-real-")
 # A query parameter or a field of a body is a secret if its name, in lower case and without - _ and ., is one of SECRET_NAMES or
 # ends with one of SECRET_ENDINGS. Tokens of pages, such as nextToken, are none.

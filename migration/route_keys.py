@@ -9,8 +9,8 @@ from typing import Any
 
 from migration.errors import ComparisonError
 from migration.routes import ROUTE_KEY
+from migration.trace import READS, WRITES
 
-METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 ENTRY = re.compile(r'^[\s#]*"([A-Z]+ /[^"]*)"\s*=\s*\{', re.MULTILINE)
 # Segments that name one item: numbers, UUIDs, and long tokens with a digit.
 ITEM = re.compile(r"\d+|[0-9a-fA-F]{8,}|[0-9a-fA-F-]{36}|(?=[^/]*\d)[\w~.-]{16,}")
@@ -40,7 +40,7 @@ def _of_json(document: Any) -> list[str]:
         f"{method.upper()} {path}"
         for path, operations in document["paths"].items()
         for method in operations
-        if method.upper() in METHODS
+        if method.upper() in READS | WRITES
     ]
 
 

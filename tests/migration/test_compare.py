@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from migration import client, trace
+from migration import client, progress, trace
 from migration import compare as comparison
 from migration.__main__ import main
 from migration.client import Target, UnreachableError
@@ -94,7 +94,7 @@ def test_equal_responses_are_equal(serving: Serve, capsys: pytest.CaptureFixture
 
 
 def test_progress_is_shown(serving: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(progress, "SECONDS", 0)
     requests("GET /a", "GET /b")
     assert compare(serving(always(1)), serving(always(2))) == DIFFERENT
     assert "2 of 2 requests sent, 2 with differences, 0 not compared" in capsys.readouterr().err

@@ -22,8 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migration import proxy, redaction, trace
-from migration import record as record_command
+from migration import progress, proxy, redaction, trace
 from migration.__main__ import main
 from migration.client import Target
 from migration.record import COMPLETE, FAILED, INCOMPLETE
@@ -150,7 +149,7 @@ def test_base_path_is_removed_and_other_paths_are_gaps(tmp_path: Path, capsys: p
 
 
 def test_progress_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_command, "PROGRESS_SECONDS", -1)
+    monkeypatch.setattr(progress, "SECONDS", -1)
     record(tmp_path, "--access-log", log(tmp_path, ENTRY, "nothing", ENTRY))
     assert "2 requests recorded, 1 gaps\n" in capsys.readouterr().err
 
