@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.plan_time import measure
-from benchmarks.runs import own_emulator, spread
+from benchmarks.runs import own_emulator, spread, terraform_environment
 from harness import Root
 from harness.root import copy_project
-from sandbox import emulator, providers
+from sandbox import emulator
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import ROOT
 
@@ -77,7 +77,7 @@ def context(folder: Path, ignored: int) -> None:
 
 def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
     """Return a root for each number, initialised."""
-    environment = aws.environment() | providers.configure(aws.home).environment()
+    environment = terraform_environment(aws)
     copy_project(ROOT, folder, ("modules", "versions.tf"))
     made: dict[str, Root] = {}
     for number in NUMBERS:

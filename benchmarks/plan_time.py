@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import own_emulator, spread
+from benchmarks.runs import own_emulator, spread, terraform_environment
 from harness import Plan, Root
 from harness.plan import INDEX
 from harness.root import copy_project
-from sandbox import emulator, overrides, providers
+from sandbox import emulator, overrides
 from sandbox.overrides import AWS_PROVIDER
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 
@@ -80,7 +80,7 @@ def _written(expressions: Mapping[str, Any], values: Mapping[str, Any], unknown:
 
 def roots(folder: Path, aws: emulator.Emulator) -> dict[str, Root]:
     """Return the initialized roots: each example, its flat form, and the AWS provider alone."""
-    environment = aws.environment() | providers.configure(aws.home).environment()
+    environment = terraform_environment(aws)
     copy_project(ROOT, folder, EXAMPLE_SOURCES)
     versions, made = (ROOT / "versions.tf").read_text(), {}
 

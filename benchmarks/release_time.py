@@ -20,10 +20,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.runs import own_emulator, spread
+from benchmarks.runs import own_emulator, spread, terraform_environment
 from harness import Root
 from harness.root import copy_project
-from sandbox import base_image, emulator, engine, overrides, providers
+from sandbox import base_image, engine, overrides
 from sandbox.emulator import Emulator
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 from sandbox.progress import Step
@@ -144,7 +144,7 @@ def roots(
     folder: Path, aws: Emulator, base: str, projects: Mapping[str, Path], applied: ExitStack
 ) -> dict[str, Deployed]:
     """Return all that is compared, applied: the example with each project's module, and the flat root."""
-    environment = aws.environment() | providers.configure(aws.home).environment() | emulator.engine_of_the_client()
+    environment = terraform_environment(aws)
     made = {}
 
     def make(name: str, path: Path, files: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox import emulator, removal
+from sandbox import emulator, providers, removal
 from sandbox.emulator import SERVER, Emulator, free_port
 
 
@@ -23,6 +23,11 @@ def own_emulator(server: Sequence[str] = SERVER) -> Iterator[Emulator]:
             yield aws
         finally:
             removal.remove(home, aws.port)
+
+
+def terraform_environment(aws: Emulator) -> dict[str, str]:
+    """Return the environment of Terraform's commands on an emulator: credentials, providers, and the client's engine."""
+    return aws.environment() | providers.configure(aws.home).environment() | emulator.engine_of_the_client()
 
 
 def spread(seconds: Sequence[float]) -> str:

@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.runs import own_emulator, spread
+from benchmarks.runs import own_emulator, spread, terraform_environment
 from harness import Root
 from harness.root import copy_project
-from sandbox import base_image, emulator, engine, overrides, providers
+from sandbox import base_image, emulator, engine, overrides
 from sandbox.emulator import Emulator
 from sandbox.paths import EXAMPLE_SOURCES, ROOT
 from sandbox.progress import Step
@@ -83,8 +83,7 @@ def roots(folder: Path, emulators: dict[str, Emulator], image: str) -> dict[str,
     made = {}
     for name, aws in emulators.items():
         copy_project(ROOT, folder / name, EXAMPLE_SOURCES)
-        environment = aws.environment() | providers.configure(aws.home).environment()
-        root = Root(folder / name / "examples" / "minimal", environment=environment | emulator.engine_of_the_client())
+        root = Root(folder / name / "examples" / "minimal", environment=terraform_environment(aws))
         root.write(overrides.NAME, overrides.applied(aws.registry, overrides.NO_ALARMS + build))
         for file, text in overrides.native().items():
             root.write(file, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -69,8 +70,7 @@ def dots(title: str, groups: Sequence[tuple[str, str, Sequence[float]]], unit: s
         parts += [
             f'<circle cx="{x(value):.1f}" cy="{y}" r="5" fill="{colour}" fill-opacity="0.45"/>' for value in values
         ]
-        ordered = sorted(values)
-        middle = (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
+        middle = statistics.median(values)
         parts.append(line([(x(middle), y - 12), (x(middle), y + 12)], colour, 3))
     return picture(title, bottom + BOTTOM, parts)
 

@@ -7,14 +7,11 @@ So times of both sides are compared only where LIMITS says that they can be.
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import re
 import statistics
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +22,12 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.runs import own_emulator
+from benchmarks.runs import own_emulator, terraform_environment
 from benchmarks.scorecard.errors import ScorecardError
-from benchmarks.scorecard.sides import ROOTS, SIDES, Say, add_endpoint, copied
+from benchmarks.scorecard.sides import ROOTS, SIDES, Say, add_endpoint, copied, path_with_uv
 from harness import Root
 from harness.errors import TerraformError
-from sandbox import base_image, emulator, engine, issuer, overrides, paths, providers
+from sandbox import base_image, engine, issuer, overrides
 from sandbox.emulator import Emulator
 from sandbox.errors import SandboxError
 from sandbox.issuer import Issuer
@@ -42,9 +39,6 @@ NAMES = {"old": "scorecard-old", "new": "scorecard-new"}
 # Users and customers that exist before the load.
 ITEMS = 30
 WORKERS = 32
-MANIFEST = {
-    "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
-}
 
 
 @dataclass(frozen=True)
@@ -147,12 +141,8 @@ class Side:
                     lambda_.get_waiter("function_updated_v2").wait(FunctionName=name)
 
     def image_bytes(self) -> int:
-        """Return the compressed size of the image's layers, from the registry's manifest."""
-        registry, _, rest = self.root.output("image_uri", str).partition("/")
-        repository, _, digest = rest.partition("@")
-        request = urllib.request.Request(f"http://{registry}/v2/{repository}/manifests/{digest}", headers=MANIFEST)
-        with emulator.direct.open(request, timeout=10) as response:
-            return sum(layer["size"] for layer in json.load(response)["layers"])
+        """Return the compressed size of the image's layers."""
+        return sum(self.aws.image_layers(self.root.output("image_uri", str)).values())
 
 
 def zip_bytes(root: Path) -> list[int]:
@@ -334,10 +324,7 @@ def sandbox(say: Say) -> Iterator[dict[str, Side]]:
             base = base_image.ensure(Step("Base image"))
             say(f"base image: {base.reference} ({base.kind})")
             tokens = issuer.ensure(aws)
-            environment = aws.environment() | providers.configure(aws.home).environment()
-            environment |= emulator.engine_of_the_client()
-            # package.py is faster with uv, which is there.
-            environment["PATH"] = f"{paths.environment('dev')}{os.pathsep}{os.environ['PATH']}"
+            environment = terraform_environment(aws) | {"PATH": path_with_uv()}
             variables: dict[str, dict[str, Any]] = {
                 "old": {"prefix": NAMES["old"], "issuer": tokens.url, "keys_url": tokens.keys_url},
                 "new": {

@@ -15,10 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from benchmarks.commit_to_live import GOAL
-from benchmarks.runs import own_emulator
+from benchmarks.runs import own_emulator, terraform_environment
 from benchmarks.scorecard import bill, deployed, satisfaction, sides, starts
 from benchmarks.scorecard.cost import Prices
 from benchmarks.scorecard.duplicates import WINDOW, duplicates
@@ -26,7 +27,7 @@ from benchmarks.scorecard.errors import ScorecardError, read_json
 from benchmarks.scorecard.model import Parameters
 from benchmarks.scorecard.sides import SIDES
 from harness import Plan, Root
-from sandbox import emulator, overrides, paths, providers
+from sandbox import overrides, paths
 
 LIMITS = Path(__file__).parent / "limits.yaml"
 MEASURED, SIMULATED, PRICED, NOT_ASKED = "measured", "simulated", "priced", "not asked"
@@ -95,8 +96,7 @@ class Run:
         """By side: the plan, the plan with one more endpoint, and what the endpoint adds. Nothing is applied."""
         made = {}
         with own_emulator() as aws:
-            environment = aws.environment() | providers.configure(aws.home).environment()
-            environment |= emulator.engine_of_the_client()
+            environment = terraform_environment(aws)
             for side, path in sides.ROOTS.items():
                 copy = sides.copied(self.folder / f"plan-{side}")
                 root = Root(copy / path, environment=environment)
@@ -188,7 +188,7 @@ def overhead(run: Run) -> Result:
 def packed(copy: Path, names: Sequence[str], say: sides.Say) -> dict[str, int]:
     """Pack each function as its Terraform does, and return the number of packages in each archive."""
     folder = copy / paths.LEGACY
-    environment = os.environ | {"PATH": f"{paths.environment('dev')}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {"PATH": sides.path_with_uv()}
     packages = {}
     for name in names:
         command = [sys.executable, "package.py", name]
@@ -309,11 +309,7 @@ def simulated(months: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """Return a percentile by linear interpolation."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    return float(np.quantile(values, share))
 
 
 FIGURES: dict[str, Callable[[Sequence[float]], float]] = {

@@ -89,6 +89,11 @@ def terraform_size(root: Path) -> tuple[int, int]:
     return len(files), sum(len(code_lines(text)) for text in files)
 
 
+def path_with_uv() -> str:
+    """Return a PATH with uv, with which the estate's package.py is faster."""
+    return f"{paths.environment('dev')}{os.pathsep}{os.environ['PATH']}"
+
+
 def requirements(copy: Path) -> dict[str, list[str]]:
     """Return the estate's requirements by function, as written."""
     files = sources(copy / CODE["old"], "requirements.txt")
