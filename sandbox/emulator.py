@@ -36,6 +36,10 @@ INSTANCE_LABEL = "ministack.instance"
 INHERITED = {"DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "HOME", "LANG", "PATH"}
 INHERITED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE"}
 
+# Single images only: an index has no layers.
+MANIFEST = {
+    "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+}
 # Requests to this machine bypass proxies.
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -76,6 +80,14 @@ class Emulator:
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service."""
         return client(service, self.url)
+
+    def image_layers(self, image_uri: str) -> dict[str, int]:
+        """Return the compressed size in bytes of each layer of an image by digest in its registry; KeyError for an index."""
+        registry, _, rest = image_uri.partition("/")
+        repository, _, digest = rest.partition("@")
+        request = urllib.request.Request(f"http://{registry}/v2/{repository}/manifests/{digest}", headers=MANIFEST)
+        with direct.open(request, timeout=30) as response:
+            return {layer["digest"]: layer["size"] for layer in json.load(response)["layers"]}
 
     def handled_faults(self) -> Counter[str]:
         """Return how often each of its known faults was worked around since the start; zero counts are omitted."""

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,10 +56,12 @@ def plans(folder: Path) -> dict[str, Path]:
         emulator.stop(home)
 
 
-def scan(planned: Mapping[str, Path]) -> subprocess.CompletedProcess[str]:
-    """Scan the sources and these plans, by root. Writes reports to REPORTS; the result has the gate's output."""
-    command = [str(PYTHON), str(GATE), str(PROJECT), "--only", *SHIPPED, "--register", str(REGISTER)]
-    command += ["--reports", str(REPORTS)]
+def scan(
+    planned: Mapping[str, Path], only: Sequence[str] = SHIPPED, register: str = "--register", reports: Path = REPORTS
+) -> subprocess.CompletedProcess[str]:
+    """Scan sources and plans, by root. `register` is the option for this project's register; the result has the gate's output."""
+    command = [str(PYTHON), str(GATE), str(PROJECT), "--only", *only, register, str(REGISTER)]
+    command += ["--reports", str(reports)]
     command += [part for root, file in planned.items() for part in ("--plan", f"{root}={file}")]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

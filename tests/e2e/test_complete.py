@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from sandbox.emulator import Emulator
 from sandbox.issuer import Issuer
 from tests.contract import check
 from tests.e2e.conftest import Deployable, gateway
-from tools.policy_scan import GATE, PROJECT, PYTHON, REGISTER
+from tools.policy_scan import scan
 
 NAME = "people-e2e"
 # Cases for each operation and phase of the contract test: requests through the gateway and a container are slow.
@@ -78,21 +76,6 @@ def existing(aws: Callable[[str], Any]) -> set[str]:
 def version(api: httpx2.Client) -> dict[str, str]:
     body: dict[str, str] = api.get("/version").raise_for_status().json()
     return body
-
-
-def layers(image_uri: str) -> dict[str, int]:
-    """Return the compressed size in bytes of each layer of an image in the registry, by digest."""
-    registry, _, rest = image_uri.partition("/")
-    repository, _, digest = rest.partition("@")
-    request = urllib.request.Request(
-        f"http://{registry}/v2/{repository}/manifests/{digest}",
-        headers={
-            "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
-        },
-    )
-    with urllib.request.urlopen(request) as response:
-        manifest = json.loads(response.read())
-    return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
 
 
 @pytest.mark.parametrize(
@@ -157,9 +140,9 @@ def test_readiness_and_version(api: httpx2.Client, root: Root) -> None:
     assert version(api) == {"release": root.output("version", str), "source_hash": root.output("source_hash", str)}
 
 
-def test_image_is_a_manifest_and_not_an_index(root: Root) -> None:
-    # `layers` fails on an index, which has no layers; Lambda rejects an index.
-    assert len(layers(root.output("image_uri", str))) >= 2
+def test_image_is_a_manifest_and_not_an_index(root: Root, emulator: Emulator) -> None:
+    # `image_layers` fails on an index, which has no layers; Lambda rejects an index.
+    assert len(emulator.image_layers(root.output("image_uri", str))) >= 2
 
 
 @pytest.mark.browser
@@ -202,16 +185,8 @@ def test_second_apply_changes_nothing(root: Root, api: httpx2.Client, variables:
 def test_policy_gate_accepts_a_plan_of_the_deployed_api(root: Root, variables: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(root.plan(variables).raw))
-    command = [str(PYTHON), str(GATE), str(PROJECT), "--only", "modules", "examples/complete"]
-    command += [
-        "--plan",
-        f"examples/complete={file}",
-        "--inherit",
-        str(REGISTER),
-        "--reports",
-        str(tmp_path / "reports"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # As a consumer does, who inherits the module's register.
+    done = scan({"examples/complete": file}, ["modules", "examples/complete"], "--inherit", tmp_path / "reports")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -238,11 +213,12 @@ def test_edit_and_its_revert_are_deployed(
     api: httpx2.Client,
     variables: dict[str, Any],
     service: Path,
+    emulator: Emulator,
     note: Callable[[str], None],
 ) -> None:
     source = service / "system.py"
     original = source.read_text()
-    first, first_layers = version(api), layers(root.output("image_uri", str))
+    first, first_layers = version(api), emulator.image_layers(root.output("image_uri", str))
 
     source.write_text(original.replace('Status(status="ok")', 'Status(status="edited")'))
     root.apply(variables)
@@ -250,7 +226,7 @@ def test_edit_and_its_revert_are_deployed(
     edited = version(api)
     assert edited["source_hash"] != first["source_hash"]
     # A code change pushes only the code layers.
-    pushed = layers(root.output("image_uri", str)).items() - first_layers.items()
+    pushed = emulator.image_layers(root.output("image_uri", str)).items() - first_layers.items()
     code = sum(path.stat().st_size for path in service.rglob("*.py"))
     note(
         f"code-only edit: {len(pushed)} layers, {sum(size for _, size in pushed)} bytes pushed for {code} bytes of code"
