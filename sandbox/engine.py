@@ -32,6 +32,9 @@ The Docker client printed: {error}"""
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 BRIDGE = "docker0"
 NAMESPACES = Path("/run/docker/netns")
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+# The CPU weight of the group of all containers, sixteen times a process's, in versions 1 and 2 of control groups.
+CPU_WEIGHT = {"cpu/docker/cpu.shares": "16384", "docker/cpu.weight": "1600"}
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,22 @@ def _start(home: Path) -> Engine:
             raise SandboxError(f"the Docker engine did not start. End of its log:\n{tail}")
         time.sleep(0.2)
     process.returncode = 0  # it outlives this process; otherwise Python warns that it is still running
+    _give_containers_cpu(CONTROL_GROUPS)
     return engine
+
+
+def _give_containers_cpu(groups: Path) -> None:
+    """Let containers compete for the CPU as other processes do.
+
+    By default, the group of all containers together has the weight of one process: while Terraform and its providers run,
+    with a dozen threads, a function's start takes longer than its time limit.
+    """
+    for name, weight in CPU_WEIGHT.items():
+        setting = groups / name
+        if (setting.parent.parent / "cgroup.procs").exists():
+            with suppress(OSError):  # read-only in some containers
+                setting.parent.mkdir(exist_ok=True)
+                setting.write_text(weight)
 
 
 def _remove_leftovers(bridge: str, namespaces: Path) -> None:

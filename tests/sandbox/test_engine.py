@@ -165,3 +165,21 @@ def test_bridge_of_a_killed_engine_is_removed_before_the_next_start(tmp_path: Pa
     engines._remove_leftovers(bridge, tmp_path / "netns")
     assert [name for name in (bridge, port, far) if Path("/sys/class/net", name).exists()] == []
     assert not os.path.ismount(namespace)
+
+
+@pytest.mark.parametrize(
+    ("group", "setting"), [("cpu", "cpu/docker/cpu.shares"), ("", "docker/cpu.weight")], ids=["version 1", "version 2"]
+)
+def test_containers_get_more_cpu_than_one_process(tmp_path: Path, group: str, setting: str) -> None:
+    (tmp_path / group).mkdir(exist_ok=True)
+    (tmp_path / group / "cgroup.procs").touch()
+    engines._give_containers_cpu(tmp_path)
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "cgroup.procs"]
+    assert [str(path.relative_to(tmp_path)) for path in written] == [setting]
+    default = 1024 if setting.endswith("shares") else 100
+    assert int(written[0].read_text()) == 16 * default
+
+
+def test_machine_without_control_groups_is_left_alone(tmp_path: Path) -> None:
+    engines._give_containers_cpu(tmp_path)
+    assert [*tmp_path.iterdir()] == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.engine import Engine
+from sandbox.engine import CPU_WEIGHT, Engine
 from sandbox.paths import ROOT
 
 NAMESPACES = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc"]
@@ -37,6 +37,11 @@ def test_engine_is_found_by_its_label(life: dict[str, Any]) -> None:
     assert life["home"].endswith("/engine")
     assert life["found_again"] is True
     assert life["during"]["bridge"] is True
+
+
+def test_containers_have_more_cpu_than_one_process(life: dict[str, Any]) -> None:
+    assert set(life["weights"]) <= set(CPU_WEIGHT.values())
+    assert len(life["weights"]) <= 1  # none without control groups
 
 
 def test_stop_leaves_no_files_bridge_or_rules(life: dict[str, Any]) -> None:
