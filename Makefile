@@ -8,7 +8,8 @@ TERRAFORM ?= terraform
 PORT ?= 4566
 SERVICE_PORT ?= 8000
 EXAMPLE ?= complete
-WORKERS ?= 2
+# For two cores: a third of the tests' time is waiting. Each worker needs 2 GB at most.
+WORKERS ?= 3
 export TERRAFORM
 dev := .venvs/dev/bin
 lint := .venvs/lint/bin
@@ -84,8 +85,6 @@ environments := .venvs/dev/.ready .venvs/emulator/.ready .venvs/policy/.ready .v
 check: static $(environments) ## Format, lint, types, policy, unit and plan tests; needs no Docker engine
 	$(pytest) -m "not engine and not browser"
 
-# Applied tests mostly wait, so one more worker.
-test e2e: WORKERS = 3
 test: static $(environments) ## `make check` and the applied tests, with real containers
 	$(pytest)
 

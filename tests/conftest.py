@@ -129,6 +129,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Report which parts were real or stand-ins, the tests' notes, and the faults that were worked around."""
+    if _is_worker(terminalreporter.config):
+        return
     if emulator := _running():
         for fault, count in emulator.handled_faults().items():
             _note(f"emulator {fault}: {count} times")
