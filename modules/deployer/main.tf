@@ -15,5 +15,4 @@ locals {
 
   # Built from names, so that policies are known at plan and scanners can read them.
   iam_arn_prefix = "arn:${local.partition}:iam::${local.account_id}"
-  role_arns      = { for role, name in local.role_names : role => "${local.iam_arn_prefix}:role${local.path}${name}" }
 }
