@@ -39,8 +39,8 @@ def main(folder: Path) -> dict[str, object]:
     first = engine.ensure(folder / "sandbox", Step("Docker engine"))
     again = engine.ensure(folder / "sandbox", Step("Docker engine"))
     during = network()
-    settings = [engine.CONTROL_GROUPS / name for name in engine.CPU_WEIGHT]
-    weights = [setting.read_text().strip() for setting in settings if setting.exists()]
+    settings = {name: engine.CONTROL_GROUPS / name for name in engine.CPU_WEIGHT}
+    weights = {name: setting.read_text().strip() for name, setting in settings.items() if setting.exists()}
     stopped = engine.release(folder / "sandbox")
     after = network()
     left = [str(path) for path in (engine.HOME, Path("/run/docker"), Path("/run/docker.sock")) if path.exists()]
